@@ -1,0 +1,44 @@
+# Every verb does the set-up that it needs, then its job.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test check bench shell clean
+
+help:  ## show the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: $(STAMP)  ## install what the lab needs (quick when it is done already)
+
+$(STAMP): pyproject.toml tools/setup share/jupyter/kernels/docker-lab/kernel.json
+	tools/setup
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+lab: setup  ## open the lessons in JupyterLab
+	$(BIN)/labkit doctor
+	$(BIN)/jupyter-lab $$(test "$$(id -u)" != 0 || echo --allow-root) notebooks/00-start-here.ipynb
+
+test: setup  ## run every test, the notebooks on each kind of machine
+	$(BIN)/python -m pytest tests/unit tests/engine
+	$(BIN)/python -m pytest tests/machine
+	$(BIN)/python tools/test_notebooks.py
+
+check: setup  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy labkit
+
+bench: setup  ## measure the lab beside its peers
+	$(BIN)/python -m benchmarks.run
+
+shell: setup  ## a root shell on a lab machine
+	$(BIN)/labkit shell
+
+clean:  ## remove what set-up and the tests made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +

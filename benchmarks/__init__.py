@@ -1,0 +1,1 @@
+"""How fast and how big is the lab, beside what else does the same job?"""

@@ -1,0 +1,98 @@
+"""How does a benchmark boot a lab machine, run code in it, and weigh it from outside?"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+__all__ = ["Kernel", "possible_kinds", "start_kernel"]
+
+BOOT_TIMEOUT_S = 120
+CELL_TIMEOUT_S = 300
+
+
+class Kernel:
+    """A started kernel: `first_reply_s` after the request it answered; `run` executes code in it."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient, started: float) -> None:
+        self.started = started
+        self.first_reply_s = time.monotonic() - started
+        self._manager = manager
+        self._client = client
+
+    def run(self, code: str) -> Any:
+        """Execute code that prints one JSON document; return the document."""
+        printed: list[str] = []
+
+        def collect(message: dict[str, Any]) -> None:
+            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                printed.append(message["content"]["text"])
+
+        reply = self._client.execute_interactive(code, timeout=CELL_TIMEOUT_S, output_hook=collect)
+        content = reply["content"]
+        if content["status"] != "ok":
+            raise RuntimeError(
+                f"the benchmark's code failed: {content.get('ename')}: {content.get('evalue')}"
+            )
+        return json.loads("".join(printed))
+
+    @property
+    def pss_bytes(self) -> int:
+        """The proportional memory of the launcher and everything below it, seen from the host."""
+        launcher: int = vars(self._manager.provisioner)["pid"]
+        return sum(_pss_bytes(pid) for pid in _descendants(launcher))
+
+
+@contextmanager
+def start_kernel(name: str, machine: str | None = None) -> Iterator[Kernel]:
+    """Start a kernel by kernelspec, wait for its first reply, and take it down afterwards."""
+    env = os.environ | ({"LABKIT_MACHINE": machine} if machine else {})
+    manager = KernelManager(kernel_name=name)
+    started = time.monotonic()
+    manager.start_kernel(env=env)
+    client = manager.client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=BOOT_TIMEOUT_S)
+        yield Kernel(manager, client, started)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def possible_kinds() -> list[str]:
+    """Ask `labkit doctor` which kinds of machine this host can boot."""
+    doctor = Path(sys.executable).with_name("labkit")
+    answer = subprocess.run([doctor, "doctor", "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    return [kind for kind, report in json.loads(answer.stdout)["kinds"].items() if report["ok"]]
+
+
+def _descendants(root: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended while we were reading
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    family = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return family
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended, or has no memory of its own left
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

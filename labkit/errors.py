@@ -1,0 +1,60 @@
+"""Which errors can labkit raise?
+
+    LabError                      everything below; catch this one to catch them all
+    ├── MachineError              the lab machine did not boot, or its daemon did not come up
+    └── EngineError               a conversation with the engine went wrong
+        ├── EngineUnreachable     nobody listens at the engine's address
+        ├── EngineTimeout         the engine did not finish its answer in time
+        ├── EngineProtocolError   the bytes that came back are not what HTTP promises
+        └── EngineAnswer          the engine understood, and said no (status 400 and above)
+
+Every message says what happened and, where there is something to do, what to do next.
+"""
+
+__all__ = [
+    "EngineAnswer",
+    "EngineError",
+    "EngineProtocolError",
+    "EngineTimeout",
+    "EngineUnreachable",
+    "LabError",
+    "MachineError",
+]
+
+
+class LabError(Exception):
+    """Anything that labkit reports on purpose."""
+
+
+class MachineError(LabError):
+    """The lab machine did not boot, or its daemon did not come up."""
+
+
+class EngineError(LabError):
+    """A conversation with the engine went wrong."""
+
+
+class EngineUnreachable(EngineError):
+    """Nobody listens at the engine's address."""
+
+
+class EngineTimeout(EngineError):
+    """The engine did not finish its answer in time."""
+
+
+class EngineProtocolError(EngineError):
+    """The bytes that came back are not what HTTP promises."""
+
+
+class EngineAnswer(EngineError):
+    """The engine understood the request and said no; `message` holds its own words."""
+
+    def __init__(self, status: int, message: str, method: str, path: str) -> None:
+        super().__init__(status, message, method, path)
+        self.status = status
+        self.message = message
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: {self.status}: {self.message}"
