@@ -1,0 +1,77 @@
+"""What can be done from a terminal?
+
+labkit doctor [--json]                     what this host can do, and the cure for what it cannot
+labkit run [--machine KIND] -- CMD ...     boot a machine, run CMD in it, pass its exit status on
+labkit shell [--machine KIND]              the same with a shell on this terminal
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.machine.doctor import KINDS, examine
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of the commands; return the exit status, 125 where the lab itself failed."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if options.verb == "doctor":
+            return _doctor(options.json)
+        from labkit.machine.attach import run_command
+
+        if options.verb == "shell":
+            return run_command(["bash", "-l"], machine=options.machine, terminal=True)
+        return run_command(options.command, machine=options.machine)
+    except LabError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        return 125
+    except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="labkit", description="Lab machines from a terminal.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    doctor = verbs.add_parser("doctor", help="what this host can do, and the cure for what it cannot")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    run = verbs.add_parser("run", help="boot a machine and run a command in it as root")
+    shell = verbs.add_parser("shell", help="boot a machine and open a root shell in it")
+    for verb in (run, shell):
+        verb.add_argument("--machine", choices=(*KINDS, "auto"), help="default: $LABKIT_MACHINE, or auto")
+    run.add_argument("command", nargs="+", metavar="CMD", help="after `--`: the command and its arguments")
+    options = parser.parse_args(arguments)
+    if options.verb == "shell" and not sys.stdin.isatty():
+        parser.error("shell needs a terminal; use `labkit run -- CMD`")
+    return options
+
+
+def _doctor(as_json: bool) -> int:
+    report = examine()
+    print(json.dumps(report, indent=2) if as_json else _describe(report))
+    return 0 if any(kind["ok"] for kind in report["kinds"].values()) else 1
+
+
+def _describe(report: dict[str, Any]) -> str:
+    lines = []
+    for kind, found in report["kinds"].items():
+        chosen = "  <- used here" if kind == report["machine"] else ""
+        lines.append(f"{kind:8}{'ok' if found['ok'] else 'not possible'}{chosen}")
+        lines += _describe_problems(found["problems"])
+    if report["host"]:
+        lines += ["host", *_describe_problems(report["host"])]
+    return "\n".join(lines)
+
+
+def _describe_problems(problems: list[dict[str, str]]) -> list[str]:
+    return [f"        {problem['found']}\n          -> {problem['cure']}" for problem in problems]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Which system calls make a machine out of a process?
+
+Each function is one system call under its kernel name, with the manual page that describes it. A refused call
+raises OSError with the kernel's errno, as the functions of `os` do.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+__all__ = [
+    "CLONE_NEWCGROUP",
+    "CLONE_NEWIPC",
+    "CLONE_NEWNET",
+    "CLONE_NEWNS",
+    "CLONE_NEWPID",
+    "CLONE_NEWUTS",
+    "MNT_DETACH",
+    "MS_BIND",
+    "MS_NODEV",
+    "MS_NOEXEC",
+    "MS_NOSUID",
+    "MS_PRIVATE",
+    "MS_RDONLY",
+    "MS_REC",
+    "die_with_parent",
+    "mount",
+    "pivot_root",
+    "power_off",
+    "sethostname",
+    "umount2",
+    "unshare",
+]
+
+# <linux/mount.h>
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MNT_DETACH = 0x2
+
+# <linux/sched.h>
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
+CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
+
+_PR_SET_PDEATHSIG = 1
+_RB_POWER_OFF = 0x4321FEDC
+_NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: str | Path, fstype: str = "", flags: int = 0, data: str = "") -> None:
+    """Attach a file system at `target`: mount(2). `data` holds the file system's own options."""
+    _check(
+        _libc.mount(
+            os.fsencode(source),
+            os.fsencode(target),
+            fstype.encode() or None,
+            ctypes.c_ulong(flags),
+            os.fsencode(data) or None,
+        ),
+        target,
+    )
+
+
+def umount2(target: str | Path, flags: int = 0) -> None:
+    """Detach the file system at `target`: umount2(2)."""
+    _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+def pivot_root(new_root: str | Path, put_old: str | Path) -> None:
+    """Make `new_root` the root of this mount namespace, and move the old one to `put_old`: pivot_root(2)."""
+    number = _NR_PIVOT_ROOT[os.uname().machine]
+    _check(_libc.syscall(number, os.fsencode(new_root), os.fsencode(put_old)), new_root)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by `flags` for new ones: unshare(2). A PID namespace begins with the next child."""
+    _check(_libc.unshare(flags))
+
+
+def sethostname(name: str) -> None:
+    """Rename the machine, in this UTS namespace: sethostname(2)."""
+    _check(_libc.sethostname(name.encode(), len(name.encode())))
+
+
+def die_with_parent(parent: int, signal_number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends: PR_SET_PDEATHSIG of prctl(2).
+
+    `parent` is the parent's pid as this process sees it; if that parent is gone already, the process ends now.
+    """
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def power_off() -> None:
+    """Switch the machine off at once: reboot(2). In a PID namespace that ends its first process."""
+    _check(_libc.reboot(ctypes.c_int(_RB_POWER_OFF - (1 << 32) if _RB_POWER_OFF >> 31 else _RB_POWER_OFF)))
+
+
+def _check(result: int, path: str | Path | None = None) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), *([str(path)] if path is not None else []))

@@ -1,0 +1,112 @@
+"""How does a command inside a machine get this terminal's input, and where does its output go?
+
+Over the control line, as base64 in small pieces: bytes of the input one piece at a time, each acknowledged, because
+a serial port drops what does not fit its queue.
+"""
+
+import os
+import signal
+import sys
+import termios
+import time
+import tty
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from labkit.errors import MachineError
+from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind
+from labkit.machine.outside import Machine
+from labkit.machine.request import INPUT_BYTES, Request
+
+__all__ = ["run_command"]
+
+
+def run_command(command: list[str], *, machine: str | None = None, terminal: bool = False) -> int:
+    """Boot a machine of a kind (None: as LABKIT_MACHINE says), run a command in it, and return its exit status.
+
+    The command has this process's input and outputs; with `terminal`, a terminal of its own. Raises MachineError
+    when there is no machine, or it is gone before the command ended.
+    """
+    request = Request(
+        kind=choose_kind(machine),
+        run_dir="",
+        began=time.time(),
+        cwd=os.getcwd(),
+        command=command,
+        terminal=_window() if terminal else None,
+        memory_mib=UML_MEMORY_MIB,
+    )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _raise_exit)
+    booted = Machine.boot(request)
+    try:
+        with _raw_terminal(terminal):
+            return _relay(booted, terminal)
+    finally:
+        booted.close()
+
+
+def _relay(machine: Machine, terminal: bool) -> int:
+    resized, woken = os.pipe()
+    if terminal:
+        os.set_blocking(woken, False)
+        signal.signal(signal.SIGWINCH, lambda *_: os.write(woken, b"x"))
+    else:
+        signal.signal(signal.SIGINT, lambda *_: machine.line.send(order="signal", number=int(signal.SIGINT)))
+    watched = {resized}
+    ended = False  # the input
+    client = os.getppid()
+    for event in machine.events(watched):
+        match event:
+            case {"event": "stage", "stage": "ready"}:
+                watched.add(0)
+            case {"event": "readable", "fd": 0}:
+                data = os.read(0, INPUT_BYTES)
+                machine.line.send(order="input", data=b64encode(data).decode())
+                watched.discard(0)  # until this piece has been taken
+                ended = not data
+            case {"event": "taken"} if not ended:
+                watched.add(0)
+            case {"event": "readable"}:
+                os.read(resized, 64)
+                rows, columns = _window()
+                machine.line.send(order="resize", rows=rows, columns=columns)
+            case {"event": "output", "stream": int(stream), "data": str(text)}:
+                _write(stream, b64decode(text))
+            case {"event": "exit", "status": int(status)}:
+                return status if status >= 0 else 128 - status
+            case {"event": "failed", "detail": str(detail)}:
+                raise MachineError(detail)
+            case {"event": "idle"} if os.getppid() != client:
+                return 1
+    raise MachineError(f"The machine is gone: {machine.why}.")
+
+
+def _write(stream: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(stream, left) :]
+
+
+def _window() -> tuple[int, int]:
+    size = os.get_terminal_size(sys.stdin.fileno())
+    return size.lines, size.columns
+
+
+@contextmanager
+def _raw_terminal(wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def _raise_exit(number: int, _frame: Any) -> None:
+    sys.exit(128 + number)

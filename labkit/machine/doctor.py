@@ -1,0 +1,292 @@
+"""What can this host do, and what is the cure for what it cannot?
+
+Each check gives the problems that it found: one sentence on what was found, one on what to do. The same checks run
+before a machine boots, so the notebook and `labkit doctor` say the same.
+"""
+
+import ctypes
+import mmap
+import os
+import platform
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import MachineError
+
+__all__ = ["KINDS", "Problem", "check", "choose_kind", "examine", "memory_dir", "state_dir"]
+
+KINDS = ("native", "uml")
+PACKAGES = {  # program: Debian package
+    "dockerd": "docker.io",
+    "containerd": "containerd",
+    "runc": "runc",
+    "busybox": "busybox-static",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "modprobe": "kmod",
+    "slirp4netns": "slirp4netns",
+}
+UML_MEMORY_MIB = 512
+NEEDED_MIB = {"native": 250, "uml": 450}  # what a machine with its engine and a few containers comes to hold
+MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
+CAP_SYS_ADMIN = 21
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What was found, and the cure."""
+
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.found} {self.cure}"
+
+
+def examine() -> dict[str, Any]:
+    """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
+    "problems": [{"found", "cure"}]}}, "host": [...] problems of the host that concern Jupyter rather than a machine}.
+    """
+    kinds = {kind: check(kind) for kind in KINDS}
+    chosen: str | None
+    try:
+        chosen = choose_kind()
+    except MachineError:
+        chosen = None
+    return {
+        "machine": chosen if chosen and not kinds[chosen] else None,
+        "kinds": {
+            kind: {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
+            for kind, problems in kinds.items()
+        },
+        "host": [asdict(problem) for problem in _check_home()],
+    }
+
+
+def choose_kind(wanted: str | None = None) -> str:
+    """The kind asked for, or else by LABKIT_MACHINE, or else what fits: native for root, uml for everybody else.
+
+    Raises MachineError for a kind that does not exist.
+    """
+    kind = wanted or os.environ.get("LABKIT_MACHINE") or "auto"
+    if kind == "auto":
+        return "native" if _may_administrate() else "uml"
+    if kind not in KINDS:
+        raise MachineError(f"LABKIT_MACHINE is {kind!r}: the kinds of machine are native, uml and auto.")
+    return kind
+
+
+def check(kind: str) -> list[Problem]:
+    """What keeps a machine of this kind from booting here and now; nothing means it can."""
+    found = list(_check_system(kind))
+    if not found:
+        found += _check_programs(kind)
+        found += _check_state_dir()
+        found += _check_memory(kind)
+        found += _check_uml() if kind == "uml" else _check_native()
+    return found
+
+
+def state_dir() -> Path:
+    """The directory in which each machine of this user has its own; made if need be.
+
+    Raises MachineError when it cannot be made or belongs to somebody else.
+    """
+    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()) / f"labkit-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        owner = path.lstat()
+    except OSError as error:
+        raise MachineError(
+            f"{path} cannot be made ({error.strerror}). Free some space, or name a writable directory in LABKIT_TMPDIR."
+        ) from error
+    if owner.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
+        raise MachineError(f"{path} belongs to somebody else. Name a directory of your own in LABKIT_TMPDIR.")
+    return path
+
+
+def memory_dir(room_mib: int = UML_MEMORY_MIB) -> Path:
+    """Where the file can lie that is a user-mode kernel's memory: room, and executable mappings, are needed.
+
+    Raises MachineError that names each place tried, and what was wrong with it.
+    """
+    tried = []
+    for name in (os.environ.get("LABKIT_TMPDIR"), "/dev/shm", os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
+        if not name or any(entry.startswith(f"{name}:") for entry in tried):
+            continue
+        trouble = _try_memory_dir(name, room_mib)
+        if trouble is None:
+            return Path(name)
+        tried.append(f"{name}: {trouble}")
+    raise MachineError(
+        f"No directory can hold the machine's memory ({'; '.join(tried)}). "
+        "Name one on a file system that is not mounted noexec in LABKIT_TMPDIR."
+    )
+
+
+def _try_memory_dir(name: str, room_mib: int) -> str | None:
+    try:
+        with tempfile.TemporaryFile(dir=name) as file:
+            file.write(bytes(mmap.PAGESIZE))
+            file.flush()
+            mmap.mmap(file.fileno(), mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
+        stat = os.statvfs(name)
+    except PermissionError as error:
+        return "it forbids executable mappings (noexec)" if error.filename is None else "not writable"
+    except OSError as error:
+        return str(error.strerror)
+    free_mib = stat.f_bavail * stat.f_frsize >> 20
+    return None if free_mib >= room_mib else f"only {free_mib} MiB free of the {room_mib} needed"
+
+
+def _check_system(kind: str) -> Iterator[Problem]:
+    system, processor = platform.system(), platform.machine()
+    if system != "Linux":
+        yield Problem(
+            f"This is {system}, and a lab machine needs Linux.",
+            "Work in a Linux virtual machine, or on Binder.",
+        )
+    elif kind == "uml" and processor != "x86_64":
+        yield Problem(
+            f"User-Mode Linux exists for x86-64, and this processor is {processor}.",
+            "Use the native kind as root: LABKIT_MACHINE=native.",
+        )
+    elif processor not in ("x86_64", "aarch64"):
+        yield Problem(f"The lab does not know the processor {processor}.", "Use an x86-64 or arm64 computer.")
+
+
+def _check_programs(kind: str) -> Iterator[Problem]:
+    packages = dict(PACKAGES)
+    if kind == "uml":
+        packages["linux.uml"] = "user-mode-linux"
+    path = f"{os.environ.get('PATH', '')}:{SEARCH_PATH}"
+    for program, package in packages.items():
+        if shutil.which(program, path=path) is None:
+            yield Problem(
+                f"The program {program} is missing.",
+                f"Install it: apt-get install {package} (or `make setup` as root).",
+            )
+
+
+def _check_state_dir() -> Iterator[Problem]:
+    try:
+        path = state_dir()
+        with tempfile.NamedTemporaryFile(dir=path) as file:
+            file.write(bytes(65536))
+            file.flush()
+    except MachineError as error:
+        yield Problem(str(error), "")
+    except OSError as error:
+        yield Problem(
+            f"Nothing can be written under {state_dir()} ({error.strerror}).",
+            "Free some space, or name a directory with room in LABKIT_TMPDIR.",
+        )
+    else:
+        if len(str(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
+            yield Problem(f"{path} is too long a name for sockets.", "Name a shorter directory in LABKIT_TMPDIR.")
+
+
+def _check_memory(kind: str) -> Iterator[Problem]:
+    free, where = min((_host_memory_mib(), "on this host"), (_group_memory_mib(), "within this container's limit"))
+    if free < NEEDED_MIB[kind]:
+        yield Problem(
+            f"There is no memory for another machine: {free} MiB are free {where}, and it takes {NEEDED_MIB[kind]}.",
+            "Shut down the kernel of a lesson that you are not using (Kernel > Shut Down), then start this one again.",
+        )
+
+
+def _host_memory_mib() -> int:
+    for line in Path("/proc/meminfo").open():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) >> 10
+    return 1 << 20
+
+
+def _group_memory_mib() -> int:
+    """What this process's control group may still take, version 2 or 1; a very large number without a limit."""
+    for top, limit, usage in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        group = Path(top + _own_group("memory" if top.endswith("memory") else ""))
+        if not (group / limit).exists():  # a container sees its own group as the top one
+            group = Path(top)
+        try:
+            allowed = int((group / limit).read_text())
+            cached = dict(line.split() for line in (group / "memory.stat").open()).get("inactive_file", "0")
+            return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
+        except (OSError, ValueError):  # no such version here, or the word "max"
+            continue
+    return 1 << 40
+
+
+def _own_group(controller: str) -> str:
+    for line in Path("/proc/self/cgroup").open():
+        _, controllers, path = line.rstrip("\n").split(":", 2)
+        if controller in controllers.split(","):
+            return path
+    return ""
+
+
+def _check_native() -> Iterator[Problem]:
+    if not _may_administrate():
+        yield Problem(
+            "The native kind needs root with CAP_SYS_ADMIN.",
+            "Use the uml kind: LABKIT_MACHINE=uml (or leave it to auto).",
+        )
+    elif not Path("/dev/net/tun").exists():
+        yield Problem(
+            "/dev/net/tun is missing, which a machine's network needs.",
+            "Load it (modprobe tun), or pass it to this container (--device /dev/net/tun).",
+        )
+
+
+def _may_administrate() -> bool:
+    if platform.system() != "Linux" or os.geteuid() != 0:
+        return False
+    for line in Path("/proc/self/status").open():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> CAP_SYS_ADMIN & 1)
+    return False
+
+
+def _check_uml() -> Iterator[Problem]:
+    if not _may_trace():
+        yield Problem(
+            "This host forbids ptrace(2), by which User-Mode Linux runs its processes.",
+            "Set kernel.yama.ptrace_scope to 2 or less, or start the container with a seccomp profile that permits ptrace.",
+        )
+    if not Path("/usr/lib/uml/modules").is_dir() and shutil.which("linux.uml"):
+        yield Problem("The modules of User-Mode Linux are missing.", "Install them: apt-get install user-mode-linux.")
+    try:
+        memory_dir()
+    except MachineError as error:
+        yield Problem(str(error), "")
+
+
+def _may_trace() -> bool:
+    """May a process have itself traced? Tried in a child: PTRACE_TRACEME of ptrace(2)."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if ctypes.CDLL(None).ptrace(0, 0, None, None) == 0 else 1)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSTOPPED(status):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return True
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def _check_home() -> Iterator[Problem]:
+    home = Path.home()
+    if not os.access(home, os.W_OK):
+        yield Problem(
+            f"The home directory {home} is not writable, and JupyterLab keeps its settings there.",
+            "Set HOME to a directory that is.",
+        )

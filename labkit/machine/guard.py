@@ -1,0 +1,175 @@
+"""Who sees to it that nothing of a machine is left?
+
+The guard is a process that starts every part of one machine and waits. When its owner (the launcher), or any
+part, ends in any way, it ends all parts and removes what they leave. Each thing is written to a ledger before or
+as it is made. Should the guard itself be killed, its children die with it (PR_SET_PDEATHSIG), and the launcher
+settles the ledger; should both be killed at once, the next machine's start does.
+"""
+
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from labkit.errors import MachineError
+
+__all__ = ["Ledger", "Part", "run_guard", "settle", "sweep"]
+
+PATIENCE_S = 8.0
+
+Part = tuple[str, int]  # what it is, in the words of a message; its pid
+
+
+class Ledger:
+    """The list of what has to be undone, in the machine's run directory."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.path = run_dir / "ledger"
+
+    def add_process(self, pid: int, *, group: bool = False) -> None:
+        """Note a child process, or a whole process group. Its start time tells it from a later one of that pid."""
+        self._add(pid=pid, born=born(pid), group=group)
+
+    def add_cgroup(self, path: Path) -> None:
+        """Note a control group's directory; to be called before it is made."""
+        self._add(cgroup=str(path))
+
+    def read(self) -> list[dict[str, Any]]:
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines[:-1]]  # a line without its end was not written to the end
+
+    def _add(self, **entry: Any) -> None:
+        with self.path.open("ab", buffering=0) as file:
+            file.write(json.dumps(entry).encode() + b"\n")
+
+
+def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Iterable[Part]]) -> NoReturn:
+    """Start a machine's parts and wait; undo everything when the owner or a part is gone. Ends this process.
+
+    The owner gets one JSON object at the end: {"ended": why}.
+    """
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _raise_exit)
+    ledger = Ledger(run_dir)
+    reason = "the guard was told to end"
+    try:
+        reason = _wait_for_end(owner, list(start(ledger)))
+    except MachineError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"the machine cannot be started: {error}"
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        settle(run_dir)
+        with suppress(OSError):
+            owner.send(json.dumps({"ended": reason}).encode())
+        os._exit(0)
+
+
+def _raise_exit(*_: object) -> NoReturn:
+    raise SystemExit
+
+
+def _wait_for_end(owner: socket.socket, parts: list[Part]) -> str:
+    handles = {os.pidfd_open(pid): name for name, pid in parts}
+    while True:
+        ready, _, _ = select.select([owner, *handles], [], [])
+        for handle in ready:
+            if isinstance(handle, int):
+                return f"{handles[handle]} ended"
+        if not owner.recv(4096):
+            return "its owner is gone"
+
+
+def settle(run_dir: Path) -> None:
+    """Undo what the ledger of a run directory lists, and remove the directory. Safe to call again, by anybody."""
+    entries = Ledger(run_dir).read()
+    processes = [entry for entry in entries if "pid" in entry]
+    for entry in processes:
+        _kill(entry)
+    deadline = time.monotonic() + PATIENCE_S
+    for entry in processes:
+        while _is_left(entry) and time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(entry["pid"], os.WNOHANG)
+            _kill(entry)
+            time.sleep(0.01)
+    for entry in entries:
+        if "cgroup" in entry:
+            _remove_cgroup(Path(entry["cgroup"]), deadline)
+    shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def sweep(base: Path) -> None:
+    """Settle the machines under `base` whose launcher and guard are both gone: nobody holds their lock."""
+    for run_dir in base.iterdir():
+        with suppress(OSError), (run_dir / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            settle(run_dir)
+
+
+def born(pid: int) -> str:
+    """A process's start time in clock ticks since boot, as text: field 22 of proc_pid_stat(5); "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _kill(entry: dict[str, Any]) -> None:
+    pid = entry["pid"]
+    with suppress(OSError):
+        if entry["group"] and (_members(pid) if born(pid) in ("", entry["born"]) else []):
+            os.killpg(pid, signal.SIGKILL)
+        elif born(pid) == entry["born"] != "":
+            os.kill(pid, signal.SIGKILL)
+
+
+def _is_left(entry: dict[str, Any]) -> bool:
+    if entry["group"]:
+        return bool(_members(entry["pid"]))
+    return born(entry["pid"]) == entry["born"] != "" and _state(entry["pid"]) != "Z"
+
+
+def _members(group: int) -> list[int]:
+    """The living processes of a process group that belongs to a session of the same number, as linux.uml's does."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                state, _, pgrp, session = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[:4]
+                if int(pgrp) == group == int(session) and state != "Z":
+                    found.append(int(name))
+    return found
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def _remove_cgroup(path: Path, deadline: float) -> None:
+    """Remove a control group and those below it; a group stays busy until its last process is really gone."""
+    while path.exists():
+        for directory, _, _ in os.walk(path, topdown=False):
+            with suppress(OSError):
+                os.rmdir(directory)
+        if not path.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.02)

@@ -1,0 +1,164 @@
+"""How does a machine come out of the host's own kernel?
+
+By unshare(2): fresh mount, network, PID, UTS, IPC and cgroup namespaces, and a control group of its own in every
+hierarchy. A holder process makes them; its child is PID 1 inside. The holder dies with the guard, PID 1 with the
+holder, and everything else with PID 1.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from labkit import linux
+from labkit.errors import MachineError
+from labkit.machine.guard import Ledger, Part
+from labkit.machine.inside import become_init
+from labkit.machine.request import Request
+
+__all__ = ["start"]
+
+NAMESPACES = (
+    linux.CLONE_NEWNS
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWUTS
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWPID
+    | linux.CLONE_NEWCGROUP
+)
+MAX_PROCESSES = 4096  # a fork bomb ends here
+
+
+def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
+    """Start the machine's processes; give each as it starts. `line` is the inside's end of the control line.
+
+    Raises MachineError when the kernel refuses a step.
+    """
+    groups = make_cgroups(ledger, f"labkit-{ledger.run_dir.name}")
+    unshared, announce = os.pipe()
+    holder = fork_child(lambda: _hold(request, groups, line, announce))
+    ledger.add_process(holder)
+    yield "the machine", holder
+    os.close(announce)
+    with os.fdopen(unshared, "rb") as pipe:
+        words = pipe.read()
+    if words != b"ok":
+        raise MachineError(
+            f"the kernel refused to make the machine's namespaces: {words.decode() or 'no reason given'}"
+        )
+    yield (
+        "its network (slirp4netns)",
+        start_slirp(ledger, ["--configure", "--netns-type=path", f"/proc/{holder}/ns/net", "tap0"]),
+    )
+
+
+def start_slirp(ledger: Ledger, target: list[str]) -> int:
+    """Start slirp4netns, the machine's way out and in, as a child of this process; give its pid.
+
+    Its API socket is `slirp.sock` in the run directory.
+    """
+    command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500"]
+    command += ["--api-socket", str(ledger.run_dir / "slirp.sock"), *target]
+    log = (ledger.run_dir / "slirp.log").open("wb")
+    parent = os.getpid()
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
+    )
+    log.close()
+    ledger.add_process(process.pid)
+    return process.pid
+
+
+def fork_child(run: Callable[[], None]) -> int:
+    """Fork a child that dies with this process; give its pid."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            linux.die_with_parent(parent, signal.SIGKILL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            run()
+        finally:
+            os._exit(1)
+    return pid
+
+
+def _hold(request: Request, groups: list[Path], line: int, announce: int) -> None:
+    try:
+        for group in groups:
+            join_cgroup(group)
+        linux.unshare(NAMESPACES)
+        linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+    except OSError as error:
+        os.write(announce, str(error).encode())
+        return
+    os.write(announce, b"ok")
+    os.close(announce)
+    init = os.fork()
+    if init == 0:
+        linux.die_with_parent(0, signal.SIGKILL)  # a parent outside one's PID namespace has the number 0
+        close_others(line)
+        become_init(request, line)
+    os.waitpid(init, 0)
+    os._exit(0)
+
+
+def close_others(*keep: int) -> None:
+    """Close every descriptor above stderr but the given ones: nothing of the outside is to be held inside."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in keep:
+            with suppress(OSError):
+                os.close(int(name))
+
+
+def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
+    """Make a control group of that name in every hierarchy that is mounted writable: cgroups(7)."""
+    made = []
+    for top in _hierarchies():
+        group = top / name
+        ledger.add_cgroup(group)
+        try:
+            group.mkdir()
+        except OSError:  # mounted read-only, or not ours: the machine stays in the group it is in
+            continue
+        for knob in (
+            "cpuset.cpus",
+            "cpuset.mems",
+        ):  # version 1: a new cpuset is empty, and nothing may join it
+            if (top / knob).exists() and not (group / knob).read_text().strip():
+                (group / knob).write_text((top / knob).read_text())
+        if (group / "pids.max").exists():
+            (group / "pids.max").write_text(str(MAX_PROCESSES))
+        made.append(group)
+    return made
+
+
+def join_cgroup(group: Path) -> None:
+    """Move this single-threaded process there; "0" means the writer."""
+    tasks = group / "tasks"
+    (tasks if tasks.exists() else group / "cgroup.procs").write_text("0")
+
+
+def _hierarchies() -> list[Path]:
+    found = []
+    for line in Path("/proc/self/mountinfo").open():
+        left, right = line.split(" - ")
+        if right.split()[0] in ("cgroup", "cgroup2"):
+            found.append(Path(left.split()[4]))
+    return found
+
+
+def wait_for(path: Path, seconds: float, otherwise: str) -> None:
+    """Wait until a file is there; raises MachineError with `otherwise` when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise MachineError(otherwise)
+        time.sleep(0.005)

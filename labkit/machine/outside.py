@@ -1,0 +1,153 @@
+"""How does a process outside get a machine, and talk to it?
+
+    machine = Machine.boot(request)       the guard is forked; it starts the parts
+    for event in machine.events(): ...    what the inside says, until the machine is gone
+    machine.close()                       nothing of it is left
+
+The port that a client knows on 127.0.0.1 leads to the same port inside, by slirp4netns.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import select
+import socket
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from labkit.errors import MachineError
+from labkit.machine import doctor, guard, native, uml
+from labkit.machine.request import GUEST_IP, Line, Request
+
+__all__ = ["Machine"]
+
+BOOT_PATIENCE_S = 90.0
+
+
+class Machine:
+    """One machine, from its outside. Everything that it consists of belongs to its guard."""
+
+    def __init__(self, run_dir: Path, guard_pid: int, owner: socket.socket, line: socket.socket, lock: IO[Any]):
+        self.run_dir = run_dir
+        self.guard_pid = guard_pid
+        self.why: str | None = None
+        self.line = Line(line)
+        self._line_socket = line
+        self._owner = owner
+        self._lock = lock
+
+    @classmethod
+    def boot(cls, request: Request) -> "Machine":
+        """Start a machine. Raises MachineError, with the cure, when this host cannot carry it."""
+        problems = doctor.check(request.kind)
+        if problems:
+            raise MachineError(" ".join(str(problem).strip() for problem in problems))
+        base = doctor.state_dir()
+        guard.sweep(base)
+        run_dir = base / secrets.token_hex(4)
+        run_dir.mkdir(mode=0o700)
+        lock = (run_dir / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held by this process and, as it is forked, by the guard
+        request = replace(request, run_dir=str(run_dir))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line, inner = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            line.close()
+            guard.run_guard(run_dir, theirs, lambda ledger: _start(request, ledger, inner.fileno()))
+        theirs.close()
+        inner.close()
+        return cls(run_dir, pid, ours, line, lock)
+
+    def events(self, others: Collection[int] = (), *, patience_s: float = BOOT_PATIENCE_S) -> Iterator[dict[str, Any]]:
+        """Yield what the inside says, until the machine is gone; then `why` holds the guard's reason.
+
+        Between messages {"event": "idle"} comes about twice a second, and {"event": "readable", "fd": n} when one of
+        `others` can be read (the caller may change that collection as it goes). Raises MachineError when nothing at all comes for `patience_s` seconds after the start.
+        """
+        deadline = time.monotonic() + patience_s
+        spoken = False
+        while True:
+            ready, _, _ = select.select([self.line, self._owner, *others], [], [], 0.5)
+            if not ready:
+                yield {"event": "idle"}
+                if not spoken and time.monotonic() > deadline:
+                    raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self._console()}")
+            if self.line in ready:
+                messages = self.line.receive()
+                if messages is None:
+                    ready = [self._owner]
+                else:
+                    spoken = spoken or bool(messages)
+                    yield from messages
+            for fd in tuple(others):
+                if fd in ready:
+                    yield {"event": "readable", "fd": fd}
+            if self._owner in ready:
+                self._learn_why()
+                return
+
+    def forward(self, port: int) -> None:
+        """Open a port on 127.0.0.1 that leads to the same port inside.
+
+        Raises MachineError when the port is taken, or slirp4netns does not answer.
+        """
+        order = {"proto": "tcp", "host_addr": "127.0.0.1", "host_port": port}
+        order |= {"guest_addr": GUEST_IP, "guest_port": port}
+        answer = self._ask_slirp({"execute": "add_hostfwd", "arguments": order})
+        if "error" in answer:
+            raise MachineError(
+                f"Port {port} on 127.0.0.1 is taken by another program ({answer['error'].get('desc', 'refused')}). "
+                "Restart the kernel: it gets new ports."
+            )
+
+    def close(self) -> None:
+        """End the machine, and wait until nothing of it is left."""
+        self._owner.close()
+        self._line_socket.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self.guard_pid, 0)
+        guard.settle(self.run_dir)  # nothing is left to do, unless the guard was killed
+        self._lock.close()
+
+    def _ask_slirp(self, order: dict[str, Any]) -> dict[str, Any]:
+        path = self.run_dir / "slirp.sock"
+        native.wait_for(path, 10, "slirp4netns did not open its control socket.")
+        try:
+            with socket.socket(socket.AF_UNIX) as control:
+                control.settimeout(20)  # for a user-mode kernel it answers once the guest is connected
+                control.connect(str(path))
+                control.sendall(json.dumps(order).encode())
+                control.shutdown(socket.SHUT_WR)
+                answer = b""
+                while data := control.recv(4096):
+                    answer += data
+            result: dict[str, Any] = json.loads(answer)
+        except (OSError, ValueError) as error:
+            raise MachineError(f"slirp4netns does not answer ({error}).") from error
+        return result
+
+    def _learn_why(self) -> None:
+        try:
+            word = self._owner.recv(4096)
+        except OSError:
+            word = b""
+        self.why = json.loads(word)["ended"] if word else "its guard was killed"
+
+    def _console(self) -> str:
+        try:
+            return (self.run_dir / "console.log").read_text(errors="replace")[-400:].strip() or "no last words"
+        except OSError:
+            return "no last words"
+
+
+def _start(request: Request, ledger: guard.Ledger, line: int) -> Iterable[guard.Part]:
+    if request.kind == "uml":
+        return uml.start(request, ledger, line, doctor.memory_dir())
+    return native.start(request, ledger, line)

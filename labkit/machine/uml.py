@@ -1,0 +1,80 @@
+"""How does a machine come out of nothing but the right to run a program?
+
+User-Mode Linux is a Linux kernel built as an ordinary program: its memory is a file, its processors are a process,
+its root file system is the host's as its user may read it, its network card a socket to slirp4netns.
+Source: Documentation/virt/uml/user_mode_linux_howto_v2.rst of the kernel; slirp4netns(1).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from labkit import linux
+from labkit.machine import inside
+from labkit.machine.guard import Ledger, Part
+from labkit.machine.native import start_slirp, wait_for
+from labkit.machine.request import Request
+
+__all__ = ["start"]
+
+
+def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iterator[Part]:
+    """Start the machine's processes; give each as it starts. `line` is the inside's end of the control line.
+
+    `memory_dir` holds the file that is the machine's memory; it has to allow executable mappings.
+    Raises MachineError when slirp4netns does not come up.
+    """
+    run_dir = ledger.run_dir
+    bess = run_dir / "bess.sock"
+    yield "its network (slirp4netns)", start_slirp(ledger, ["--target-type=bess", str(bess)])
+    wait_for(bess, 5, f"slirp4netns did not start: {(run_dir / 'slirp.log').read_text(errors='replace')[-400:]}")
+    request_file = run_dir / "request.json"
+    request_file.touch(mode=0o600)
+    request_file.write_text(request.to_json())
+    parent = os.getpid()
+
+    def prepare() -> None:
+        linux.die_with_parent(parent, signal.SIGKILL)
+        # One processor inside is one processor outside: otherwise its host threads chase each other.
+        os.sched_setaffinity(0, {choose_cpu()})
+
+    console = (run_dir / "console.log").open("wb")
+    process = subprocess.Popen(
+        command_line(request, run_dir, line, request_file),
+        env={"HOME": str(run_dir), "TMPDIR": str(memory_dir), "PATH": os.environ.get("PATH", os.defpath)},
+        pass_fds=[line],
+        stdin=subprocess.DEVNULL,
+        stdout=console,
+        stderr=console,
+        start_new_session=True,
+        preexec_fn=prepare,
+    )
+    console.close()
+    ledger.add_process(process.pid, group=True)  # its helper processes outlive it
+    yield "the machine", process.pid
+
+
+def command_line(request: Request, run_dir: Path, line: int, request_file: Path) -> list[str]:
+    """The kernel's command line: its hardware, its root, and the program that becomes PID 1."""
+    package_root = Path(__file__).resolve().parents[2]
+    return [
+        "linux.uml",
+        f"mem={request.memory_mib}M",
+        *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
+        *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
+        *(f"uml_dir={run_dir}/uml", "umid=lab", "quiet", "noreboot", "panic=1"),
+        f"vec0:transport=bess,dst={run_dir}/bess.sock,depth=128,gro=1",
+        f"PYTHONPATH={package_root}",
+        f"init={sys.executable}",
+        "--",
+        *("-s", str(Path(inside.__file__).resolve()), str(request_file)),
+    ]
+
+
+def choose_cpu() -> int:
+    """One of the processors that this process may use, spread over machines by chance."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return cpus[os.getpid() % len(cpus)]
