@@ -53,8 +53,7 @@ def import_row() -> Iterator[Row]:
     """Import each client in a fresh interpreter; the bare interpreter's own time is taken off."""
     bare = median(_seconds("pass") for _ in range(IMPORTS))
     ours, theirs = (
-        median(_seconds(f"import {name}") for _ in range(IMPORTS)) - bare
-        for name in ("labkit.engine", "docker")
+        median(_seconds(f"import {name}") for _ in range(IMPORTS)) - bare for name in ("labkit.engine", "docker")
     )
     yield Row(
         name="import of the client",

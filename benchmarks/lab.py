@@ -39,9 +39,7 @@ class Kernel:
         reply = self._client.execute_interactive(code, timeout=CELL_TIMEOUT_S, output_hook=collect)
         content = reply["content"]
         if content["status"] != "ok":
-            raise RuntimeError(
-                f"the benchmark's code failed: {content.get('ename')}: {content.get('evalue')}"
-            )
+            raise RuntimeError(f"the benchmark's code failed: {content.get('ename')}: {content.get('evalue')}")
         return json.loads("".join(printed))
 
     @property

@@ -98,9 +98,7 @@ def _rows_of(kind: str, plain_s: float) -> Iterator[Row]:
         peer_name="plain kernel",
         goal=goals["first reply"],
     )
-    yield Row(
-        name=f"{kind}: kernel request to engine ready", unit="s", ours=engine, goal=goals["engine answers"]
-    )
+    yield Row(name=f"{kind}: kernel request to engine ready", unit="s", ours=engine, goal=goals["engine answers"])
     yield Row(
         name=f"{kind}: create, start, wait",
         unit="s",

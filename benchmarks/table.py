@@ -47,8 +47,7 @@ def format_table(rows: Iterable[Row]) -> str:
     cells = [("name", "ours", "peer", "ratio", "goal"), *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
     )
 
 

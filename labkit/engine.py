@@ -9,9 +9,11 @@ being written. `labkit.wire` has the bytes; here are versions, error words, reus
 """
 
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from json import dumps, loads
 from threading import RLock
 from time import monotonic
@@ -29,6 +31,7 @@ MAX_JSON_LINE_BYTES = 16 * 1024 * 1024
 RECORDED_BODY_BYTES = 64 * 1024
 SECRET_HEADERS = {"X-Registry-Auth", "X-Registry-Config"}
 CAN_RESEND = {"GET", "HEAD"}  # asking twice changes nothing; a POST may have been carried out already
+_API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
 T = TypeVar("T")
 
 
@@ -40,6 +43,7 @@ class Exchange(NamedTuple):
     seconds: float
 
     def json(self) -> Any:
+        """Read the answer's body as JSON; raises EngineProtocolError if it is none."""
         try:
             return loads(self.answer.body)
         except (ValueError, RecursionError) as error:
@@ -48,6 +52,7 @@ class Exchange(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The answer's body as text; what is not UTF-8 is replaced."""
         return self.answer.body.decode("utf-8", "replace")
 
 
@@ -55,6 +60,13 @@ class Engine:
     """A client of one engine; safe to share between threads. `exchanges` keeps the last 500 of them.
 
     A kept exchange holds at most the first 64 KiB of each body. A stream is kept when it has ended.
+
+    `host` is unix:///path or tcp://host:port (default: DOCKER_HOST, or Docker's own socket); `timeout_s` is for
+    a call that names none; `version` ("1.41") saves asking for it; a longer body than `max_body_bytes` is
+    refused unless it is streamed. Raises EngineUnreachable for a host that cannot be one.
+
+    Every call raises EngineUnreachable, EngineTimeout, EngineProtocolError or EngineAnswer (`labkit.errors`), and
+    ValueError for a path or header that cannot be sent. Paths, queries and bodies: the Engine API's reference.
     """
 
     def __init__(
@@ -77,7 +89,7 @@ class Engine:
     def version(self) -> str:
         """The API version in use: the one given, or else the newest the engine says it speaks."""
         if self._version is None:
-            self._version = self._negotiate()
+            self._version = self._negotiate(self.timeout_s)
         return self._version
 
     def call(
@@ -95,26 +107,35 @@ class Engine:
     ) -> Exchange:
         """Send one request and read its whole answer, both within `timeout_s`.
 
+        `path` is the reference's, without a version: that is put before it unless `versioned` is False. `query`
+        is encoded as the engine expects; `json` becomes the body, or else `body` does, as a tar.
+
         Raises EngineAnswer for a status of 400 and above unless `check` is False.
         """
-        request, raw = self._prepare(method, path, query, json, body, headers, versioned)
+        deadline = monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        request, raw = self._prepare(deadline, method, path, query, json, body, headers, versioned)
         began = monotonic()
-        connection, answer = self._send(request, raw, timeout_s or self.timeout_s)
+        connection, answer = self._send(request, raw, deadline)
         return self._finish(connection, request, answer, began, check)
 
     def get(self, path: str, **options: Any) -> Exchange:
+        """`call` with GET."""
         return self.call("GET", path, **options)
 
     def post(self, path: str, **options: Any) -> Exchange:
+        """`call` with POST."""
         return self.call("POST", path, **options)
 
     def put(self, path: str, **options: Any) -> Exchange:
+        """`call` with PUT."""
         return self.call("PUT", path, **options)
 
     def delete(self, path: str, **options: Any) -> Exchange:
+        """`call` with DELETE."""
         return self.call("DELETE", path, **options)
 
     def head(self, path: str, **options: Any) -> Exchange:
+        """`call` with HEAD."""
         return self.call("HEAD", path, **options)
 
     def stream(self, method: str, path: str, **options: Any) -> "Stream[bytes]":
@@ -134,8 +155,9 @@ class Engine:
 
     def close(self) -> None:
         """Close the kept connections; the next call opens a new one."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):  # none left
+            while True:
+                self._idle.pop().close()
 
     def __enter__(self) -> "Engine":
         return self
@@ -146,15 +168,19 @@ class Engine:
     def __repr__(self) -> str:
         return f"Engine({self.host!r})"
 
-    def _negotiate(self) -> str:
+    def _negotiate(self, timeout_s: float) -> str:
+        deadline = monotonic() + timeout_s
         for method in ("HEAD", "GET"):  # engines before 19.03 know only GET /_ping
-            answer = self.call(method, "/_ping", versioned=False, check=False).answer
-            if answer.status == 200 and "api-version" in answer.headers:
-                return answer.headers["api-version"]
-        raise EngineProtocolError(f"{self.host} names no Api-Version: is it an engine? Pass version=")
+            left_s = deadline - monotonic()
+            answer = self.call(method, "/_ping", versioned=False, check=method == "GET", timeout_s=left_s).answer
+            version = answer.headers.get("api-version", "")
+            if answer.status == 200 and _API_VERSION.fullmatch(version):
+                return version
+        raise EngineProtocolError(f"{self.host} names no Api-Version like 1.41: is it an engine? Pass version=")
 
     def _prepare(
         self,
+        deadline: float,
         method: str,
         path: str,
         query: Mapping[str, object] | None = None,
@@ -163,7 +189,9 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         versioned: bool = True,
     ) -> tuple[Request, bytes]:
-        target = f"/v{self.version}{path}" if versioned else path
+        if versioned and self._version is None:
+            self._version = self._negotiate(deadline - monotonic())
+        target = f"/v{self._version}{path}" if versioned else path
         if query:
             target += ("&" if "?" in path else "?") + _build_query(query)
         given = {name.title(): value for name, value in (headers or {}).items()}
@@ -179,9 +207,8 @@ class Engine:
         sent = head if shown == given else build_request(method, target, given)
         return Request(method, target, shown, body or b"", head), sent + (body or b"")
 
-    def _send(self, request: Request, raw: bytes, timeout_s: float) -> tuple[Connection, Answer]:
+    def _send(self, request: Request, raw: bytes, deadline: float) -> tuple[Connection, Answer]:
         """Send on a kept connection or a new one; return once the answer's head is there."""
-        deadline = monotonic() + timeout_s
         while True:
             kept = self._take_idle()
             connection = kept or Connection(self._address, deadline)
@@ -198,19 +225,14 @@ class Engine:
                 self.close()  # so that the second try is on a new connection, and the last
 
     def _take_idle(self) -> Connection | None:
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if connection.is_quiet():
-                return connection
-            connection.close()
+        with suppress(IndexError):  # none left
+            while connection := self._idle.pop():
+                if connection.is_quiet():
+                    return connection
+                connection.close()
         return None
 
-    def _finish(
-        self, connection: Connection, request: Request, answer: Answer, began: float, check: bool
-    ) -> Exchange:
+    def _finish(self, connection: Connection, request: Request, answer: Answer, began: float, check: bool) -> Exchange:
         try:
             body = b"".join(connection.read_body(request.method, answer, self.max_body_bytes))
         except BaseException:
@@ -241,11 +263,12 @@ class Engine:
         self, method: str, path: str, parse: Callable[[Iterator[bytes]], Iterator[T]], **options: Any
     ) -> "Stream[T]":
         idle_s: float | None = options.pop("idle_s", None)
-        timeout_s: float = options.pop("timeout_s", None) or self.timeout_s
+        timeout_s: float | None = options.pop("timeout_s", None)
         check: bool = options.pop("check", True)
-        request, raw = self._prepare(method, path, **options)
+        deadline = monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        request, raw = self._prepare(deadline, method, path, **options)
         began = monotonic()
-        connection, answer = self._send(request, raw, timeout_s)
+        connection, answer = self._send(request, raw, deadline)
         if check and answer.status >= 400:
             self._finish(connection, request, answer, began, check)
         connection.begin(request, None, idle_s)
@@ -281,9 +304,9 @@ class Stream(Generic[T]):
             except StopIteration:
                 self._end(self._engine._keep)
                 raise
-            except EngineError:
+            except BaseException as error:  # a keyboard interrupt too leaves half an answer behind
                 self._end(Connection.close)
-                if self._stopped:
+                if self._stopped and isinstance(error, EngineError):
                     raise StopIteration from None
                 raise
 
@@ -309,11 +332,10 @@ class Stream(Generic[T]):
     def _end(self, dispose: Callable[[Connection], None]) -> None:
         if not self._over:
             self._over = True
-            dispose(self._connection)
+            # Once close() was called it may wake this connection at any moment: nobody else can have it.
+            (Connection.close if self._stopped else dispose)(self._connection)
             request, answer, began = self._opened
-            self._engine._record(
-                Exchange(request, answer._replace(body=bytes(self._seen)), monotonic() - began)
-            )
+            self._engine._record(Exchange(request, answer._replace(body=bytes(self._seen)), monotonic() - began))
 
 
 def _build_query(query: Mapping[str, object]) -> str:
@@ -330,7 +352,7 @@ def _daemon_words(exchange: Exchange) -> str:
     try:
         return str(loads(exchange.answer.body)["message"])
     except (ValueError, LookupError, TypeError, RecursionError):
-        return exchange.text.strip() or exchange.answer.reason
+        return exchange.text.strip() or exchange.answer.reason or "the engine gave no reason"
 
 
 def _same(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ class Frame(NamedTuple):
 
 
 def build_frame(stream: int, payload: bytes) -> bytes:
-    r"""Put the 8-byte header before the payload.
+    r"""Put the 8-byte header before the payload; raises ValueError for a stream that is none, or over 16 MiB.
 
     >>> build_frame(STDERR, b"no\n")
     b'\x02\x00\x00\x00\x00\x00\x00\x03no\n'
@@ -59,12 +59,12 @@ def parse_frames(pieces: Iterable[bytes]) -> Iterator[Frame]:
 
 def _take_frame(pending: bytearray) -> Frame | None:
     """Remove the first frame from `pending` and return it; None if it is not complete."""
-    if len(pending) < _HEADER.size:
-        return None
-    stream, zeros, length = _HEADER.unpack_from(pending)
-    if stream > SYSTEM_ERROR or zeros != b"\0\0\0":
+    if pending[:1] > bytes([SYSTEM_ERROR]) or any(pending[1:4]):  # before the header is complete: it may never be
         start = bytes(pending[: _HEADER.size])
         raise EngineProtocolError(f"{start!r} is no frame header: does the container have a terminal?")
+    if len(pending) < _HEADER.size:
+        return None
+    stream, _, length = _HEADER.unpack_from(pending)
     if length > MAX_PAYLOAD_BYTES:
         raise EngineProtocolError(f"a frame announces {length} bytes: over {MAX_PAYLOAD_BYTES} is a lie")
     end = _HEADER.size + length

@@ -23,6 +23,7 @@ __all__ = ["Address", "Answer", "Connection", "Request", "build_request", "parse
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CHUNK_LINE_BYTES = 4096
+_START = b"HTTP/"
 _WORD = re.compile(r"[\x21-\x7e]+")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (.*))?")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
@@ -40,6 +41,7 @@ class Request(NamedTuple):
 
     @property
     def raw(self) -> bytes:
+        """The request as bytes, head and body, secrets still masked."""
         return self.head + self.body
 
     @property
@@ -62,11 +64,16 @@ class Answer(NamedTuple):
 
     @property
     def raw(self) -> bytes:
+        """Head and body as bytes; the marks between the chunks are gone."""
         return self.head + self.body
 
 
 def build_request(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """Write the head of a request, up to and with its empty line."""
+    """Write the head of a request, up to and with its empty line (RFC 9112, "Request Line").
+
+    `target` is the path and query, quoted already; each header is one line. Raises ValueError for a blank or a
+    line's end where it would change the meaning of the request.
+    """
     if not _WORD.fullmatch(method) or not _WORD.fullmatch(target) or target[0] != "/":
         raise ValueError(f"{method!r} {target!r}: a path starts with / and holds no blanks; quote() it")
     lines = [f"{method} {target} HTTP/1.1"]
@@ -78,7 +85,9 @@ def build_request(method: str, target: str, headers: Mapping[str, str]) -> bytes
 
 
 def parse_head(head: bytes) -> Answer:
-    r"""Read the head of an answer, up to and with its empty line; the body stays empty.
+    r"""Read the head of an answer, up to and with its empty line; the body stays empty (RFC 9112, "Status Line").
+
+    A header that comes twice is joined with a comma. Raises EngineProtocolError for a line that cannot be one.
 
     >>> parse_head(b"HTTP/1.1 204 No Content\r\nApi-Version: 1.41\r\n\r\n").headers
     {'api-version': '1.41'}
@@ -100,44 +109,62 @@ def parse_head(head: bytes) -> Answer:
 
 
 class Address(NamedTuple):
+    """Where an engine listens, as the socket calls want it."""
+
     family: socket.AddressFamily
     place: str | tuple[str, int]
     name: str  # for the Host header
 
 
 def parse_host(host: str) -> Address:
+    """Read an address as DOCKER_HOST writes it: unix:///path, or tcp://host:port (http:// means the same).
+
+    >>> parse_host("tcp://[::1]:2375").place
+    ('::1', 2375)
+
+    Raises EngineUnreachable for anything else.
+    """
     scheme, _, rest = host.partition("://")
     if scheme == "unix" and rest:
         return Address(socket.AF_UNIX, rest, "docker")
     name, _, port = rest.rstrip("/").rpartition(":")
-    if scheme in ("tcp", "http") and name and port.isdecimal():
+    if scheme in ("tcp", "http") and name and port.isdecimal() and int(port) < 65536:
         family = socket.AF_INET6 if name.startswith("[") else socket.AF_INET
         return Address(family, (name.strip("[]"), int(port)), f"{name}:{port}")
     raise EngineUnreachable(f"{host!r} is no engine address: write unix:///path or tcp://host:port")
 
 
 class Connection:
-    """A socket, the bytes received and not yet used, and the time by which the exchange must be over."""
+    """A socket, the bytes received and not yet used, and the time by which the exchange must be over.
+
+    `deadline` is a time of the monotonic clock, in seconds. Raises EngineUnreachable if nobody listens, and
+    EngineTimeout if nobody accepts in time. Every method that waits raises EngineTimeout when the time is over,
+    and EngineProtocolError for bytes that HTTP does not allow.
+    """
 
     def __init__(self, address: Address, deadline: float) -> None:
-        self.reusable = True
+        self.reusable = False  # until an answer's end was found
         self.received = 0
         self._buffer = bytearray()
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(max(deadline - monotonic(), 0.001))
             self._socket.connect(address.place)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
             self._socket.close()
             raise _unreachable(address, error) from error
 
     def begin(self, request: Request, deadline: float | None, idle_s: float | None = None) -> None:
-        """Name the exchange that follows, for error messages, and say when to give up."""
+        """Name the exchange that follows, for error messages, and say when to give up.
+
+        `deadline` ends the whole exchange (None: never); without one, `idle_s` is the longest silence allowed.
+        """
         self._request, self._deadline, self._idle_s = request, deadline, idle_s
         self._began = monotonic()
         self.received = 0
 
     def send(self, raw: bytes) -> None:
+        """Send all of `raw`; a connection that the engine closed is noticed by reading, not here."""
         self._socket.settimeout(self._remaining_s())
         try:
             self._socket.sendall(raw)
@@ -145,9 +172,18 @@ class Connection:
             raise self._timeout() from error
         except (BrokenPipeError, ConnectionResetError):
             pass  # an engine may refuse a body half-way; its answer, or the lack of one, says why
+        except OSError as error:
+            raise self._lost(error) from error
 
     def read_head(self) -> Answer:
+        """Read up to the body of the final answer; the 1xx answers before it are passed over."""
         while True:
+            while len(self._buffer) < len(_START):
+                if not self._receive():
+                    raise self._cut("before the end of the head")
+            if not self._buffer.startswith(_START):  # at once: the end of such a head may never come
+                start = bytes(self._buffer[:80])
+                raise EngineProtocolError(f"{self._request}: {start!r} is not HTTP: does an engine listen there?")
             answer = parse_head(self._read_until(b"\r\n\r\n", MAX_HEAD_BYTES, "head"))
             if answer.status == 101:
                 raise EngineProtocolError(f"{self._request}: the engine changed protocol without being asked")
@@ -157,7 +193,8 @@ class Connection:
     def read_body(self, method: str, answer: Answer, limit: int) -> Iterator[bytes]:
         """Hand out the body, at most `limit` bytes, and find out whether the connection can be used again."""
         headers = answer.headers
-        self.reusable = "close" not in headers.get("connection", "").lower()
+        self.reusable = False
+        can_stay = "close" not in headers.get("connection", "").lower()
         if method == "HEAD" or answer.status in (204, 304):
             pass  # these have no body, whatever their headers announce
         elif "transfer-encoding" in headers:
@@ -165,12 +202,11 @@ class Connection:
         elif "content-length" in headers:
             yield from self._read_exactly(self._length(headers["content-length"], limit))
         else:
-            self.reusable = False
+            can_stay = False
             yield from self._read_to_close(limit)
         if self._buffer:
-            raise EngineProtocolError(
-                f"{self._request}: {len(self._buffer)} bytes came after the answer's end"
-            )
+            raise EngineProtocolError(f"{self._request}: {len(self._buffer)} bytes came after the answer's end")
+        self.reusable = can_stay
 
     def is_quiet(self) -> bool:
         """True if the idle connection is open and nothing came on it; end of file makes it readable too."""
@@ -184,10 +220,12 @@ class Connection:
         return False
 
     def wake(self) -> None:
+        """End the wait of another thread that reads here: it sees the end of the stream."""
         with suppress(OSError):  # the engine was first to close
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Close the socket; a second time does nothing."""
         self._socket.close()
 
     def _length(self, text: str, limit: int) -> int:
@@ -223,7 +261,7 @@ class Connection:
             total += size
             self._check_size(total, limit)
             yield from self._read_exactly(size)
-            if self._read_until(b"\r\n", 2, "chunk's end") != b"\r\n":
+            if b"".join(self._read_exactly(2)) != b"\r\n":
                 raise EngineProtocolError(f"{self._request}: a chunk is longer than announced")
         trailer_bytes = 0
         while (line := self._read_until(b"\r\n", MAX_CHUNK_LINE_BYTES, "trailer")) != b"\r\n":
@@ -265,10 +303,12 @@ class Connection:
         self._socket.settimeout(self._remaining_s())
         try:
             data = self._socket.recv(65536)
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             raise self._timeout() from error
         except ConnectionResetError:
             data = b""
+        except OSError as error:
+            raise self._lost(error) from error
         self._buffer += data
         self.received += len(data)
         return bool(data)
@@ -282,6 +322,10 @@ class Connection:
         return remaining
 
     def _timeout(self) -> EngineTimeout:
+        if self._deadline is None:
+            return EngineTimeout(
+                f"{self._request}: nothing came for {self._idle_s} s: pass a larger idle_s to wait longer"
+            )
         waited = monotonic() - self._began
         return EngineTimeout(
             f"{self._request}: no complete answer after {waited:.1f} s, {self.received} bytes received: "
@@ -293,12 +337,17 @@ class Connection:
             f"{self._request}: the engine closed the connection {where}: did it stop? Its own log says why"
         )
 
+    def _lost(self, error: OSError) -> EngineUnreachable:
+        return EngineUnreachable(f"{self._request}: {error.strerror or error}: the way to the engine is gone")
 
-def _unreachable(address: Address, error: OSError) -> EngineError:
+
+def _unreachable(address: Address, error: OSError | UnicodeError) -> EngineError:
     place = address.place if isinstance(address.place, str) else address.name
     if isinstance(error, TimeoutError):
         return EngineTimeout(f"{place}: no connection in time: is the engine's machine up?")
+    if isinstance(error, BlockingIOError):
+        return EngineTimeout(f"{place}: too many connections wait already: is the engine stuck? Try again")
     if isinstance(error, PermissionError):
         return EngineUnreachable(f"{place}: {error.strerror}: become root, or join the group that owns it")
-    words = error.strerror or str(error)
+    words = getattr(error, "strerror", None) or str(error)
     return EngineUnreachable(f"{place}: {words}: start dockerd, or name another engine in DOCKER_HOST")

@@ -45,9 +45,7 @@ def validate(kind: str, notebooks: list[str]) -> int:
     print(f"\nnotebooks on {kind} machines", flush=True)
     command = [sys.executable, "-m", "pytest", "--nbval"]
     command += [f"--nbval-cell-timeout={CELL_TIMEOUT_S}", *notebooks]
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "LABKIT_MACHINE": kind}, check=False
-    ).returncode
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "LABKIT_MACHINE": kind}, check=False).returncode
 
 
 def announce(kind: str, report: dict[str, object]) -> None:

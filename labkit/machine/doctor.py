@@ -116,7 +116,7 @@ def memory_dir(room_mib: int = UML_MEMORY_MIB) -> Path:
 
     Raises MachineError that names each place tried, and what was wrong with it.
     """
-    tried = []
+    tried: list[str] = []
     for name in (os.environ.get("LABKIT_TMPDIR"), "/dev/shm", os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
         if not name or any(entry.startswith(f"{name}:") for entry in tried):
             continue
@@ -260,7 +260,7 @@ def _check_uml() -> Iterator[Problem]:
     if not _may_trace():
         yield Problem(
             "This host forbids ptrace(2), by which User-Mode Linux runs its processes.",
-            "Set kernel.yama.ptrace_scope to 2 or less, or start the container with a seccomp profile that permits ptrace.",
+            "Set kernel.yama.ptrace_scope to 2 or less, or start this container with a profile that permits ptrace.",
         )
     if not Path("/usr/lib/uml/modules").is_dir() and shutil.which("linux.uml"):
         yield Problem("The modules of User-Mode Linux are missing.", "Install them: apt-get install user-mode-linux.")

@@ -74,6 +74,7 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
         reason = f"the machine cannot be started: {error}"
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        reason += _last_words(run_dir)
         settle(run_dir)
         with suppress(OSError):
             owner.send(json.dumps({"ended": reason}).encode())
@@ -87,12 +88,21 @@ def _raise_exit(*_: object) -> NoReturn:
 def _wait_for_end(owner: socket.socket, parts: list[Part]) -> str:
     handles = {os.pidfd_open(pid): name for name, pid in parts}
     while True:
-        ready, _, _ = select.select([owner, *handles], [], [])
+        ready, _, _ = select.select([owner.fileno(), *handles], [], [])
         for handle in ready:
-            if isinstance(handle, int):
+            if handle in handles:
                 return f"{handles[handle]} ended"
         if not owner.recv(4096):
             return "its owner is gone"
+
+
+def _last_words(run_dir: Path) -> str:
+    """What a part wrote to its log before it ended, on one line."""
+    words = []
+    for name in ("console.log", "slirp.log"):
+        with suppress(OSError):
+            words += (run_dir / name).read_text(errors="replace")[-600:].split()
+    return f"; last words: {' '.join(words)}" if words else ""
 
 
 def settle(run_dir: Path) -> None:

@@ -103,16 +103,14 @@ class Init:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._reap()
         while self.status is None or self.outputs:
-            ready, _, _ = select.select([wake, self.line, *self.outputs], [], [], None)
+            ready, _, _ = select.select([wake, self.line.fileno(), *self.outputs], [], [])
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
             for fd in self.outputs & set(ready):
                 self._pass_output(fd)
-            if self.line in ready:
+            if self.line.fileno() in ready:
                 self._obey()
-            if self.status is not None and not ready:
-                break
 
     def _reap(self) -> None:
         while True:
@@ -448,10 +446,10 @@ def _run_kernel(request: Request, announce: int) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()
-    app.initialize()
+    app.initialize()  # type: ignore[no-untyped-call]
     _log_stage(request, "kernel", "the notebook's Python answers")
     os.close(announce)
-    app.start()
+    app.start()  # type: ignore[no-untyped-call]
 
 
 def _run_command(command: list[str], cwd: str) -> NoReturn:

@@ -69,27 +69,28 @@ class Machine:
         """Yield what the inside says, until the machine is gone; then `why` holds the guard's reason.
 
         Between messages {"event": "idle"} comes about twice a second, and {"event": "readable", "fd": n} when one of
-        `others` can be read (the caller may change that collection as it goes). Raises MachineError when nothing at all comes for `patience_s` seconds after the start.
+        `others` can be read (the caller may change that collection as it goes). Raises MachineError when nothing
+        at all comes for `patience_s` seconds after the start.
         """
         deadline = time.monotonic() + patience_s
         spoken = False
         while True:
-            ready, _, _ = select.select([self.line, self._owner, *others], [], [], 0.5)
+            ready, _, _ = select.select([self.line.fileno(), self._owner.fileno(), *others], [], [], 0.5)
             if not ready:
                 yield {"event": "idle"}
                 if not spoken and time.monotonic() > deadline:
                     raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self._console()}")
-            if self.line in ready:
+            if self.line.fileno() in ready:
                 messages = self.line.receive()
                 if messages is None:
-                    ready = [self._owner]
+                    ready = [self._owner.fileno()]
                 else:
                     spoken = spoken or bool(messages)
                     yield from messages
             for fd in tuple(others):
                 if fd in ready:
                     yield {"event": "readable", "fd": fd}
-            if self._owner in ready:
+            if self._owner.fileno() in ready:
                 self._learn_why()
                 return
 

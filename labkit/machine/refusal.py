@@ -20,13 +20,11 @@ def run_refusal(connection_file: str, reason: str) -> None:
         banner = reason
         language_info = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}
 
-        async def do_execute(  # type: ignore[override]
-            self, code: str, silent: bool, *_: Any, **__: Any
-        ) -> dict[str, Any]:
+        async def do_execute(self, code: str, silent: bool, *_: Any, **__: Any) -> dict[str, Any]:
             words = f"{reason}\n`labkit doctor` says the same in a terminal."
             error = {"ename": "MachineError", "evalue": words, "traceback": [f"MachineError: {words}"]}
             if not silent:
-                self.send_response(self.iopub_socket, "error", error)
+                self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
             return {"status": "error", "execution_count": self.execution_count, **error}
 
     IPKernelApp.launch_instance(["-f", connection_file], kernel_class=Refusal)

@@ -53,9 +53,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 def read_imports() -> Imports:
     return {
-        module_name(path): parse_imports(
-            path.read_text(), module_name(path), is_package=path.name == "__init__.py"
-        )
+        module_name(path): parse_imports(path.read_text(), module_name(path), is_package=path.name == "__init__.py")
         for path in sorted(PACKAGE.rglob("*.py"))
     }
 
@@ -169,8 +167,6 @@ def test_a_cycle_is_caught() -> None:
 
 def test_relative_imports_are_resolved() -> None:
     """`from . import x` and `from ..y import z` count by their full names."""
-    found = parse_imports(
-        "from . import svg\nfrom ..frames import Frame", "labkit.show.wire", is_package=False
-    )
+    found = parse_imports("from . import svg\nfrom ..frames import Frame", "labkit.show.wire", is_package=False)
 
     assert {"labkit.show", "labkit.show.svg", "labkit.frames", "labkit.frames.Frame"} == found
