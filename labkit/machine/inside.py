@@ -514,7 +514,6 @@ def _end_machine() -> NoReturn:
 def _init_of_uml() -> NoReturn:
     """Entered when a user-mode kernel executes this file: the request is a file, the line is a serial port."""
     request = Request.from_json(Path(sys.argv[1]).read_text())
-    linux.mount("devtmpfs", "/dev", "devtmpfs")
     line = os.open(UML_SERIAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     tty.setraw(line)
     become_init(request, line)
