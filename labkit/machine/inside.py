@@ -473,6 +473,7 @@ def _boot_engine(request: Request) -> None:
             release = os.uname().release
             link = Path("/lib/modules", release)
             if not link.exists():
+                link.parent.mkdir(exist_ok=True)
                 link.symlink_to(f"/usr/lib/uml/modules/{release}")
             subprocess.run(["/sbin/modprobe", "-a", *UML_MODULES.split()], check=True)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
