@@ -69,10 +69,11 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        start_new_session=True,
         preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
     )
     log.close()
-    ledger.add_process(process.pid)
+    ledger.add_process(process.pid, group=True)  # it forks, and drops the death signal with its privileges
     return process.pid
 
 
