@@ -23,6 +23,7 @@ __all__ = [
     "MS_PRIVATE",
     "MS_RDONLY",
     "MS_REC",
+    "become_subreaper",
     "die_with_parent",
     "mount",
     "pivot_root",
@@ -42,6 +43,7 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _RB_POWER_OFF = 0x4321FEDC
 _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
@@ -91,6 +93,11 @@ def die_with_parent(parent: int, signal_number: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
     if os.getppid() != parent:
         os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Become the parent of descendants whose own parent ends: PR_SET_CHILD_SUBREAPER of prctl(2)."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0))
 
 
 def power_off() -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from labkit import linux
 from labkit.errors import MachineError
 
 __all__ = ["Ledger", "Part", "run_guard", "settle", "sweep"]
@@ -61,6 +62,7 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
     The owner gets one JSON object at the end: {"ended": why}.
     """
     os.setsid()
+    linux.become_subreaper()  # what the parts leave behind comes here, and is reaped
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_exit)
@@ -114,14 +116,20 @@ def settle(run_dir: Path) -> None:
     deadline = time.monotonic() + PATIENCE_S
     for entry in processes:
         while _is_left(entry) and time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(entry["pid"], os.WNOHANG)
+            _reap()
             _kill(entry)
             time.sleep(0.01)
+    _reap()
     for entry in entries:
         if "cgroup" in entry:
             _remove_cgroup(Path(entry["cgroup"]), deadline)
     shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def sweep(base: Path) -> None:

@@ -441,6 +441,8 @@ def _run_kernel(request: Request, announce: int) -> None:
     connection.touch(mode=0o600)
     connection.write_text(json.dumps({**request.connection, "ip": "0.0.0.0"}))
     os.chdir(request.cwd)
+    # By this the kernel would watch its parent, take PID 1 for a sign that it is an orphan, and end.
+    os.environ.pop("JPY_PARENT_PID", None)
     sys.path.insert(0, "")
     sys.argv = ["ipykernel_launcher", "-f", str(connection)]
     from ipykernel.kernelapp import IPKernelApp

@@ -1,0 +1,23 @@
+"""What must every test of the engine client leave behind? As many open files and threads as it found."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """Count before and after; a thread that was told to end gets a moment to do it."""
+    before = count()
+    yield
+    end = time.monotonic() + 2
+    while count() != before and time.monotonic() < end:
+        time.sleep(0.005)
+    assert before == count(), "open files and threads, before and after"
+
+
+def count() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/fd")), threading.active_count()
