@@ -1,0 +1,81 @@
+"""Whoever is killed, and whenever: is nothing of the machine left within ten seconds?"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.machine.host import KINDS, LABKIT, descendants, is_alive, name_of, snapshot, wait_until
+
+VICTIMS = ("client", "launcher", "guard", "machine", "slirp4netns")
+MOMENTS = {
+    "at boot": None,
+    "when idle": "echo ready; sleep 1000",
+    "with a container": "docker run -d busybox sleep 1000 >/dev/null; echo ready; sleep 1000",
+}
+PATIENCE_S = 10.0
+
+
+def find_victim(victim: str, client: int) -> int:
+    """Give the pid of a part of the machine, by its place in the process tree."""
+    launcher = children(client)[0]
+    if victim in ("client", "launcher"):
+        return client if victim == "client" else launcher
+    guard = children(launcher)[0]
+    if victim == "guard":
+        return guard
+    return next(pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (victim == "slirp4netns"))
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def has_victim(victim: str, client: int) -> bool:
+    try:
+        find_victim(victim, client)
+    except (OSError, IndexError, StopIteration):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path) -> None:
+    """No process, mount, control group, interface or file of the machine outlives kill -9 of any part."""
+    before = snapshot(state)
+    command = [LABKIT, "run", "--machine", kind, "--", "sh", "-c", MOMENTS[moment] or "sleep 1000"]
+    starter = f"import subprocess; subprocess.run({command!r}, stdin=subprocess.DEVNULL)"
+    client = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert client.stdout is not None
+    if MOMENTS[moment]:
+        assert client.stdout.readline() == b"ready\n"
+    else:
+        assert wait_until(lambda: has_victim(victim, client.pid), 10)
+        time.sleep(0.2)
+    family = descendants(client.pid)
+
+    os.kill(find_victim(victim, client.pid), signal.SIGKILL)
+
+    gone = wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
+    assert gone, [name_of(process[0]) for process in family if is_alive(process)]
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
+    client.wait(5)
+    client.stdout.close()
+
+
+def test_the_check_sees_a_survivor(state: Path) -> None:
+    """A process and a file that are left are seen: the test above can fail."""
+    before = snapshot(state)
+    with subprocess.Popen(["sleep", "60"]) as survivor:
+        (state / "left").touch()
+        family = descendants(os.getpid())
+
+        assert any(process[0] == survivor.pid and is_alive(process) for process in family)
+        assert snapshot(state) != before
+        survivor.kill()
