@@ -99,6 +99,8 @@ def state_dir() -> Path:
     Raises MachineError when it cannot be made or belongs to somebody else.
     """
     path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()) / f"labkit-{os.getuid()}"
+    if path.parts[1] in ("dev", "proc", "sys"):  # a user-mode kernel has its own there, and would not see it
+        raise MachineError(f"{path} lies on a file system of the kernel. Name another directory in LABKIT_TMPDIR.")
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         owner = path.lstat()
