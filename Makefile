@@ -24,7 +24,7 @@ lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/jupyter-lab $$(test "$$(id -u)" != 0 || echo --allow-root) notebooks/00-start-here.ipynb
 
 test: setup  ## run every test, the notebooks on each kind of machine
-	$(BIN)/python -m pytest tests/unit tests/engine
+	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
 	$(BIN)/python -m pytest tests/machine
 	$(BIN)/python tools/test_notebooks.py
 

@@ -12,7 +12,7 @@ CONTRACT = r"""
 set -e
 test "$(id -u)" = 0; echo "root"
 test "$(hostname)" = lab; echo "called lab"
-test "$LABKIT_MACHINE_KIND" = KIND; echo "of the kind asked for"
+test "$LABKIT_MACHINE_KIND" = @kind@; echo "of the kind asked for"
 docker image inspect busybox:latest >/dev/null; echo "has busybox"
 test "$(docker run --rm busybox echo hi)" = hi; echo "runs a container"
 curl -fsS http://127.0.0.1:5678/_ping >/dev/null; echo "answers on tcp 5678"
@@ -40,7 +40,7 @@ def test_the_contract_holds(kind: str, state: Path) -> None:
     """What lessons rely on is true inside, and the host is afterwards as it was."""
     before = snapshot(state)
 
-    done = run(kind, "bash", "-c", CONTRACT.replace("KIND", kind))
+    done = run(kind, "bash", "-c", CONTRACT.replace("@kind@", kind))
 
     assert done.stdout.decode().splitlines() == PROMISES, done.stderr.decode()
     assert snapshot(state) == before
@@ -71,11 +71,8 @@ def test_accidents_stay_inside(kind: str, state: Path) -> None:
     before = snapshot(state)
     name = Path("/proc/sys/kernel/hostname").read_text()
 
-    done = run(
-        kind, "sh", "-c", "hostname broken; rm -rf --no-preserve-root /usr/share /etc /bin 2>/dev/null; kill -9 -1"
-    )
+    run(kind, "sh", "-c", "hostname broken; rm -rf --no-preserve-root /usr/share /etc /bin 2>/dev/null; kill -9 -1")
 
-    assert done.returncode != 0
     assert Path("/etc/passwd").exists() and Path("/usr/share").exists() and Path("/bin/sh").exists()
     assert Path("/proc/sys/kernel/hostname").read_text() == name
     assert snapshot(state) == before

@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
     0: {"errors", "frames", "oci", "layers", "proc", "cgroups"},
     1: {"archives", "engine", "linux", "machine", "store", "tap", "wire"},
-    2: {"check", "container", "lesson", "namespaces", "network", "union"},
-    3: {"show", "widgets"},
+    2: {"check", "container", "namespaces", "network", "union"},
+    3: {"lesson", "show", "widgets"},
     4: {"cli"},
 }
 CLIENTS = {"docker", "labkit.engine", "labkit.lesson", "labkit.machine", "labkit.tap", "labkit.wire"}

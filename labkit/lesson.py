@@ -1,0 +1,114 @@
+"""What does a lesson open at its start, and what does it leave at its end?
+
+lesson = open_lesson("01-engine-api")   waits for the machine's engine
+lesson.undo(fn, *args)                  registered in the same breath as what it undoes
+lesson.close()                          undoes, newest first, removes the lesson's containers and images
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ipywidgets import HTML
+
+from labkit.engine import Engine
+from labkit.errors import EngineError, MachineError
+from labkit.show.boot import boot_html
+
+__all__ = ["Lesson", "open_lesson"]
+
+BOOT_LOG = Path("/run/labkit/boot.jsonl")
+BOOT_PATIENCE_S = 90.0
+
+
+class Lesson:
+    """One run of a lesson; `engine` is the client of this machine's engine."""
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self.name = name
+        self.engine = engine
+        self._undos: list[Callable[[], object]] = []
+        self._before = self._inventory()
+
+    def undo(self, fn: Callable[..., object], *args: Any) -> None:
+        """Have `fn(*args)` called when the lesson closes; the last one registered is called first."""
+        self._undos.append(lambda: fn(*args))
+
+    def engine_alive(self) -> bool:
+        """Does dockerd answer?"""
+        try:
+            return self.engine.get("/_ping", versioned=False).answer.status == 200
+        except EngineError:
+            return False
+
+    def revive(self) -> None:
+        """Start dockerd again after it died. Raises MachineError when it does not come up."""
+        from labkit.machine.engine_process import start_engine
+
+        start_engine()
+        print("the engine is back")
+
+    def close(self) -> None:
+        """Undo everything, and say what is left. Raises EngineError when the engine refuses to remove something."""
+        while self._undos:
+            self._undos.pop()()
+        containers, images = self._new()
+        for container in containers:
+            self.engine.delete(f"/containers/{container}", query={"force": True, "v": True})
+        for image in images:
+            self.engine.delete(f"/images/{image}", query={"force": True}, check=False)
+        left = sum(map(len, self._new()))
+        self.engine.close()
+        print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
+
+    def _inventory(self) -> tuple[set[str], set[str]]:
+        containers = self.engine.get("/containers/json", query={"all": True}).json()
+        images = self.engine.get("/images/json").json()
+        names = {name for image in images for name in image["RepoTags"] or [image["Id"]]}
+        return {container["Id"] for container in containers}, names
+
+    def _new(self) -> tuple[set[str], set[str]]:
+        containers, images = self._inventory()
+        return containers - self._before[0], images - self._before[1]
+
+
+def open_lesson(name: str) -> Lesson:
+    """Show the machine's boot, wait until its engine is ready, and open a lesson on it.
+
+    Raises MachineError on a computer that is no lab machine, and when the boot failed or takes more than 90 s.
+    """
+    if not BOOT_LOG.exists():
+        raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
+    view = HTML()
+    display(view)
+    deadline = time.monotonic() + BOOT_PATIENCE_S
+    while True:
+        stages = read_boot_log()
+        view.value = boot_html(stages)
+        last = stages[-1]
+        if last["stage"] == "failed":
+            raise MachineError(f"The engine did not come up: {last['detail']} Restart the kernel to try again.")
+        if any(line["stage"] == "ready" for line in stages):
+            break
+        if time.monotonic() > deadline:
+            raise MachineError(f"The boot takes too long; its last stage was {last['stage']}. Restart the kernel.")
+        time.sleep(0.1)
+    lesson = Lesson(name, Engine())
+    lesson.engine.clear()
+    print(f"lesson {name} is open; the engine answers")
+    return lesson
+
+
+def read_boot_log(path: Path = BOOT_LOG) -> list[dict[str, Any]]:
+    """The stages that have passed; a line that is still being written is left out."""
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def display(view: HTML) -> None:
+    """Show a widget where there is a notebook to show it in."""
+    from IPython.display import display as show
+
+    show(view)

@@ -1,0 +1,1 @@
+"""How does one look at a value? Each view is a function from a value to text, SVG or HTML."""
