@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from IPython.display import display as show
 from ipywidgets import HTML
 
 from labkit.engine import Engine
@@ -82,7 +83,7 @@ def open_lesson(name: str) -> Lesson:
     if not BOOT_LOG.exists():
         raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
     view = HTML()
-    display(view)
+    show(view)  # type: ignore[no-untyped-call]
     deadline = time.monotonic() + BOOT_PATIENCE_S
     while True:
         stages = read_boot_log()
@@ -105,10 +106,3 @@ def read_boot_log(path: Path = BOOT_LOG) -> list[dict[str, Any]]:
     """The stages that have passed; a line that is still being written is left out."""
     whole, _, _ = path.read_text().rpartition("\n")
     return [json.loads(line) for line in whole.splitlines()]
-
-
-def display(view: HTML) -> None:
-    """Show a widget where there is a notebook to show it in."""
-    from IPython.display import display as show
-
-    show(view)
