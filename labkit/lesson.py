@@ -17,6 +17,7 @@ from ipywidgets import HTML
 from labkit.engine import Engine
 from labkit.errors import EngineError, MachineError
 from labkit.show.boot import boot_html
+from labkit.widgets.wire import WireView
 
 __all__ = ["Lesson", "open_lesson"]
 
@@ -50,6 +51,12 @@ class Lesson:
 
         start_engine()
         print("the engine is back")
+
+    def wire(self) -> WireView:
+        """Show the exchanges since the last call of this: what `engine` said, and what came back."""
+        view = WireView(list(self.engine.exchanges))
+        self.engine.clear()
+        return view
 
     def close(self) -> None:
         """Undo everything, and say what is left. Raises EngineError when the engine refuses to remove something."""
