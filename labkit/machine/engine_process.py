@@ -54,11 +54,9 @@ def answers() -> bool:
 
 
 def _command() -> list[str]:
-    config = STATE / "daemon.json"
-    config.write_text("{}")  # the host's own /etc/docker/daemon.json is not meant for this engine
     command = ["dockerd", f"--host=unix://{API_SOCKET}", f"--host={API_TCP}", "--tls=false"]
     command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker", f"--pidfile={PIDFILE}"]
-    command += [f"--config-file={config}", "--group=root"]
+    command += ["--group=root"]
     crun = shutil.which("crun")
     if crun and Path("/sys/fs/cgroup/cgroup.controllers").exists():  # crun refuses a mix of cgroup v1 and v2
         command += [f"--add-runtime=crun={crun}", "--default-runtime=crun"]

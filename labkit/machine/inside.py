@@ -314,7 +314,8 @@ def mount_kernel_file_systems(kind: str) -> None:
         linux.mount(fstype, name, fstype, linux.MS_NOSUID, data)
     if not os.path.lexists("/dev/ptmx"):
         os.symlink("pts/ptmx", "/dev/ptmx")
-    for place in ("/run", "/var/lib/docker"):
+    # /etc/docker holds the keys and the configuration of the host's own engine, which this one is not to read.
+    for place in ("/run", "/var/lib/docker", "/etc/docker"):
         Path(place).mkdir(parents=True, exist_ok=True)
         size = "75%" if kind == "uml" else f"{_native_room_mib()}m"
         linux.mount("lab", place, "tmpfs", data=f"mode=755,size={size}")
