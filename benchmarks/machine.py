@@ -15,8 +15,8 @@ BOOTS = 3
 MIB = 1024 * 1024
 
 GOALS = {
-    "native": {"first reply": 2.0, "engine answers": 3.0, "container": 0.5, "memory": 450.0},
-    "uml": {"first reply": 4.8, "engine answers": 7.4, "container": 2.2, "memory": 495.0},
+    "native": {"first reply": 1.2, "engine answers": 2.0, "container": 0.6, "memory": 250.0},
+    "uml": {"first reply": 5.0, "engine answers": 8.0, "container": 2.5, "memory": 500.0},
 }
 
 WAIT_UNTIL_READY = """

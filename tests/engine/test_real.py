@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -69,9 +70,20 @@ def sock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             load_busybox(engine)
         yield folder / "s"
     finally:
-        daemon.kill()  # unshare's end is the end of its child, PID 1 in there, and so of all
-        daemon.wait()
+        end_all(daemon)
         remove_cgroups(cgroup)
+
+
+def end_all(unshare: subprocess.Popen[bytes]) -> None:
+    """End dockerd, PID 1 of its namespace, and so all in there; then unshare, its parent, ends by itself."""
+    with suppress(OSError):  # it ended already
+        for pid in Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+    try:
+        unshare.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        unshare.kill()
+        unshare.wait()
 
 
 def wait_until_up(folder: Path, daemon: subprocess.Popen[bytes]) -> None:
@@ -217,11 +229,13 @@ def test_files_in_and_out(engine: Engine, create: Callable[..., str]) -> None:
 
 def test_events_are_stopped_from_another_thread(engine: Engine, create: Callable[..., str]) -> None:
     """Events come as they happen; closing the stream ends the loop that waits for the next."""
-    events = engine.json_lines("GET", "/events", query={"filters": {"event": ["create"]}})
+    filters = {"event": ["create"], "label": ["test=events"]}
+    # The daemon sends the head before it listens: `since` makes it tell what happened in between.
+    events = engine.json_lines("GET", "/events", query={"since": int(time.time()), "filters": filters})
     seen: list[dict[str, object]] = []
     reader = threading.Thread(target=lambda: seen.extend(events))
     reader.start()
-    name = create("true")
+    name = create("true", Labels={"test": "events"})
     end = time.monotonic() + PATIENCE_S
     while not seen and time.monotonic() < end:
         time.sleep(0.005)
