@@ -50,7 +50,7 @@ def check_image_tagged(engine: Engine, tag: str, same_as: str) -> Verdict:
 
 
 def check_note_in_container(engine: Engine, name: str, path: str, text: str) -> Verdict:
-    """Does a container that is not running hold a file with exactly that text (less white space at its ends)?"""
+    """Does a container that was never started hold a file with that text (less white space at its ends)?"""
     found = engine.get(f"/containers/{name}/json", check=False)
     if found.answer.status == 404:
         return Verdict(attempted=False)
@@ -64,5 +64,5 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str) -> 
         words = content.read(4096).decode(errors="replace").strip() if content else ""
     if words != text:
         return Verdict(True, f"{path} in {name} says {words!r}, not {text!r}")
-    running = found.json()["State"]["Running"]
-    return Verdict(True, f"{name} still runs" if running else "")
+    state = found.json()["State"]["Status"]
+    return Verdict(True, "" if state == "created" else f"{name} was started: its state is {state}, not created")

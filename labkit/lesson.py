@@ -24,6 +24,8 @@ __all__ = ["Lesson", "open_lesson"]
 BOOT_LOG = Path("/run/labkit/boot.jsonl")
 BOOT_PATIENCE_S = 90.0
 
+_opened: "Lesson | None" = None  # one at a time: a kernel is a machine
+
 
 class Lesson:
     """One run of a lesson; `engine` is the client of this machine's engine."""
@@ -32,6 +34,7 @@ class Lesson:
         self.name = name
         self.engine = engine
         self._undos: list[Callable[[], object]] = []
+        self._closed = False
         self._before = self._inventory()
 
     def undo(self, fn: Callable[..., object], *args: Any) -> None:
@@ -59,17 +62,25 @@ class Lesson:
         return view
 
     def close(self) -> None:
-        """Undo everything, and say what is left. Raises EngineError when the engine refuses to remove something."""
+        """Undo everything, whatever fails on the way; say what is left, and what could not be undone."""
+        if self._closed:
+            return
+        self._closed = True
+        problems = []
         while self._undos:
-            self._undos.pop()()
+            problems += _attempt(self._undos.pop())
+        if not self.engine_alive():
+            self.revive()
         containers, images = self._new()
         for container in containers:
-            self.engine.delete(f"/containers/{container}", query={"force": True, "v": True})
+            self.engine.delete(f"/containers/{container}", query={"force": True, "v": True}, check=False)
         for image in images:
             self.engine.delete(f"/images/{image}", query={"force": True}, check=False)
         left = sum(map(len, self._new()))
         self.engine.close()
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
+        for problem in problems:
+            print("not undone:", problem)
 
     def _inventory(self) -> tuple[set[str], set[str]]:
         containers = self.engine.get("/containers/json", query={"all": True}).json()
@@ -85,8 +96,10 @@ class Lesson:
 def open_lesson(name: str) -> Lesson:
     """Show the machine's boot, wait until its engine is ready, and open a lesson on it.
 
+    A lesson that is still open, because its notebook runs again from the top, is closed first.
     Raises MachineError on a computer that is no lab machine, and when the boot failed or takes more than 90 s.
     """
+    global _opened
     if not BOOT_LOG.exists():
         raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
     view = HTML()
@@ -95,15 +108,17 @@ def open_lesson(name: str) -> Lesson:
     while True:
         stages = read_boot_log()
         view.value = boot_html(stages)
-        last = stages[-1]
-        if last["stage"] == "failed":
-            raise MachineError(f"The engine did not come up: {last['detail']} Restart the kernel to try again.")
-        if any(line["stage"] == "ready" for line in stages):
+        passed = {line["stage"]: line["detail"] for line in stages}
+        if "failed" in passed:  # not always the last: the notebook's Python starts beside the engine
+            raise MachineError(f"The engine did not come up: {passed['failed']} Restart the kernel to try again.")
+        if "ready" in passed:
             break
         if time.monotonic() > deadline:
-            raise MachineError(f"The boot takes too long; its last stage was {last['stage']}. Restart the kernel.")
+            raise MachineError(f"The boot takes too long; it has passed: {', '.join(passed)}. Restart the kernel.")
         time.sleep(0.1)
-    lesson = Lesson(name, Engine())
+    if _opened is not None:
+        _opened.close()
+    lesson = _opened = Lesson(name, Engine())
     lesson.engine.clear()
     print(f"lesson {name} is open; the engine answers")
     return lesson
@@ -113,3 +128,12 @@ def read_boot_log(path: Path = BOOT_LOG) -> list[dict[str, Any]]:
     """The stages that have passed; a line that is still being written is left out."""
     whole, _, _ = path.read_text().rpartition("\n")
     return [json.loads(line) for line in whole.splitlines()]
+
+
+def _attempt(undo: Callable[[], object]) -> list[str]:
+    """Call it; give what went wrong, so that the others are still called."""
+    try:
+        undo()
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
+    return []

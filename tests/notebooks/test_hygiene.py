@@ -12,8 +12,9 @@ import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
-IDENTITY = re.compile(r"\b[0-9a-f]{12,64}\b|/tmp/\w|/home/\w|0x[0-9a-f]{6,}")
-UNCOMPARED = {"nbval-ignore-output", "nbval-skip"}
+IDENTITY = re.compile(r"\b[0-9a-f]{12,64}\b|/(?:tmp|home|root|work)/\w|0x[0-9a-f]{6,}")
+UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "pytest-validate-ignore-output", "nbval-raises-exception"}
+MARKER = re.compile(r"^\s*#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+", re.MULTILINE)  # nbval obeys these as it obeys tags
 
 
 def faults(notebook: Any) -> list[str]:
@@ -32,15 +33,22 @@ def faults(notebook: Any) -> list[str]:
 def cell_faults(cell: Any, number: int) -> list[str]:
     tags = set(cell.metadata.get("tags", []))
     raised = any(output.output_type == "error" for output in cell.outputs)
-    text = "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    text = "\n".join(words(output) for output in cell.outputs)
     rules = {
         "stored unexecuted, or out of order": cell.execution_count != number + 1,
         "an error that is not tagged raises-exception": raised and "raises-exception" not in tags,
         "tagged raises-exception, without the error": "raises-exception" in tags and not raised,
         "its output is not compared": bool(tags & UNCOMPARED),
+        "a comment tells nbval what to do: use a tag": bool(MARKER.search(cell.source)),
         f"an identity in its output: {IDENTITY.findall(text)[:1]}": bool(IDENTITY.search(text)),
     }
     return [fault for fault, broken in rules.items() if broken]
+
+
+def words(output: Any) -> str:
+    """All that nbval compares of one output."""
+    shown = [text for kind, text in output.get("data", {}).items() if kind.startswith(("text/", "image/svg"))]
+    return "\n".join([output.get("text", ""), output.get("evalue", ""), *shown])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -54,14 +62,21 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-def make(count: int | None = 1, text: str = "fine\n", tags: tuple[str, ...] = (), error: bool = False) -> Any:
-    cell = nbformat.v4.new_code_cell("print()", execution_count=count)
+def make(
+    count: int | None = 1,
+    text: str = "fine\n",
+    tags: tuple[str, ...] = (),
+    error: str | None = None,
+    source: str = "print()",
+    kernel: str = "docker-lab",
+) -> Any:
+    cell = nbformat.v4.new_code_cell(source, execution_count=count)
     cell.metadata["tags"] = list(tags)
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
-    if error:
-        cell.outputs.append(nbformat.v4.new_output("error", ename="E", evalue="", traceback=[]))
+    if error is not None:
+        cell.outputs.append(nbformat.v4.new_output("error", ename="E", evalue=error, traceback=[]))
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    notebook.metadata["kernelspec"] = {"name": "docker-lab", "display_name": "", "language": "python"}
+    notebook.metadata["kernelspec"] = {"name": kernel, "display_name": "", "language": "python"}
     return notebook
 
 
@@ -71,7 +86,11 @@ def make(count: int | None = 1, text: str = "fine\n", tags: tuple[str, ...] = ()
         make(count=None),
         make(count=2),
         make(tags=("raises-exception",)),
-        make(error=True),
+        make(error="no"),
+        make(error="no /home/me", tags=("raises-exception",)),
+        make(source="# NBVAL_IGNORE_OUTPUT\nprint()"),
+        make(source="# NBVAL_SKIP\nprint()"),
+        make(kernel="python3"),
         make(tags=("nbval-skip",)),
         make(text="f00dfeedf00d\n"),
         make(text="/tmp/x\n"),
@@ -85,3 +104,12 @@ def test_each_fault_is_seen(wrong: Any) -> None:
 def test_a_sound_notebook_passes() -> None:
     """The rules do not refuse everything."""
     assert faults(make()) == []
+    assert faults(make(error="expected", tags=("raises-exception",))) == []
+
+
+def test_stripped_outputs_are_seen() -> None:
+    """A notebook without any output would be compared with nothing."""
+    notebook = make()
+    notebook.cells[0].outputs = []
+
+    assert faults(notebook) == ["no cell has an output"]

@@ -1,5 +1,9 @@
 """Does each check tell an untouched exercise, a wrong answer and a right one apart?"""
 
+import io
+import os
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +61,59 @@ def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
 def test_container_runs_wrong(prepared: dict[str, Any], verdict: str) -> None:
     """A container that stopped, or has another name inside, is not yet right."""
     assert repr(check.check_container_runs(Answers(prepared), "pet", "rex")) == verdict  # type: ignore[arg-type]
+
+
+def test_container_runs_right() -> None:
+    """The kernel's side is looked at too: here, a process of this computer stands for the container's."""
+    name = Path("/etc/hostname").read_text().strip()
+    status, value = container(True, name)
+    value["State"]["Pid"] = os.getpid()
+
+    found = check.check_container_runs(Answers({"/containers/pet/json": (status, value)}), "pet", name)  # type: ignore[arg-type]
+
+    assert repr(found) == "done"
+
+
+def letter(status: str) -> tuple[int, Any]:
+    return 200, {"State": {"Status": status}}
+
+
+def tar_of(text: bytes) -> tuple[int, Any]:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        entry = tarfile.TarInfo("note.txt")
+        entry.size = len(text)
+        tar.addfile(entry, io.BytesIO(text))
+    return 200, file.getvalue()
+
+
+def tar_of_link() -> tuple[int, Any]:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        entry = tarfile.TarInfo("note.txt")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(entry)
+    return 200, file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("state", "archive", "verdict"),
+    [
+        (None, None, "not attempted"),
+        ("created", None, "not yet: letter has no /note.txt"),
+        ("created", tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
+        ("created", tar_of_link(), "not yet: /note.txt in letter says '', not 'hello'"),
+        ("exited", tar_of(b"hello\n"), "not yet: letter was started: its state is exited, not created"),
+        ("running", tar_of(b"hello\n"), "not yet: letter was started: its state is running, not created"),
+        ("created", tar_of(b"hello\n"), "done"),
+    ],
+)
+def test_note_in_container(state: str | None, archive: tuple[int, Any] | None, verdict: str) -> None:
+    """The file, its text, and that nobody ran the container."""
+    prepared = {}
+    if state:
+        prepared["/containers/letter/json"] = letter(state)
+    if archive:
+        prepared["/containers/letter/archive"] = archive
+
+    assert repr(check.check_note_in_container(Answers(prepared), "letter", "/note.txt", "hello")) == verdict  # type: ignore[arg-type]
