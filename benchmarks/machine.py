@@ -25,10 +25,11 @@ def boot_stages():
     log = pathlib.Path("/run/labkit/boot.jsonl")
     lines = log.read_text().splitlines() if log.exists() else []
     return [json.loads(line) for line in lines]
-while (stages := boot_stages()) is not None and not {"ready", "failed"} & {s["stage"] for s in stages}:
+while not {"ready", "failed"} & {s["stage"] for s in boot_stages()}:
     time.sleep(0.02)
-assert stages[-1]["stage"] == "ready", stages[-1]["detail"]
-print(json.dumps(stages))
+seconds = {s["stage"]: s["seconds"] for s in boot_stages()}
+assert "failed" not in seconds, boot_stages()
+print(json.dumps(seconds))
 """
 
 RUN_CONTAINERS = """
@@ -89,7 +90,7 @@ def _plain_first_reply() -> float:
 def _rows_of(kind: str, plain_s: float) -> Iterator[Row]:
     goals = GOALS[kind]
     measured = [_boot(kind) for _ in range(BOOTS)]
-    first, engine, api, command, memory = (median(values) for values in zip(*measured, strict=True))
+    first, engine, ready, api, command, memory = (median(values) for values in zip(*measured, strict=True))
     yield Row(
         name=f"{kind}: kernel request to first reply",
         unit="s",
@@ -98,7 +99,8 @@ def _rows_of(kind: str, plain_s: float) -> Iterator[Row]:
         peer_name="plain kernel",
         goal=goals["first reply"],
     )
-    yield Row(name=f"{kind}: kernel request to engine ready", unit="s", ours=engine, goal=goals["engine answers"])
+    yield Row(name=f"{kind}: kernel request to engine answers", unit="s", ours=engine, goal=goals["engine answers"])
+    yield Row(name=f"{kind}: kernel request to image loaded", unit="s", ours=ready)
     yield Row(
         name=f"{kind}: create, start, wait",
         unit="s",
@@ -110,14 +112,16 @@ def _rows_of(kind: str, plain_s: float) -> Iterator[Row]:
     yield Row(name=f"{kind}: memory, engine and 3 containers", unit="MiB", ours=memory, goal=goals["memory"])
 
 
-def _boot(kind: str) -> tuple[float, float, float, float, float]:
+def _boot(kind: str) -> tuple[float, float, float, float, float, float]:
     with start_kernel("docker-lab", kind) as kernel:
-        kernel.run(WAIT_UNTIL_READY)
-        engine_s = time.monotonic() - kernel.started
+        seconds = kernel.run(WAIT_UNTIL_READY)
+        # The boot log counts from the launcher's start, and the goals from the request.
+        ready_s = time.monotonic() - kernel.started
+        engine_s = ready_s - seconds["ready"] + seconds["engine"]
         api_s, command_s = kernel.run(RUN_CONTAINERS)
         running = kernel.run(START_THREE)
         assert running == 3, f"{running} containers are running instead of 3"
-        return kernel.first_reply_s, engine_s, api_s, command_s, _memory_mib(kind, kernel)
+        return kernel.first_reply_s, engine_s, ready_s, api_s, command_s, _memory_mib(kind, kernel)
 
 
 def _memory_mib(kind: str, kernel: Kernel) -> float:

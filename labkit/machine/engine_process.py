@@ -1,12 +1,16 @@
 """How does the engine of a lab machine start, and start again after it died?
 
 dockerd is PID 1's child, whoever starts it, so that it outlives a lesson's cell. It keeps its state in
-/var/lib/docker (in memory), listens on the two addresses of the contract, and logs to /run/labkit/dockerd.log.
-Source: dockerd(8).
+/var/lib/docker (in memory), and logs to /run/labkit/dockerd.log. Its two listening sockets are made here and
+handed over, as systemd does it: who connects before it is ready waits instead of being refused, and dockerd does
+not hold up its start by a second, as it does to warn of a tcp address of its own without TLS.
+Source: dockerd(8), sd_listen_fds(3).
 """
 
+import fcntl
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -15,7 +19,7 @@ from labkit.errors import EngineError, MachineError
 __all__ = ["API_SOCKET", "start_engine"]
 
 API_SOCKET = Path("/run/docker.sock")
-API_TCP = "tcp://127.0.0.1:5678"
+API_TCP = ("127.0.0.1", 5678)
 STATE = Path("/run/labkit")
 LOG = STATE / "dockerd.log"
 PIDFILE = Path("/run/docker.pid")
@@ -35,7 +39,10 @@ def start_engine() -> None:
     while _is_alive(CONTAINERD_PIDFILE) or _is_alive(PIDFILE):
         _wait(deadline, "the processes of the engine that died do not go away")
     PIDFILE.unlink(missing_ok=True)
-    pid = _spawn()
+    sockets = _listen()
+    pid = _spawn(sockets)
+    for listener in sockets:
+        listener.close()  # dockerd alone holds them now, so its end is seen by who waits for an answer
     while not answers():
         if not _runs(pid):
             raise MachineError(f"dockerd ended while it started. Its last words: {_last_words()}")
@@ -54,16 +61,25 @@ def answers() -> bool:
 
 
 def _command() -> list[str]:
-    command = ["dockerd", f"--host=unix://{API_SOCKET}", f"--host={API_TCP}", "--tls=false"]
+    command = ["dockerd", "--host=fd://"]
     command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker", f"--pidfile={PIDFILE}"]
-    command += ["--group=root"]
     crun = shutil.which("crun")
     if crun and Path("/sys/fs/cgroup/cgroup.controllers").exists():  # crun refuses a mix of cgroup v1 and v2
         command += [f"--add-runtime=crun={crun}", "--default-runtime=crun"]
     return command
 
 
-def _spawn() -> int:
+def _listen() -> list[socket.socket]:
+    API_SOCKET.unlink(missing_ok=True)
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(str(API_SOCKET))
+    API_SOCKET.chmod(0o660)
+    tcp = socket.create_server(API_TCP)
+    local.listen()
+    return [local, tcp]
+
+
+def _spawn(sockets: list[socket.socket]) -> int:
     """Start dockerd as a child of PID 1; give its pid."""
     read, write = os.pipe()
     middle = os.fork()
@@ -71,7 +87,7 @@ def _spawn() -> int:
         os.setsid()
         pid = os.fork()
         if pid == 0:
-            _exec()
+            _exec(sockets)
         os.write(write, str(pid).encode())
         os._exit(0)
     os.close(write)
@@ -80,14 +96,18 @@ def _spawn() -> int:
         return int(pipe.read())
 
 
-def _exec() -> None:
+def _exec(sockets: list[socket.socket]) -> None:
     try:
+        high = [fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, 10) for listener in sockets]
+        for number, listener in enumerate(high, start=3):
+            os.dup2(listener, number)
+        handed = {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": str(os.getpid())}
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
         # Go's preemption signals are cheap on a processor and dear where each one is traced.
-        os.execvpe("dockerd", _command(), {**os.environ, "GODEBUG": "asyncpreemptoff=1"})
+        os.execvpe("dockerd", _command(), {**os.environ, **handed, "GODEBUG": "asyncpreemptoff=1"})
     except OSError as error:
         os.write(2, f"dockerd cannot be started: {error}\n".encode())
     finally:

@@ -127,11 +127,10 @@ class Init:
                 self._engine_is_up(os.waitstatus_to_exitcode(status))
 
     def _engine_is_up(self, status: int) -> None:
-        last = json.loads(BOOT_LOG.read_text().splitlines()[-1])
         if status == 0:
             self.line.send(event="stage", stage="ready", detail="")
         else:
-            self.line.send(event="failed", detail=last["detail"])
+            self.line.send(event="failed", detail=_why_boot_failed())
         if self.request.command:
             if status == 0:
                 self._start_command()
@@ -468,7 +467,7 @@ def _run_command(command: list[str], cwd: str) -> NoReturn:
 
 def _boot_engine(request: Request) -> None:
     """Load what dockerd needs, start it, and give it the image busybox:latest."""
-    from labkit.machine.busybox import build_archive
+    from labkit.machine.busybox import import_busybox
     from labkit.machine.engine_process import API_SOCKET, start_engine
 
     try:
@@ -485,8 +484,7 @@ def _boot_engine(request: Request) -> None:
         from labkit.engine import Engine
 
         with Engine(f"unix://{API_SOCKET}") as engine:
-            engine.post("/images/load", query={"quiet": True}, body=build_archive())
-            engine.get("/images/busybox:latest/json")
+            import_busybox(engine)
         _log_stage(request, "image", "busybox:latest is loaded")
         _log_stage(request, "ready", "")
     except (LabError, OSError, subprocess.SubprocessError) as error:
@@ -503,6 +501,12 @@ def _log_stage(request: Request, stage: str, detail: str) -> None:
     log = os.open(BOOT_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.write(log, json.dumps(entry).encode() + b"\n")
     os.close(log)
+
+
+def _why_boot_failed() -> str:
+    stages = [json.loads(line) for line in BOOT_LOG.read_text().splitlines()]
+    reasons = [stage["detail"] for stage in stages if stage["stage"] == "failed"]
+    return reasons[-1] if reasons else "the process that starts the engine was killed"
 
 
 def _resize(terminal: int, rows: int, columns: int) -> None:
