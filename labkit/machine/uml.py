@@ -6,10 +6,13 @@ Source: Documentation/virt/uml/user_mode_linux_howto_v2.rst of the kernel; slirp
 """
 
 import os
+import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from labkit import linux
@@ -34,16 +37,17 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
     run_dir = ledger.run_dir
     bess = run_dir / "bess.sock"
     yield "its network (slirp4netns)", start_slirp(ledger, ["--target-type=bess", str(bess)])
-    wait_for(bess, 5, f"slirp4netns did not start: {(run_dir / 'slirp.log').read_text(errors='replace')[-400:]}")
+    wait_for(bess, 5, "slirp4netns did not open its socket")  # the guard adds its last words
     request_file = run_dir / "request.json"
     request_file.touch(mode=0o600)
     request_file.write_text(request.to_json())
     parent = os.getpid()
+    # One processor inside is one processor outside: otherwise its host threads chase each other.
+    cpu = choose_cpu()
 
     def prepare() -> None:
         linux.die_with_parent(parent, signal.SIGKILL)
-        # One processor inside is one processor outside: otherwise its host threads chase each other.
-        os.sched_setaffinity(0, {choose_cpu()})
+        os.sched_setaffinity(0, {cpu})
 
     console = (run_dir / "console.log").open("wb")
     process = subprocess.Popen(
@@ -80,6 +84,13 @@ def command_line(request: Request, run_dir: Path, line: int, request_file: Path)
 
 
 def choose_cpu() -> int:
-    """One of the processors that this process may use, spread over machines by chance."""
-    cpus = sorted(os.sched_getaffinity(0))
-    return cpus[os.getpid() % len(cpus)]
+    """The processor, of those that this process may use, that the fewest other machines are pinned to."""
+    taken = Counter(cpu for cpus in _pinned_machines() if len(cpus) == 1 for cpu in cpus)
+    return min(os.sched_getaffinity(0), key=lambda cpu: (taken[cpu], random.random()))
+
+
+def _pinned_machines() -> Iterator[set[int]]:
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):  # it has ended
+            if Path(f"/proc/{name}/comm").read_text() == "linux.uml\n":
+                yield os.sched_getaffinity(int(name))
