@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
+from labkit.dump import dump
 from labkit.errors import EngineAnswer, EngineError, EngineProtocolError
 from labkit.wire import Answer, Connection, Request, build_request, parse_host
 
@@ -49,6 +50,11 @@ class Exchange(NamedTuple):
         except (ValueError, RecursionError) as error:
             start = self.answer.body[:80]
             raise EngineProtocolError(f"{self.request}: the body is not JSON: {start!r}") from error
+
+    def __str__(self) -> str:
+        """Both sides as they went over the wire, the bodies to be read."""
+        sent, got = (part.head.decode("latin-1").replace("\r\n", "\n") + dump(part.body) for part in self[:2])
+        return f"{sent.rstrip()}\n\n{got.rstrip()}"
 
     @property
     def text(self) -> str:

@@ -1,6 +1,10 @@
-"""What does a lesson open at its start, and what does it leave at its end?
+"""What does a lesson open at its start, what can its cells say, and what does it leave at its end?
 
 lesson = open_lesson("01-engine-api")   waits for the machine's engine
+predict("Who answers?", "a", "b")       a question, before the machine answers it
+sh("docker images")                     what a line prints in a shell
+beside(curl=..., raw=...)               several ways to say the same thing, side by side
+lesson.wire()                           what this cell said to the engine, and what came back
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
 lesson.close()                          undoes, newest first, removes the lesson's containers and images
 """
@@ -9,17 +13,25 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
+from IPython.core.getipython import get_ipython
 from IPython.display import display as show
 from ipywidgets import HTML
 
 from labkit.engine import Engine
 from labkit.errors import EngineError, MachineError
+from labkit.shell import sh
+from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
-from labkit.widgets.wire import WireView
+from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.widgets.predict import Prediction
+from labkit.widgets.view import View
 
-__all__ = ["Lesson", "open_lesson"]
+__all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
+
+predict = Prediction
 
 BOOT_LOG = Path("/run/labkit/boot.jsonl")
 BOOT_PATIENCE_S = 90.0
@@ -36,6 +48,9 @@ class Lesson:
         self._undos: list[Callable[[], object]] = []
         self._closed = False
         self._before = self._inventory()
+        self._notebook = get_ipython()  # None outside a notebook
+        if self._notebook is not None:
+            self._notebook.events.register("pre_run_cell", self._begin_cell)
 
     def undo(self, fn: Callable[..., object], *args: Any) -> None:
         """Have `fn(*args)` called when the lesson closes; the last one registered is called first."""
@@ -55,11 +70,10 @@ class Lesson:
         start_engine()
         print("the engine is back")
 
-    def wire(self) -> WireView:
-        """Show the exchanges since the last call of this: what `engine` said, and what came back."""
-        view = WireView(list(self.engine.exchanges))
-        self.engine.clear()
-        return view
+    def wire(self) -> View:
+        """Show what `engine` said in this cell, and what came back, as a sequence diagram."""
+        said = list(self.engine.exchanges)
+        return View(wire_html(said), wire_text(said), wire_svg(said))
 
     def close(self) -> None:
         """Undo everything, whatever fails on the way; say what is left, and what could not be undone."""
@@ -78,9 +92,14 @@ class Lesson:
             self.engine.delete(f"/images/{image}", query={"force": True}, check=False)
         left = sum(map(len, self._new()))
         self.engine.close()
+        if self._notebook is not None:
+            self._notebook.events.unregister("pre_run_cell", self._begin_cell)
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
         for problem in problems:
             print("not undone:", problem)
+
+    def _begin_cell(self, _: object) -> None:
+        self.engine.clear()
 
     def _inventory(self) -> tuple[set[str], set[str]]:
         containers = self.engine.get("/containers/json", query={"all": True}).json()
@@ -122,6 +141,19 @@ def open_lesson(name: str) -> Lesson:
     lesson.engine.clear()
     print(f"lesson {name} is open; the engine answers")
     return lesson
+
+
+def beside(**ways: Any) -> View:
+    """Show what several ways to say the same thing gave, side by side, each under its name.
+
+    A `sh` result shows its line and its output, an exchange the bytes of request and answer.
+    """
+    panes = {name: _readable(value) for name, value in ways.items()}
+    return View(beside_html(panes), beside_text(panes), beside_svg(panes))
+
+
+def _readable(value: object) -> str:
+    return pformat(value, width=60) if type(value).__str__ is object.__str__ else str(value)
 
 
 def read_boot_log(path: Path = BOOT_LOG) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
-    0: {"errors", "frames", "oci", "layers", "proc", "cgroups"},
-    1: {"archives", "engine", "linux", "machine", "store", "tap", "wire"},
+    0: {"dump", "errors", "frames", "oci", "layers", "proc", "cgroups"},
+    1: {"archives", "engine", "linux", "machine", "shell", "store", "tap", "wire"},
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
     4: {"cli"},

@@ -1,0 +1,36 @@
+"""What does a line print, when a learner types it into a shell?"""
+
+import subprocess
+from typing import NamedTuple
+
+__all__ = ["Said", "sh"]
+
+PATIENCE_S = 60.0
+
+
+class Said(NamedTuple):
+    """A line, what it wrote to its two outputs, and its exit status."""
+
+    line: str
+    out: str
+    err: str
+    status: int
+
+    def __str__(self) -> str:
+        return f"$ {self.line}\n{self.out}{self.err}".rstrip()
+
+
+def sh(line: str, *, timeout_s: float = PATIENCE_S) -> Said:
+    """Have /bin/sh run a line, and give what came of it; what is not UTF-8 is replaced.
+
+    Raises subprocess.TimeoutExpired when it has not ended after `timeout_s` seconds.
+    """
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout_s,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return Said(line, done.stdout, done.stderr, done.returncode)

@@ -1,0 +1,46 @@
+"""How does a picture of text stay the same from run to run, for those who read a stored notebook?"""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+__all__ = ["mask", "text_svg"]
+
+_ID = re.compile(r"\b(?:sha256:)?[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
+_TIME = re.compile(
+    r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)|\b\d{10}\b|\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]+ GMT"
+)
+LINE_PX, CHARACTER_PX = 15, 7.3
+
+
+def mask(text: str) -> str:
+    """Put <id> for identities and <time> for points in time.
+
+    >>> mask("0123456789ab started 2026-01-02T03:04:05.6Z")
+    '<id> started <time>'
+    """
+    return _TIME.sub("<time>", _ID.sub("<id>", text))
+
+
+def text_svg(text: str, x: float, y: float, *, columns: int, rows: int) -> str:
+    """Draw the first rows of a text, each cut to so many columns, as SVG; (x, y) is the first baseline."""
+    lines = [cut(line, columns) for line in mask(text).expandtabs(4).splitlines()]
+    shown = lines[:rows] if len(lines) <= rows else [*lines[: rows - 1], "…"]
+    return "".join(_line(line, x, y + LINE_PX * number) for number, line in enumerate(shown))
+
+
+def cut(line: str, columns: int) -> str:
+    return line if len(line) <= columns else f"{line[: columns - 1]}…"
+
+
+def _line(line: str, x: float, y: float) -> str:
+    return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(line)}</text>'
+
+
+def frame_svg(parts: Sequence[str], width: float, height: float) -> str:
+    """Put parts on a white ground, legible on light and dark pages."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" font-family="monospace" font-size="12">'
+        f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>'
+    )

@@ -1,0 +1,36 @@
+"""What do you think will happen? A question to be answered before the machine answers it."""
+
+from html import escape
+from typing import Any
+
+from ipywidgets import HTML, ToggleButtons, VBox
+
+__all__ = ["Prediction"]
+
+
+class Prediction(VBox):  # type: ignore[misc]
+    """A question and its possible answers as buttons; it notes the choice and leaves the verdict to the machine."""
+
+    def __init__(self, question: str, *answers: str) -> None:
+        self.question = question
+        self.answers = answers
+        self._buttons = ToggleButtons(options=answers, value=None, style={"button_width": "auto"})
+        self._note = HTML()
+        self._buttons.observe(self._take_note, "value")
+        super().__init__([HTML(f"<b>Predict:</b> {escape(question)}"), self._buttons, self._note])
+
+    @property
+    def choice(self) -> str | None:
+        """The answer chosen last; None before the first click."""
+        value: str | None = self._buttons.value
+        return value
+
+    def _take_note(self, _: object) -> None:
+        self._note.value = f"You say: <b>{escape(self.choice or '')}</b>. Run the next cell, and see."
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Predict: {self.question}", *(f"  ( ) {answer}" for answer in self.answers)])
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        return {**bundle, "text/plain": repr(self)}
