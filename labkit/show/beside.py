@@ -23,7 +23,7 @@ def beside_text(panes: Mapping[str, str]) -> str:
 def beside_html(panes: Mapping[str, str]) -> str:
     """Panes in a row, or below each other where the page is narrow; each scrolls by itself, by keyboard too."""
     cells = "".join(_pane_html(title, text) for title, text in panes.items())
-    style = "display:grid;grid-template-columns:repeat(auto-fit,minmax(22em,1fr));gap:8px"
+    style = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,28em),1fr));gap:8px"
     return f'<div role="group" aria-label="{escape(beside_text(panes))}" style="{style}">{cells}</div>'
 
 
@@ -31,7 +31,7 @@ def _pane_html(title: str, text: str) -> str:
     border = "border:1px solid var(--jp-border-color2,#999)"
     head = "padding:2px 8px;font-weight:600;background:var(--jp-layout-color2,#eee);color:var(--jp-ui-font-color1)"
     body = (
-        "margin:0;padding:6px 8px;max-height:17em;overflow:auto;white-space:pre;line-height:1.35;"
+        "margin:0;padding:6px 8px;max-height:17em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.35;"
         "font-size:var(--jp-code-font-size,13px);font-family:var(--jp-code-font-family,monospace);"
         "color:var(--jp-content-font-color1);background:var(--jp-layout-color0,transparent)"
     )
@@ -48,7 +48,7 @@ def beside_svg(panes: Mapping[str, str]) -> str:
         _pane_svg(title, text, number % 2 * width, number // 2 * height)
         for number, (title, text) in enumerate(panes.items())
     ]
-    return frame_svg(parts, 2 * width, (len(panes) + 1) // 2 * height)
+    return frame_svg(parts, 2 * width, (len(panes) + 1) // 2 * height, differs=True)
 
 
 def _pane_svg(title: str, text: str, x: float, y: float) -> str:

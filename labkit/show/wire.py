@@ -93,7 +93,7 @@ def _html_row(one: WireExchange) -> str:
 
 def _message_html(name: str, head: bytes, body: bytes) -> str:
     style = (
-        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;background:var(--jp-layout-color2,#eee);"
+        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;background:var(--jp-layout-color2,#eee);"
         "color:var(--jp-content-font-color1)"
     )
     text = head.decode("latin-1").replace("\r\n", "\n") + dump(body)

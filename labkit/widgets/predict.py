@@ -1,5 +1,6 @@
 """What do you think will happen? A question to be answered before the machine answers it."""
 
+import re
 from html import escape
 from typing import Any
 
@@ -17,7 +18,7 @@ class Prediction(VBox):  # type: ignore[misc]
         self._buttons = ToggleButtons(options=answers, value=None, style={"button_width": "auto"})
         self._note = HTML()
         self._buttons.observe(self._take_note, "value")
-        super().__init__([HTML(f"<b>Predict:</b> {escape(question)}"), self._buttons, self._note])
+        super().__init__([HTML(f"<b>Predict:</b> {_with_code(question)}"), self._buttons, self._note])
 
     @property
     def choice(self) -> str | None:
@@ -34,3 +35,8 @@ class Prediction(VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
         return {**bundle, "text/plain": repr(self)}
+
+
+def _with_code(text: str) -> str:
+    """Escape a text for HTML; what stands between backticks becomes code, as in Markdown."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -1,0 +1,1 @@
+engine.post("/images/busybox/tag", query={"repo": "mine", "tag": "today"})

@@ -1,0 +1,38 @@
+"""Run notebooks on fresh lab machines and store their outputs, as the tests will compare them.
+
+usage: python tools/store_outputs.py notebooks/01-engine-api.ipynb ...
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+CELL_TIMEOUT_S = 120
+
+
+def store(path: Path) -> None:
+    """Run every cell in order and write the notebook back; raises CellExecutionError where a cell fails."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        kernel_name="docker-lab",
+        timeout=CELL_TIMEOUT_S,
+        resources={"metadata": {"path": str(path.parent)}},
+        coalesce_streams=True,
+        record_timing=False,
+        store_widget_state=False,
+    )
+    client.execute()
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Docker Lab", "language": "python", "name": "docker-lab"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        store(Path(name))
+        print(f"stored {name}")
