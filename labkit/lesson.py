@@ -18,7 +18,6 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display as show
-from ipywidgets import HTML
 
 from labkit.engine import Engine
 from labkit.errors import EngineError, MachineError
@@ -121,7 +120,7 @@ def open_lesson(name: str) -> Lesson:
     global _opened
     if not BOOT_LOG.exists():
         raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
-    view = HTML()
+    view = View("", "the boot of this machine")
     show(view)  # type: ignore[no-untyped-call]
     deadline = time.monotonic() + BOOT_PATIENCE_S
     while True:

@@ -93,8 +93,8 @@ def _html_row(one: WireExchange) -> str:
 
 def _message_html(name: str, head: bytes, body: bytes) -> str:
     style = (
-        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;background:var(--jp-layout-color2,#eee);"
-        "color:var(--jp-content-font-color1)"
+        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;"
+        "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1)"
     )
     text = head.decode("latin-1").replace("\r\n", "\n") + dump(body)
     return f'<pre tabindex="0" aria-label="{name}" style="{style}">{escape(text)}</pre>'

@@ -1,6 +1,6 @@
 """What do a live page, a test and a reader of a stored notebook each see of a view?
 
-The page shows HTML, the test compares text, the reader gets a still picture.
+The page shows HTML, the test compares text, the reader gets a still picture where there is one.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["View"]
 class View(HTML):  # type: ignore[misc]
     """A widget of `html` whose text and picture are stored with the notebook."""
 
-    def __init__(self, html: str, text: str, picture: str) -> None:
+    def __init__(self, html: str, text: str, picture: str | None = None) -> None:
         super().__init__(value=html)
         self._text = text
         self._picture = picture
@@ -23,4 +23,5 @@ class View(HTML):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/plain": self._text, "image/svg+xml": self._picture}
+        picture = {"image/svg+xml": self._picture} if self._picture else {}
+        return {**bundle, **picture, "text/plain": self._text}

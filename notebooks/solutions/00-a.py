@@ -1,0 +1,1 @@
+sh("docker run -d --name pet --hostname rex busybox sleep 600")
