@@ -350,4 +350,7 @@ def _unreachable(address: Address, error: OSError | UnicodeError) -> EngineError
     if isinstance(error, PermissionError):
         return EngineUnreachable(f"{place}: {error.strerror}: become root, or join the group that owns it")
     words = getattr(error, "strerror", None) or str(error)
-    return EngineUnreachable(f"{place}: {words}: start dockerd, or name another engine in DOCKER_HOST")
+    return EngineUnreachable(
+        f"{place}: {words}: is dockerd running? lesson.revive() starts it again in a lesson; "
+        "elsewhere start it, or name another engine in DOCKER_HOST"
+    )

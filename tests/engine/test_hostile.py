@@ -585,9 +585,9 @@ def test_a_cut_stream_is_an_error(play: Callable[..., FakeEngine]) -> None:
         ("tcp://localhost:99999", "no engine address"),
         ("tcp://:2375", "no engine address"),
         ("ssh://localhost:22", "no engine address"),
-        ("unix:///nowhere/docker.sock", "/nowhere/docker.sock: No such file or directory: start dockerd"),
+        ("unix:///nowhere/docker.sock", "/nowhere/docker.sock: No such file or directory: is dockerd running?"),
         (f"unix:///{'x' * 200}", "AF_UNIX path too long"),
-        ("tcp://a..b:1", "start dockerd"),
+        ("tcp://a..b:1", "is dockerd running"),
     ],
 )
 def test_nobody_can_be_there(host: str, words: str) -> None:
@@ -600,7 +600,7 @@ def test_a_socket_without_a_listener(tmp_path: Path) -> None:
     """The file is there, dockerd is not."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
-    with pytest.raises(EngineUnreachable, match="Connection refused: start dockerd"):
+    with pytest.raises(EngineUnreachable, match="Connection refused: is dockerd running"):
         Engine(f"unix://{tmp_path}/s").get("/x")
 
 
