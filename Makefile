@@ -5,19 +5,21 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check bench shell clean
+.PHONY: help setup packages lab test check bench shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(STAMP)  ## install what the lab needs (quick when it is done already)
+setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
 
-$(STAMP): pyproject.toml tools/setup share/jupyter/kernels/docker-lab/kernel.json
-	tools/setup
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+packages:
+	@tools/setup
+
+$(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null || { \
+	    echo "setup: $(PYTHON) cannot make .venv: install python3-venv as said above, then run make again" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	@touch $@
 
 lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/labkit doctor

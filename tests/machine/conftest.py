@@ -1,9 +1,43 @@
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from labkit.machine import doctor
+from tests.machine.host import KINDS, verdict
+
+
+@cache
+def find_problems() -> dict[str, str]:
+    """What keeps each kind from booting here, as the doctor found it when the first test began; "" means nothing."""
+    return {kind: " ".join(map(str, doctor.check(kind))) for kind in KINDS}
+
+
+@pytest.fixture(autouse=True)
+def bootable(request: pytest.FixtureRequest) -> None:
+    """A test of a kind that this host cannot boot is left out and announced; in CI it fails."""
+    kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
+    if kind is None:
+        return
+    problems = find_problems()
+    match verdict(kind, problems, in_ci=os.environ.get("CI") == "true"):
+        case "leave out":
+            pytest.skip(f"not tested on {kind} machines: {problems[kind]}")
+        case "fail":
+            pytest.fail(f"this host cannot boot {kind} machines: {problems[kind]}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly which kinds were left out, as tools/test_notebooks.py does."""
+    left_out = "\n".join(str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    for kind in KINDS:
+        if f"not tested on {kind} machines" in left_out:
+            terminalreporter.section(f"NOT TESTED: {kind} machines, which this host cannot boot", sep="!")
+            terminalreporter.line(f"{find_problems()[kind]}\n`labkit doctor` says the same.")
 
 
 @pytest.fixture

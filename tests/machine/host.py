@@ -3,15 +3,57 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 
-__all__ = ["KINDS", "LABKIT", "Process", "descendants", "is_alive", "name_of", "snapshot", "wait_until"]
+__all__ = [
+    "KINDS",
+    "LABKIT",
+    "Process",
+    "descendants",
+    "is_alive",
+    "name_of",
+    "open_the_way",
+    "snapshot",
+    "verdict",
+    "wait_until",
+]
 
 KINDS = ("native", "uml")
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
+
+
+def verdict(kind: str, problems: Mapping[str, str], *, in_ci: bool) -> str:
+    """What becomes of a test on one kind of machine: "run", "leave out" or "fail".
+
+    A kind that cannot boot may be left out where another one can, and not in CI: no run passes that tested nothing.
+    """
+    if not problems[kind]:
+        return "run"
+    return "fail" if in_ci or all(problems.values()) else "leave out"
+
+
+def open_the_way() -> str:
+    """Shell by which root lets everybody reach this project, for itself and its children: in mounts of their own.
+
+    Root's home is closed to others, and a project that root has cloned is often there. Each closed directory on the
+    way is covered with an open one, in which nothing but the project and its Python lies. "" when the way is open.
+    """
+    wanted = sorted({Path(__file__).resolve().parents[2], *(Path(p).resolve() for p in (sys.prefix, sys.base_prefix))})
+    paths = [path for path in wanted if not any(outer in path.parents for outer in wanted)]
+    doors = [next((door for door in reversed(path.parents) if not door.stat().st_mode & 1), None) for path in paths]
+    closed = {path: door for path, door in zip(paths, doors, strict=True) if door}
+    if not closed:
+        return ""
+    words = ["mount -t tmpfs kept /mnt"]
+    words += [f"mkdir /mnt/{n}; mount --bind {quote(str(path))} /mnt/{n}" for n, path in enumerate(closed)]
+    words += [f"mount -t tmpfs -o mode=755 open {quote(str(door))}" for door in sorted(set(closed.values()))]
+    for n, path in enumerate(closed):
+        words.append(f"mkdir -p {quote(str(path))}; mount --move /mnt/{n} {quote(str(path))}")
+    return "\n".join(words)
 
 
 def read_stat(pid: int) -> list[str]:
