@@ -168,12 +168,12 @@ def _check_programs(kind: str) -> Iterator[Problem]:
     if kind == "uml":
         packages["linux.uml"] = "user-mode-linux"
     path = f"{os.environ.get('PATH', '')}:{SEARCH_PATH}"
-    for program, package in packages.items():
-        if shutil.which(program, path=path) is None:
-            yield Problem(
-                f"The program {program} is missing.",
-                f"Install it: apt-get install {package} (or `make setup` as root).",
-            )
+    missing = {program: package for program, package in packages.items() if shutil.which(program, path=path) is None}
+    if missing:
+        *others, last = missing
+        names = f"programs {', '.join(others)} and {last} are" if others else f"program {last} is"
+        wanted = " ".join(missing.values())
+        yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
 
 
 def _check_state_dir() -> Iterator[Problem]:

@@ -10,6 +10,8 @@ import pytest
 from labkit.machine import doctor
 from tests.machine.host import KINDS, verdict
 
+CANNOT_BOOT = "this host cannot boot {} machines"
+
 
 @cache
 def find_problems() -> dict[str, str]:
@@ -23,19 +25,19 @@ def bootable(request: pytest.FixtureRequest) -> None:
     kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
     if kind is None:
         return
-    problems = find_problems()
-    match verdict(kind, problems, in_ci=os.environ.get("CI") == "true"):
+    match verdict(kind, find_problems(), in_ci=os.environ.get("CI") == "true"):
         case "leave out":
-            pytest.skip(f"not tested on {kind} machines: {problems[kind]}")
+            pytest.skip(CANNOT_BOOT.format(kind))
         case "fail":
-            pytest.fail(f"this host cannot boot {kind} machines: {problems[kind]}", pytrace=False)
+            pytest.fail(CANNOT_BOOT.format(kind), pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly which kinds were left out, as tools/test_notebooks.py does."""
-    left_out = "\n".join(str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    """Say loudly which kinds were not tested and why, as tools/test_notebooks.py does."""
+    reports = [*terminalreporter.getreports("skipped"), *terminalreporter.getreports("error")]
+    said = "\n".join(str(report.longrepr) for report in reports)
     for kind in KINDS:
-        if f"not tested on {kind} machines" in left_out:
+        if CANNOT_BOOT.format(kind) in said:
             terminalreporter.section(f"NOT TESTED: {kind} machines, which this host cannot boot", sep="!")
             terminalreporter.line(f"{find_problems()[kind]}\n`labkit doctor` says the same.")
 
