@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
 
 lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/labkit doctor
-	$(BIN)/jupyter-lab notebooks/00-start-here.ipynb \
+	$(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
 	    $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser)
 
 test: setup  ## run every test, the notebooks on each kind of machine
