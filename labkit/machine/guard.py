@@ -93,9 +93,22 @@ def _wait_for_end(owner: socket.socket, parts: list[Part]) -> str:
         ready, _, _ = select.select([owner.fileno(), *handles], [], [])
         for handle in ready:
             if handle in handles:
-                return f"{handles[handle]} ended"
+                return f"{handles[handle]} {_how_ended(handle)}"
         if not owner.recv(4096):
             return "its owner is gone"
+
+
+def _how_ended(handle: int) -> str:
+    """How a part ended, a child to be reaped by its pidfd: waitid(2)."""
+    try:
+        end = os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        end = None
+    if end is None or end.si_code == os.CLD_EXITED:
+        return "ended"
+    if end.si_status == signal.SIGKILL:
+        return "was killed (SIGKILL), perhaps because memory ran out"
+    return f"was killed ({signal.Signals(end.si_status).name})"
 
 
 def _last_words(run_dir: Path) -> str:

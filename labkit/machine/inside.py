@@ -44,8 +44,10 @@ def become_init(request: Request, line_fd: int) -> NoReturn:
     """Be PID 1 of a machine; never returns. What goes wrong is said on the control line."""
     try:
         Init(request, Line(line_fd)).run()
-    except BaseException:
-        report = {"event": "failed", "detail": traceback.format_exc(limit=-3)}
+    except BaseException as error:
+        traceback.print_exc()
+        steps = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        report = {"event": "failed", "detail": f"{type(error).__name__}: {error} (in {' > '.join(steps[-3:])})"}
         os.write(line_fd, json.dumps(report).encode() + b"\n")
         time.sleep(0.2)
     finally:
@@ -60,6 +62,7 @@ class Init:
         self.line = line
         self.job = 0
         self.booter = 0
+        self.starting: int | None = None  # readable when the kernel answers, or has ended
         self.input: int | None = None
         self.outputs: set[int] = set()
         self.status: int | None = None
@@ -68,13 +71,13 @@ class Init:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self._make_contract()
-        initialized, announce = os.pipe()
         if self.request.connection is not None:
+            initialized, announce = os.pipe()
             self.job = self._fork(lambda: _run_kernel(self.request, announce))
-        os.close(announce)
-        if self.request.kind == "uml" and self.job:
-            os.read(initialized, 1)  # one processor: the kernel first, at full speed
-        os.close(initialized)
+            os.close(announce)
+            self.starting = initialized
+            if self.request.kind == "uml":
+                select.select([initialized], [], [])  # one processor: the kernel first, at full speed
         self.booter = self._fork(lambda: _boot_engine(self.request))
         self._serve()
         self.line.send(event="exit", status=self.status)
@@ -103,7 +106,10 @@ class Init:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._reap()
         while self.status is None or self.outputs:
-            ready, _, _ = select.select([wake, self.line.fileno(), *self.outputs], [], [])
+            starting = [] if self.starting is None else [self.starting]
+            ready, _, _ = select.select([wake, self.line.fileno(), *starting, *self.outputs], [], [])
+            if self.starting in ready:
+                self._kernel_is_up()
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
@@ -125,6 +131,13 @@ class Init:
                 self._drain()
             elif pid == self.booter:
                 self._engine_is_up(os.waitstatus_to_exitcode(status))
+
+    def _kernel_is_up(self) -> None:
+        assert self.starting is not None
+        if os.read(self.starting, 1):
+            self.line.send(event="stage", stage="kernel", detail="")
+        os.close(self.starting)
+        self.starting = None
 
     def _engine_is_up(self, status: int) -> None:
         if status == 0:
@@ -450,6 +463,7 @@ def _run_kernel(request: Request, announce: int) -> None:
     app = IPKernelApp.instance()
     app.initialize()  # type: ignore[no-untyped-call]
     _log_stage(request, "kernel", "the notebook's Python answers")
+    os.write(announce, b"1")
     os.close(announce)
     app.start()  # type: ignore[no-untyped-call]
 

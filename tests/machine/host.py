@@ -6,7 +6,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["KINDS", "LABKIT", "Process", "descendants", "is_alive", "name_of", "snapshot", "wait_until"]
+__all__ = [
+    "KINDS",
+    "LABKIT",
+    "Process",
+    "children",
+    "descendants",
+    "find_part",
+    "has_part",
+    "is_alive",
+    "name_of",
+    "snapshot",
+    "wait_until",
+]
 
 KINDS = ("native", "uml")
 LABKIT = str(Path(sys.executable).with_name("labkit"))
@@ -40,6 +52,30 @@ def descendants(root: int) -> list[Process]:
     return [(pid, stat[19]) for pid in family[1:] if (stat := read_stat(pid))]
 
 
+def children(pid: int) -> list[int]:
+    """The pids of a process's own children; raises OSError when it is gone."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def find_part(launcher: int, part: str) -> int:
+    """The pid of a machine's "guard", "machine" or "slirp4netns", by its place in the tree.
+
+    Raises OSError or LookupError while there is none.
+    """
+    guard = children(launcher)[0]
+    if part == "guard":
+        return guard
+    found = [pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (part == "slirp4netns")]
+    return found[0]
+
+
+def has_part(launcher: int, part: str) -> bool:
+    try:
+        return bool(find_part(launcher, part))
+    except (OSError, LookupError):
+        return False
+
+
 def is_alive(process: Process) -> bool:
     """Is it still the same process, and no mere entry that waits to be reaped?"""
     stat = read_stat(process[0])
@@ -53,7 +89,7 @@ def snapshot(state: Path) -> dict[str, object]:
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": sorted(map(str, groups)),
         "interfaces": sorted(os.listdir("/sys/class/net")),
-        "files": sorted(str(path) for path in state.rglob("*") if path.name != f"labkit-{os.getuid()}"),
+        "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
     }
 
 

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.host import KINDS, LABKIT, descendants, is_alive, name_of, snapshot, wait_until
+from tests.machine.host import (
+    KINDS,
+    LABKIT,
+    children,
+    descendants,
+    find_part,
+    is_alive,
+    name_of,
+    snapshot,
+    wait_until,
+)
 
 VICTIMS = ("client", "launcher", "guard", "machine", "slirp4netns")
 MOMENTS = {
@@ -21,26 +31,16 @@ PATIENCE_S = 10.0
 
 
 def find_victim(victim: str, client: int) -> int:
-    """Give the pid of a part of the machine, by its place in the process tree."""
+    """Give the pid of a part of the machine, or of who asked for it."""
     launcher = children(client)[0]
-    if victim in ("client", "launcher"):
-        return client if victim == "client" else launcher
-    guard = children(launcher)[0]
-    if victim == "guard":
-        return guard
-    return next(pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (victim == "slirp4netns"))
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return {"client": client, "launcher": launcher}.get(victim) or find_part(launcher, victim)
 
 
 def has_victim(victim: str, client: int) -> bool:
     try:
-        find_victim(victim, client)
-    except (OSError, IndexError, StopIteration):
+        return bool(find_victim(victim, client))
+    except (OSError, LookupError):
         return False
-    return True
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
