@@ -247,8 +247,7 @@ def make_root(request: Request) -> None:
     """Put a writable layer in memory over the host's files, and make that the root: mount(2), pivot_root(2)."""
     if request.kind == "uml":
         linux.mount("proc", "/proc", "proc")
-    size = "50%" if request.kind == "uml" else f"{_native_room_mib()}m"
-    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={size}")
+    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
     if request.kind == "uml":
         _load_overlay_module()
     root = STAGING / "root"
@@ -280,10 +279,12 @@ def _load_overlay_module() -> None:
     subprocess.run(["/sbin/modprobe", "-d", STAGING / "modules", "overlay"], check=True)
 
 
-def _native_room_mib() -> int:
-    """How much a learner may write before the disk is full: an eighth of the host's memory, at most 2 GiB."""
+def _room(kind: str, share: str = "50%") -> str:
+    """How much a learner may write before a place in memory is full, as an option of tmpfs."""
+    if kind == "uml":
+        return share  # of the machine's own memory
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(128, min(2048, total // 8 // 2**20))
+    return f"{max(128, min(2048, total // 8 // 2**20))}m"
 
 
 def _mounts_to_carry(needed: list[Path]) -> list[str]:
@@ -319,7 +320,7 @@ def mount_kernel_file_systems(kind: str) -> None:
         _make_devices()
     for name, fstype, data in (
         ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"),
-        ("/dev/shm", "tmpfs", "mode=1777"),
+        ("/dev/shm", "tmpfs", f"mode=1777,size={_room(kind)}"),
         ("/dev/mqueue", "mqueue", ""),
     ):
         Path(name).mkdir(exist_ok=True)
@@ -329,8 +330,7 @@ def mount_kernel_file_systems(kind: str) -> None:
     # /etc/docker holds the keys and the configuration of the host's own engine, which this one is not to read.
     for place in ("/run", "/var/lib/docker", "/etc/docker"):
         Path(place).mkdir(parents=True, exist_ok=True)
-        size = "75%" if kind == "uml" else f"{_native_room_mib()}m"
-        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={size}")
+        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
     Path("/run/lock").mkdir(mode=0o1777)
     if kind == "uml":
         linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure)
@@ -415,7 +415,7 @@ def _set_environment(request: Request) -> None:
         _prefer_legacy_iptables()
         paths = f"/run/labkit/bin:{paths}"
     if not any(str(path).startswith("/root") for path in request.needed_paths()):
-        linux.mount("lab", "/root", "tmpfs", data="mode=700")
+        linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
     for name in [name for name in os.environ if name.startswith("DOCKER_")]:
         del os.environ[name]  # an address or a context of the host's Docker does not lead anywhere from here
     os.environ.update(

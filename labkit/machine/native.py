@@ -29,7 +29,12 @@ NAMESPACES = (
     | linux.CLONE_NEWPID
     | linux.CLONE_NEWCGROUP
 )
-MAX_PROCESSES = 4096  # a fork bomb ends here
+HALF_OF_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+LIMITS = {  # so that an accident inside is none outside; by the names of both versions of control groups
+    "pids.max": 4096,  # a fork bomb ends here
+    "memory.limit_in_bytes": HALF_OF_MEMORY,  # and so do files in memory that fill every disk
+    "memory.max": HALF_OF_MEMORY,
+}
 
 
 def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
@@ -135,8 +140,9 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
         ):  # version 1: a new cpuset is empty, and nothing may join it
             if (top / knob).exists() and not (group / knob).read_text().strip():
                 (group / knob).write_text((top / knob).read_text())
-        if (group / "pids.max").exists():
-            (group / "pids.max").write_text(str(MAX_PROCESSES))
+        for knob, limit in LIMITS.items():
+            if (group / knob).exists():
+                (group / knob).write_text(str(limit))
         made.append(group)
     return made
 

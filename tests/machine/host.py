@@ -1,6 +1,7 @@
 """What does a test know of the host around a machine: who is alive, and what is there?"""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ __all__ = [
     "has_part",
     "is_alive",
     "name_of",
+    "run",
     "snapshot",
     "wait_until",
 ]
@@ -24,6 +26,17 @@ KINDS = ("native", "uml")
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
+
+
+def run(kind: str, *command: str, data: bytes = b"", timeout: float = 90) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on a machine of its own, to its end."""
+    return subprocess.run(
+        [LABKIT, "run", "--machine", kind, "--", *command],
+        input=data,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def read_stat(pid: int) -> list[str]:
