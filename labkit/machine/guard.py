@@ -25,6 +25,8 @@ from labkit.errors import MachineError
 __all__ = ["Ledger", "Part", "run_guard", "settle", "sweep"]
 
 PATIENCE_S = 8.0
+LAST_WORDS_BYTES = 600
+PIPE_BYTES = 65536
 
 Part = tuple[str, int]  # what it is, in the words of a message; its pid
 
@@ -35,6 +37,7 @@ class Ledger:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.path = run_dir / "ledger"
+        self.logs: dict[int, Path] = {}
 
     def add_process(self, pid: int, *, group: bool = False) -> None:
         """Note a child process, or a whole process group. Its start time tells it from a later one of that pid."""
@@ -43,6 +46,27 @@ class Ledger:
     def add_cgroup(self, path: Path) -> None:
         """Note a control group's directory; to be called before it is made."""
         self._add(cgroup=str(path))
+
+    def open_log(self, name: str) -> int:
+        """A pipe for what a part writes; the guard keeps its last words in the file of that name.
+
+        A file would grow as long as the part likes: what root inside writes on a console ends here.
+        """
+        source, sink = os.pipe()
+        os.set_blocking(source, False)
+        self.logs[source] = self.run_dir / name
+        return sink
+
+    def keep_last_words(self) -> None:
+        """Read what has come into the pipes of `open_log`; as much as a pipe holds, so that nobody can keep us here."""
+        for source, path in list(self.logs.items()):
+            with suppress(BlockingIOError):
+                words = os.read(source, PIPE_BYTES)
+                if words:
+                    said = path.read_bytes() if path.exists() else b""
+                    path.write_bytes((said + words)[-LAST_WORDS_BYTES:])
+                else:  # nobody writes any more
+                    del self.logs[source]
 
     def read(self) -> list[dict[str, Any]]:
         try:
@@ -69,13 +93,15 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
     ledger = Ledger(run_dir)
     reason = "the guard was told to end"
     try:
-        reason = _wait_for_end(owner, list(start(ledger)))
+        parts = list(start(ledger))
+        reason = _wait_for_end(owner, parts, ledger)
     except MachineError as error:
         reason = str(error)
     except OSError as error:
         reason = f"the machine cannot be started: {error}"
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ledger.keep_last_words()
         reason += _last_words(run_dir)
         settle(run_dir)
         with suppress(OSError):
@@ -87,14 +113,15 @@ def _raise_exit(*_: object) -> NoReturn:
     raise SystemExit
 
 
-def _wait_for_end(owner: socket.socket, parts: list[Part]) -> str:
+def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> str:
     handles = {os.pidfd_open(pid): name for name, pid in parts}
     while True:
-        ready, _, _ = select.select([owner.fileno(), *handles], [], [])
+        ready, _, _ = select.select([owner.fileno(), *handles, *ledger.logs], [], [])
         for handle in ready:
             if handle in handles:
                 return f"{handles[handle]} {_how_ended(handle)}"
-        if not owner.recv(4096):
+        ledger.keep_last_words()
+        if owner.fileno() in ready and not owner.recv(4096):
             return "its owner is gone"
 
 
@@ -116,7 +143,7 @@ def _last_words(run_dir: Path) -> str:
     words = []
     for name in ("console.log", "slirp.log"):
         with suppress(OSError):
-            words += (run_dir / name).read_text(errors="replace")[-600:].split()
+            words += (run_dir / name).read_text(errors="replace").split()
     return f"; last words: {' '.join(words)}" if words else ""
 
 

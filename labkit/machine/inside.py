@@ -339,7 +339,7 @@ def mount_kernel_file_systems(kind: str) -> None:
 
 
 def _make_devices() -> None:
-    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755")
+    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
     for name, mode, major, minor in (
         ("null", 0o666, 1, 3),
         ("zero", 0o666, 1, 5),

@@ -67,7 +67,7 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
     """
     command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500"]
     command += ["--api-socket", str(ledger.run_dir / "slirp.sock"), *target]
-    log = (ledger.run_dir / "slirp.log").open("wb")
+    log = ledger.open_log("slirp.log")
     parent = os.getpid()
     process = subprocess.Popen(
         command,
@@ -77,7 +77,7 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
         start_new_session=True,
         preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
     )
-    log.close()
+    os.close(log)
     ledger.add_process(process.pid, group=True)  # it forks, and drops the death signal with its privileges
     return process.pid
 

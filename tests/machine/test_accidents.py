@@ -95,10 +95,11 @@ def test_switching_off(kind: str, state: Path) -> None:
 def test_filled_disks(kind: str, state: Path) -> None:
     """Each place that can be written gets full, the machine still answers, and the host's disks keep their room.
 
-    All that a `uml` machine takes is the file that is its memory.
+    All that a `uml` machine takes is the file that is its memory, also when its console is written to without end.
     """
     fill = "for place in / /var/lib/docker /run /dev/shm /root; do dd if=/dev/zero of=$place/filler bs=1M; {0}; done"
-    script = fill.format("df $place | tail -1; rm $place/filler") + "; docker run --rm busybox echo survived"
+    script = fill.format("df $place | tail -1; rm $place/filler") + "; timeout 1 cat /dev/zero >/dev/console"
+    script += "; docker run --rm busybox echo survived"
 
     with disk_in_memory(state), untouched(state):
         free = {place: free_mib(place) for place in ("/", "/dev/shm", str(state))}
