@@ -37,6 +37,7 @@ class Ledger:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.path = run_dir / "ledger"
+        self.entries: list[dict[str, Any]] = []
         self.logs: dict[int, Path] = {}
 
     def add_process(self, pid: int, *, group: bool = False) -> None:
@@ -76,6 +77,7 @@ class Ledger:
         return [json.loads(line) for line in lines[:-1]]  # a line without its end was not written to the end
 
     def _add(self, **entry: Any) -> None:
+        self.entries.append(entry)
         with self.path.open("ab", buffering=0) as file:
             file.write(json.dumps(entry).encode() + b"\n")
 
@@ -103,7 +105,7 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ledger.keep_last_words()
         reason += _last_words(run_dir)
-        settle(run_dir)
+        settle(run_dir, ledger.entries)  # also where somebody has removed the directory
         with suppress(OSError):
             owner.send(json.dumps({"ended": reason}).encode())
         os._exit(0)
@@ -147,9 +149,10 @@ def _last_words(run_dir: Path) -> str:
     return f"; last words: {' '.join(words)}" if words else ""
 
 
-def settle(run_dir: Path) -> None:
+def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
     """Undo what the ledger of a run directory lists, and remove the directory. Safe to call again, by anybody."""
-    entries = Ledger(run_dir).read()
+    if entries is None:
+        entries = Ledger(run_dir).read()
     processes = [entry for entry in entries if "pid" in entry]
     for entry in processes:
         _kill(entry)

@@ -77,6 +77,7 @@ def command_line(request: Request, run_dir: Path, line: int, request_file: Path)
         f"initcall_blacklist={SLOW_INITCALL}",
         f"vec0:transport=bess,dst={run_dir}/bess.sock,depth=128,gro=1",
         f"PYTHONPATH={package_root}",
+        f"TERM={os.environ.get('TERM', 'dumb')}",  # init's environment: the terminal is the outer one
         f"init={sys.executable}",
         "--",
         *("-s", str(Path(inside.__file__).resolve()), str(request_file)),

@@ -1,6 +1,7 @@
 """Whoever is killed, and whenever: is nothing of the machine left within ten seconds?"""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,22 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
     client.wait(5)
     client.stdout.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lost_run_directory_leaves_nothing(kind: str, state: Path) -> None:
+    """A service that tidies /tmp may remove the ledger under a machine that is alive."""
+    before = snapshot(state)
+    command = [LABKIT, "run", "--machine", kind, "--", "sh", "-c", "echo ready; sleep 1000"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None and launcher.stdout.readline() == b"ready\n"
+        family = descendants(launcher.pid)
+        shutil.rmtree(state / f"labkit-{os.getuid()}")
+
+        launcher.terminate()
+
+        assert wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
 
 
 def test_the_check_sees_a_survivor(state: Path) -> None:
