@@ -36,6 +36,10 @@ UML_MEMORY_MIB = 512
 NEEDED_MIB = {"native": 250, "uml": 450}  # what a machine with its engine and a few containers comes to hold
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
 CAP_SYS_ADMIN = 21
+CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
+    (Path("/sys/fs/cgroup"), "", "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -229,21 +233,24 @@ def _host_memory_mib() -> int:
 
 
 def _group_memory_mib() -> int:
-    """What this process's control group may still take, version 2 or 1; a very large number without a limit."""
-    for top, limit, usage in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        group = Path(top + _own_group("memory" if top.endswith("memory") else ""))
-        if not (group / limit).exists():  # a container sees its own group as the top one
-            group = Path(top)
-        try:
-            allowed = int((group / limit).read_text())
-            cached = dict(line.split() for line in (group / "memory.stat").open()).get("inactive_file", "0")
-            return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
-        except (OSError, ValueError):  # no such version here, or the word "max"
-            continue
-    return 1 << 40
+    """What this process's control groups, its own and those above, may still take; a very large number if no limit."""
+    room = [1 << 40]
+    for top, controller, limit, usage in CGROUP_MEMORY:
+        group = top / _own_group(controller).lstrip("/")
+        if not group.is_dir():  # a container sees its own group as the top one
+            group = top
+        room += [_room_in(place, limit, usage) for place in (group, *group.parents) if place.is_relative_to(top)]
+    return min(room)
+
+
+def _room_in(group: Path, limit: str, usage: str) -> int:
+    try:
+        allowed = int((group / limit).read_text())
+        stats = dict(line.split() for line in (group / "memory.stat").open())
+        cached = stats.get("total_inactive_file") or stats.get("inactive_file", "0")  # version 1 has sums, too
+        return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
+    except (OSError, ValueError):  # no such version or no limit at the top, or the word "max"
+        return 1 << 40
 
 
 def _own_group(controller: str) -> str:
