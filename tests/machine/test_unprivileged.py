@@ -116,7 +116,7 @@ def test_a_container_runs(binder: Ground, home: Path, state: Path) -> None:
 
 def test_a_lesson_runs(binder: Ground, home: Path) -> None:
     """Lesson 01 gives its stored outputs, with everything, Jupyter's client too, under the limits."""
-    nbval = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval", "--nbval-cell-timeout=120"]
+    nbval = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval"]
 
     done = run(binder, *nbval, "notebooks/01-engine-api.ipynb", home=home)
 
