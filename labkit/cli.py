@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.machine.doctor import KINDS, examine
+from labkit.machine.doctor import KINDS, choose_kind, examine, require
 
 __all__ = ["main"]
 
@@ -23,11 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.verb == "doctor":
             return _doctor(options.json)
-        from labkit.machine.attach import run_command
+        kind = choose_kind(options.machine)
+        require(kind)
+        from labkit.machine.attach import run_command  # only now: it needs a Unix, and the doctor says so better
 
         if options.verb == "shell":
-            return run_command(["bash", "-l"], machine=options.machine, terminal=True)
-        return run_command(options.command, machine=options.machine)
+            return run_command(["bash", "-l"], kind=kind, terminal=True)
+        return run_command(options.command, kind=kind)
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125

@@ -2,6 +2,7 @@
 
     LabError                      everything below; catch this one to catch them all
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
+    │   └── PortTaken             a port of the notebook's kernel belongs to another program
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address
         ├── EngineTimeout         the engine did not finish its answer in time
@@ -19,6 +20,7 @@ __all__ = [
     "EngineUnreachable",
     "LabError",
     "MachineError",
+    "PortTaken",
 ]
 
 
@@ -28,6 +30,16 @@ class LabError(Exception):
 
 class MachineError(LabError):
     """The lab machine did not boot, or its daemon did not come up."""
+
+
+class PortTaken(MachineError):
+    """A port of the notebook's kernel belongs to another program."""
+
+    def __init__(self, port: int, words: str) -> None:
+        super().__init__(
+            f"Port {port} on 127.0.0.1 is taken by another program ({words}). "
+            "Shut the kernel down and start it again: a restarted one keeps its ports, a new one gets others."
+        )
 
 
 class EngineError(LabError):

@@ -16,21 +16,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from labkit.errors import MachineError
-from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind
+from labkit.machine.doctor import UML_MEMORY_MIB
 from labkit.machine.outside import Machine
 from labkit.machine.request import INPUT_BYTES, Request
 
 __all__ = ["run_command"]
 
 
-def run_command(command: list[str], *, machine: str | None = None, terminal: bool = False) -> int:
-    """Boot a machine of a kind (None: as LABKIT_MACHINE says), run a command in it, and return its exit status.
+def run_command(command: list[str], *, kind: str, terminal: bool = False) -> int:
+    """Boot a machine of a kind that this host can carry, run a command in it, and return its exit status.
 
     The command has this process's input and outputs; with `terminal`, a terminal of its own. Raises MachineError
     when there is no machine, or it is gone before the command ended.
     """
     request = Request(
-        kind=choose_kind(machine),
+        kind=kind,
         run_dir="",
         began=time.time(),
         cwd=os.getcwd(),

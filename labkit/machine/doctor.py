@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import signal
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from typing import Any
 
 from labkit.errors import MachineError
 
-__all__ = ["KINDS", "Problem", "check", "choose_kind", "examine", "memory_dir", "state_dir"]
+__all__ = ["KINDS", "Problem", "check", "choose_kind", "examine", "memory_dir", "require", "state_dir"]
 
 KINDS = ("native", "uml")
 PACKAGES = {  # program: Debian package
@@ -35,6 +36,10 @@ UML_MEMORY_MIB = 512
 NEEDED_MIB = {"native": 250, "uml": 450}  # what a machine with its engine and a few containers comes to hold
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
 CAP_SYS_ADMIN = 21
+CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
+    (Path("/sys/fs/cgroup"), "", "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -51,21 +56,22 @@ class Problem:
 
 def examine() -> dict[str, Any]:
     """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
-    "problems": [{"found", "cure"}]}}, "host": [...] problems of the host that concern Jupyter rather than a machine}.
+    "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings, such as HOME}.
     """
     kinds = {kind: check(kind) for kind in KINDS}
-    chosen: str | None
+    host = list(_check_home())
+    chosen = None
     try:
         chosen = choose_kind()
-    except MachineError:
-        chosen = None
+    except MachineError as error:
+        host.append(Problem(str(error), "Set LABKIT_MACHINE to one of them, or unset it."))
     return {
         "machine": chosen if chosen and not kinds[chosen] else None,
         "kinds": {
             kind: {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
             for kind, problems in kinds.items()
         },
-        "host": [asdict(problem) for problem in _check_home()],
+        "host": [asdict(problem) for problem in host],
     }
 
 
@@ -87,10 +93,18 @@ def check(kind: str) -> list[Problem]:
     found = list(_check_system(kind))
     if not found:
         found += _check_programs(kind)
-        found += _check_state_dir()
+        found += _problem(_find_state_dir())
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
     return found
+
+
+def require(kind: str) -> None:
+    """Raise MachineError, with what was found and the cure, when this host cannot carry a machine of this kind."""
+    problems = check(kind)
+    if problems:
+        words = " ".join(str(problem).strip() for problem in problems)
+        raise MachineError(f"{words} (`labkit doctor` says the same in a terminal.)")
 
 
 def state_dir() -> Path:
@@ -98,19 +112,7 @@ def state_dir() -> Path:
 
     Raises MachineError when it cannot be made or belongs to somebody else.
     """
-    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()) / f"labkit-{os.getuid()}"
-    if path.parts[1] in ("dev", "proc", "sys"):  # a user-mode kernel has its own there, and would not see it
-        raise MachineError(f"{path} lies on a file system of the kernel. Name another directory in LABKIT_TMPDIR.")
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        owner = path.lstat()
-    except OSError as error:
-        raise MachineError(
-            f"{path} cannot be made ({error.strerror}). Free some space, or name a writable directory in LABKIT_TMPDIR."
-        ) from error
-    if owner.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
-        raise MachineError(f"{path} belongs to somebody else. Name a directory of your own in LABKIT_TMPDIR.")
-    return path
+    return _or_raise(_find_state_dir())
 
 
 def memory_dir(room_mib: int = UML_MEMORY_MIB) -> Path:
@@ -118,17 +120,52 @@ def memory_dir(room_mib: int = UML_MEMORY_MIB) -> Path:
 
     Raises MachineError that names each place tried, and what was wrong with it.
     """
-    tried: list[str] = []
+    return _or_raise(_find_memory_dir(room_mib))
+
+
+def _problem(found: Path | Problem) -> list[Problem]:
+    return [found] if isinstance(found, Problem) else []
+
+
+def _or_raise(found: Path | Problem) -> Path:
+    if isinstance(found, Problem):
+        raise MachineError(str(found))
+    return found
+
+
+def _find_state_dir() -> Path | Problem:
+    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()) / f"labkit-{os.getuid()}"
+    if path.parts[1] in ("dev", "proc", "sys"):  # a user-mode kernel has its own there, and would not see it
+        return Problem(f"{path} lies on a file system of the kernel.", "Name another directory in LABKIT_TMPDIR.")
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        owner = path.lstat()
+        if owner.st_uid != os.getuid() or not stat.S_ISDIR(owner.st_mode):
+            return Problem(f"{path} belongs to somebody else.", "Name a directory of your own in LABKIT_TMPDIR.")
+        with tempfile.NamedTemporaryFile(dir=path) as file:
+            file.write(bytes(65536))
+            file.flush()
+    except OSError as error:
+        return Problem(
+            f"Nothing can be written under {path} ({error.strerror}).",
+            "Free some space, or name a writable directory with room in LABKIT_TMPDIR.",
+        )
+    if len(str(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
+        return Problem(f"{path} is too long a name for sockets.", "Name a shorter directory in LABKIT_TMPDIR.")
+    return path
+
+
+def _find_memory_dir(room_mib: int) -> Path | Problem:
+    tried: dict[str, str] = {}
     for name in (os.environ.get("LABKIT_TMPDIR"), "/dev/shm", os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
-        if not name or any(entry.startswith(f"{name}:") for entry in tried):
-            continue
-        trouble = _try_memory_dir(name, room_mib)
-        if trouble is None:
-            return Path(name)
-        tried.append(f"{name}: {trouble}")
-    raise MachineError(
-        f"No directory can hold the machine's memory ({'; '.join(tried)}). "
-        "Name one on a file system that is not mounted noexec in LABKIT_TMPDIR."
+        if name and name not in tried:
+            trouble = _try_memory_dir(name, room_mib)
+            if trouble is None:
+                return Path(name)
+            tried[name] = trouble
+    return Problem(
+        f"No directory can hold the machine's memory ({'; '.join(f'{name}: {why}' for name, why in tried.items())}).",
+        f"Name one in LABKIT_TMPDIR that has {room_mib} MiB free on a file system not mounted noexec.",
     )
 
 
@@ -138,12 +175,12 @@ def _try_memory_dir(name: str, room_mib: int) -> str | None:
             file.write(bytes(mmap.PAGESIZE))
             file.flush()
             mmap.mmap(file.fileno(), mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
-        stat = os.statvfs(name)
+        room = os.statvfs(name)
     except PermissionError as error:
         return "it forbids executable mappings (noexec)" if error.filename is None else "not writable"
     except OSError as error:
         return str(error.strerror)
-    free_mib = stat.f_bavail * stat.f_frsize >> 20
+    free_mib = room.f_bavail * room.f_frsize >> 20
     return None if free_mib >= room_mib else f"only {free_mib} MiB free of the {room_mib} needed"
 
 
@@ -154,13 +191,16 @@ def _check_system(kind: str) -> Iterator[Problem]:
             f"This is {system}, and a lab machine needs Linux.",
             "Work in a Linux virtual machine, or on Binder.",
         )
+    elif processor not in ("x86_64", "aarch64"):
+        yield Problem(
+            f"A lab machine runs on x86-64 and arm64, and this processor is {processor}.",
+            "Use another computer, or Binder.",
+        )
     elif kind == "uml" and processor != "x86_64":
         yield Problem(
             f"User-Mode Linux exists for x86-64, and this processor is {processor}.",
             "Use the native kind as root: LABKIT_MACHINE=native.",
         )
-    elif processor not in ("x86_64", "aarch64"):
-        yield Problem(f"The lab does not know the processor {processor}.", "Use an x86-64 or arm64 computer.")
 
 
 def _check_programs(kind: str) -> Iterator[Problem]:
@@ -174,24 +214,6 @@ def _check_programs(kind: str) -> Iterator[Problem]:
         names = f"programs {', '.join(others)} and {last} are" if others else f"program {last} is"
         wanted = " ".join(missing.values())
         yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
-
-
-def _check_state_dir() -> Iterator[Problem]:
-    try:
-        path = state_dir()
-        with tempfile.NamedTemporaryFile(dir=path) as file:
-            file.write(bytes(65536))
-            file.flush()
-    except MachineError as error:
-        yield Problem(str(error), "")
-    except OSError as error:
-        yield Problem(
-            f"Nothing can be written under {state_dir()} ({error.strerror}).",
-            "Free some space, or name a directory with room in LABKIT_TMPDIR.",
-        )
-    else:
-        if len(str(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
-            yield Problem(f"{path} is too long a name for sockets.", "Name a shorter directory in LABKIT_TMPDIR.")
 
 
 def _check_memory(kind: str) -> Iterator[Problem]:
@@ -211,21 +233,24 @@ def _host_memory_mib() -> int:
 
 
 def _group_memory_mib() -> int:
-    """What this process's control group may still take, version 2 or 1; a very large number without a limit."""
-    for top, limit, usage in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        group = Path(top + _own_group("memory" if top.endswith("memory") else ""))
-        if not (group / limit).exists():  # a container sees its own group as the top one
-            group = Path(top)
-        try:
-            allowed = int((group / limit).read_text())
-            cached = dict(line.split() for line in (group / "memory.stat").open()).get("inactive_file", "0")
-            return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
-        except (OSError, ValueError):  # no such version here, or the word "max"
-            continue
-    return 1 << 40
+    """What this process's control groups, its own and those above, may still take; a very large number if no limit."""
+    room = [1 << 40]
+    for top, controller, limit, usage in CGROUP_MEMORY:
+        group = top / _own_group(controller).lstrip("/")
+        if not group.is_dir():  # a container sees its own group as the top one
+            group = top
+        room += [_room_in(place, limit, usage) for place in (group, *group.parents) if place.is_relative_to(top)]
+    return min(room)
+
+
+def _room_in(group: Path, limit: str, usage: str) -> int:
+    try:
+        allowed = int((group / limit).read_text())
+        stats = dict(line.split() for line in (group / "memory.stat").open())
+        cached = stats.get("total_inactive_file") or stats.get("inactive_file", "0")  # version 1 has sums, too
+        return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
+    except (OSError, ValueError):  # no such version or no limit at the top, or the word "max"
+        return 1 << 40
 
 
 def _own_group(controller: str) -> str:
@@ -242,11 +267,34 @@ def _check_native() -> Iterator[Problem]:
             "The native kind needs root with CAP_SYS_ADMIN.",
             "Use the uml kind: LABKIT_MACHINE=uml (or leave it to auto).",
         )
-    elif not Path("/dev/net/tun").exists():
+        return
+    refusal = _try_namespaces()
+    if refusal:
+        yield Problem(
+            f"This host lets root have no namespaces and mounts ({refusal}).",
+            "Use the uml kind: LABKIT_MACHINE=uml. In a container, --privileged lifts it.",
+        )
+    if not Path("/dev/net/tun").exists():
         yield Problem(
             "/dev/net/tun is missing, which a machine's network needs.",
             "Load it (modprobe tun), or pass it to this container (--device /dev/net/tun).",
         )
+
+
+def _try_namespaces() -> str:
+    """Do in a child what a native machine begins with; give the kernel's refusal, or nothing."""
+    from labkit import linux  # where there is no Linux, this file is read all the same
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID)
+            linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    number = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return os.strerror(abs(number)) if number else ""
 
 
 def _may_administrate() -> bool:
@@ -266,10 +314,7 @@ def _check_uml() -> Iterator[Problem]:
         )
     if not Path("/usr/lib/uml/modules").is_dir() and shutil.which("linux.uml"):
         yield Problem("The modules of User-Mode Linux are missing.", "Install them: apt-get install user-mode-linux.")
-    try:
-        memory_dir()
-    except MachineError as error:
-        yield Problem(str(error), "")
+    yield from _problem(_find_memory_dir(UML_MEMORY_MIB))
 
 
 def _may_trace() -> bool:
@@ -286,7 +331,7 @@ def _may_trace() -> bool:
 
 
 def _check_home() -> Iterator[Problem]:
-    home = Path.home()
+    home = os.path.expanduser("~")  # "~" itself for a user without HOME that no list of users has
     if not os.access(home, os.W_OK):
         yield Problem(
             f"The home directory {home} is not writable, and JupyterLab keeps its settings there.",

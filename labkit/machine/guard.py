@@ -25,6 +25,8 @@ from labkit.errors import MachineError
 __all__ = ["Ledger", "Part", "run_guard", "settle", "sweep"]
 
 PATIENCE_S = 8.0
+LAST_WORDS_BYTES = 600
+PIPE_BYTES = 65536
 
 Part = tuple[str, int]  # what it is, in the words of a message; its pid
 
@@ -35,6 +37,8 @@ class Ledger:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.path = run_dir / "ledger"
+        self.entries: list[dict[str, Any]] = []
+        self.logs: dict[int, Path] = {}
 
     def add_process(self, pid: int, *, group: bool = False) -> None:
         """Note a child process, or a whole process group. Its start time tells it from a later one of that pid."""
@@ -44,6 +48,27 @@ class Ledger:
         """Note a control group's directory; to be called before it is made."""
         self._add(cgroup=str(path))
 
+    def open_log(self, name: str) -> int:
+        """A pipe for what a part writes; the guard keeps its last words in the file of that name.
+
+        A file would grow as long as the part likes: what root inside writes on a console ends here.
+        """
+        source, sink = os.pipe()
+        os.set_blocking(source, False)
+        self.logs[source] = self.run_dir / name
+        return sink
+
+    def keep_last_words(self) -> None:
+        """Read what has come into the pipes of `open_log`; as much as a pipe holds, so that nobody can keep us here."""
+        for source, path in list(self.logs.items()):
+            with suppress(BlockingIOError):
+                words = os.read(source, PIPE_BYTES)
+                if words:
+                    said = path.read_bytes() if path.exists() else b""
+                    path.write_bytes((said + words)[-LAST_WORDS_BYTES:])
+                else:  # nobody writes any more
+                    del self.logs[source]
+
     def read(self) -> list[dict[str, Any]]:
         try:
             lines = self.path.read_bytes().split(b"\n")
@@ -52,6 +77,7 @@ class Ledger:
         return [json.loads(line) for line in lines[:-1]]  # a line without its end was not written to the end
 
     def _add(self, **entry: Any) -> None:
+        self.entries.append(entry)
         with self.path.open("ab", buffering=0) as file:
             file.write(json.dumps(entry).encode() + b"\n")
 
@@ -69,15 +95,17 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
     ledger = Ledger(run_dir)
     reason = "the guard was told to end"
     try:
-        reason = _wait_for_end(owner, list(start(ledger)))
+        parts = list(start(ledger))
+        reason = _wait_for_end(owner, parts, ledger)
     except MachineError as error:
         reason = str(error)
     except OSError as error:
         reason = f"the machine cannot be started: {error}"
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ledger.keep_last_words()
         reason += _last_words(run_dir)
-        settle(run_dir)
+        settle(run_dir, ledger.entries)  # also where somebody has removed the directory
         with suppress(OSError):
             owner.send(json.dumps({"ended": reason}).encode())
         os._exit(0)
@@ -87,15 +115,29 @@ def _raise_exit(*_: object) -> NoReturn:
     raise SystemExit
 
 
-def _wait_for_end(owner: socket.socket, parts: list[Part]) -> str:
+def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> str:
     handles = {os.pidfd_open(pid): name for name, pid in parts}
     while True:
-        ready, _, _ = select.select([owner.fileno(), *handles], [], [])
+        ready, _, _ = select.select([owner.fileno(), *handles, *ledger.logs], [], [])
         for handle in ready:
             if handle in handles:
-                return f"{handles[handle]} ended"
-        if not owner.recv(4096):
+                return f"{handles[handle]} {_how_ended(handle)}"
+        ledger.keep_last_words()
+        if owner.fileno() in ready and not owner.recv(4096):
             return "its owner is gone"
+
+
+def _how_ended(handle: int) -> str:
+    """How a part ended, a child to be reaped by its pidfd: waitid(2)."""
+    try:
+        end = os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        end = None
+    if end is None or end.si_code == os.CLD_EXITED:
+        return "ended"
+    if end.si_status == signal.SIGKILL:
+        return "was killed (SIGKILL), perhaps because memory ran out"
+    return f"was killed ({signal.Signals(end.si_status).name})"
 
 
 def _last_words(run_dir: Path) -> str:
@@ -103,13 +145,14 @@ def _last_words(run_dir: Path) -> str:
     words = []
     for name in ("console.log", "slirp.log"):
         with suppress(OSError):
-            words += (run_dir / name).read_text(errors="replace")[-600:].split()
+            words += (run_dir / name).read_text(errors="replace").split()
     return f"; last words: {' '.join(words)}" if words else ""
 
 
-def settle(run_dir: Path) -> None:
+def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
     """Undo what the ledger of a run directory lists, and remove the directory. Safe to call again, by anybody."""
-    entries = Ledger(run_dir).read()
+    if entries is None:
+        entries = Ledger(run_dir).read()
     processes = [entry for entry in entries if "pid" in entry]
     for entry in processes:
         _kill(entry)

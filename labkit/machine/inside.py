@@ -44,8 +44,10 @@ def become_init(request: Request, line_fd: int) -> NoReturn:
     """Be PID 1 of a machine; never returns. What goes wrong is said on the control line."""
     try:
         Init(request, Line(line_fd)).run()
-    except BaseException:
-        report = {"event": "failed", "detail": traceback.format_exc(limit=-3)}
+    except BaseException as error:
+        traceback.print_exc()
+        steps = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        report = {"event": "failed", "detail": f"{type(error).__name__}: {error} (in {' > '.join(steps[-3:])})"}
         os.write(line_fd, json.dumps(report).encode() + b"\n")
         time.sleep(0.2)
     finally:
@@ -60,6 +62,7 @@ class Init:
         self.line = line
         self.job = 0
         self.booter = 0
+        self.starting: int | None = None  # readable when the kernel answers, or has ended
         self.input: int | None = None
         self.outputs: set[int] = set()
         self.status: int | None = None
@@ -68,13 +71,13 @@ class Init:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self._make_contract()
-        initialized, announce = os.pipe()
         if self.request.connection is not None:
+            initialized, announce = os.pipe()
             self.job = self._fork(lambda: _run_kernel(self.request, announce))
-        os.close(announce)
-        if self.request.kind == "uml" and self.job:
-            os.read(initialized, 1)  # one processor: the kernel first, at full speed
-        os.close(initialized)
+            os.close(announce)
+            self.starting = initialized
+            if self.request.kind == "uml":
+                select.select([initialized], [], [])  # one processor: the kernel first, at full speed
         self.booter = self._fork(lambda: _boot_engine(self.request))
         self._serve()
         self.line.send(event="exit", status=self.status)
@@ -103,7 +106,10 @@ class Init:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._reap()
         while self.status is None or self.outputs:
-            ready, _, _ = select.select([wake, self.line.fileno(), *self.outputs], [], [])
+            starting = [] if self.starting is None else [self.starting]
+            ready, _, _ = select.select([wake, self.line.fileno(), *starting, *self.outputs], [], [])
+            if self.starting in ready:
+                self._kernel_is_up()
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
@@ -125,6 +131,13 @@ class Init:
                 self._drain()
             elif pid == self.booter:
                 self._engine_is_up(os.waitstatus_to_exitcode(status))
+
+    def _kernel_is_up(self) -> None:
+        assert self.starting is not None
+        if os.read(self.starting, 1):
+            self.line.send(event="stage", stage="kernel", detail="")
+        os.close(self.starting)
+        self.starting = None
 
     def _engine_is_up(self, status: int) -> None:
         if status == 0:
@@ -234,8 +247,7 @@ def make_root(request: Request) -> None:
     """Put a writable layer in memory over the host's files, and make that the root: mount(2), pivot_root(2)."""
     if request.kind == "uml":
         linux.mount("proc", "/proc", "proc")
-    size = "50%" if request.kind == "uml" else f"{_native_room_mib()}m"
-    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={size}")
+    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
     if request.kind == "uml":
         _load_overlay_module()
     root = STAGING / "root"
@@ -267,10 +279,12 @@ def _load_overlay_module() -> None:
     subprocess.run(["/sbin/modprobe", "-d", STAGING / "modules", "overlay"], check=True)
 
 
-def _native_room_mib() -> int:
-    """How much a learner may write before the disk is full: an eighth of the host's memory, at most 2 GiB."""
+def _room(kind: str, share: str = "50%") -> str:
+    """How much a learner may write before a place in memory is full, as an option of tmpfs."""
+    if kind == "uml":
+        return share  # of the machine's own memory
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(128, min(2048, total // 8 // 2**20))
+    return f"{max(128, min(2048, total // 8 // 2**20))}m"
 
 
 def _mounts_to_carry(needed: list[Path]) -> list[str]:
@@ -306,7 +320,7 @@ def mount_kernel_file_systems(kind: str) -> None:
         _make_devices()
     for name, fstype, data in (
         ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"),
-        ("/dev/shm", "tmpfs", "mode=1777"),
+        ("/dev/shm", "tmpfs", f"mode=1777,size={_room(kind)}"),
         ("/dev/mqueue", "mqueue", ""),
     ):
         Path(name).mkdir(exist_ok=True)
@@ -316,8 +330,7 @@ def mount_kernel_file_systems(kind: str) -> None:
     # /etc/docker holds the keys and the configuration of the host's own engine, which this one is not to read.
     for place in ("/run", "/var/lib/docker", "/etc/docker"):
         Path(place).mkdir(parents=True, exist_ok=True)
-        size = "75%" if kind == "uml" else f"{_native_room_mib()}m"
-        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={size}")
+        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
     Path("/run/lock").mkdir(mode=0o1777)
     if kind == "uml":
         linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure)
@@ -326,7 +339,7 @@ def mount_kernel_file_systems(kind: str) -> None:
 
 
 def _make_devices() -> None:
-    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755")
+    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
     for name, mode, major, minor in (
         ("null", 0o666, 1, 3),
         ("zero", 0o666, 1, 5),
@@ -402,7 +415,7 @@ def _set_environment(request: Request) -> None:
         _prefer_legacy_iptables()
         paths = f"/run/labkit/bin:{paths}"
     if not any(str(path).startswith("/root") for path in request.needed_paths()):
-        linux.mount("lab", "/root", "tmpfs", data="mode=700")
+        linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
     for name in [name for name in os.environ if name.startswith("DOCKER_")]:
         del os.environ[name]  # an address or a context of the host's Docker does not lead anywhere from here
     os.environ.update(
@@ -450,6 +463,7 @@ def _run_kernel(request: Request, announce: int) -> None:
     app = IPKernelApp.instance()
     app.initialize()  # type: ignore[no-untyped-call]
     _log_stage(request, "kernel", "the notebook's Python answers")
+    os.write(announce, b"1")
     os.close(announce)
     app.start()  # type: ignore[no-untyped-call]
 

@@ -9,15 +9,17 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labkit.errors import MachineError
-from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind
-from labkit.machine.outside import Machine
-from labkit.machine.request import Request
+from labkit.errors import MachineError, PortTaken
+from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, require
+
+if TYPE_CHECKING:
+    from labkit.machine.outside import Machine
 
 __all__ = ["main"]
 
@@ -28,56 +30,89 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="labkit.machine.launcher", description="The kernel Docker Lab.")
     parser.add_argument("-f", dest="connection_file", required=True, help="the Jupyter connection file")
     path = parser.parse_args().connection_file
-    connection = json.loads(Path(path).read_text())
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _raise_exit)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
     client = os.getppid()
     try:
-        if connection.get("transport", "tcp") != "tcp":
-            raise MachineError(
-                "The lab's kernel is reached over tcp: start Jupyter with --KernelManager.transport=tcp."
-            )
-        machine = Machine.boot(
-            Request(
-                kind=choose_kind(),
-                run_dir="",
-                began=began,
-                cwd=os.getcwd(),
-                connection=connection,
-                memory_mib=UML_MEMORY_MIB,
-            )
-        )
+        return _serve(json.loads(Path(path).read_text()), began, client)
+    except PortTaken as error:  # nor could a refusal be served there
+        print(f"labkit: {error}", file=sys.stderr)
+        return 1
     except MachineError as error:
         from labkit.machine.refusal import run_refusal
 
         print(f"labkit: {error}", file=sys.stderr)
         run_refusal(path, str(error))
         return 1
+
+
+def _serve(connection: dict[str, Any], began: float, client: int) -> int:
+    """Boot a machine and stay until its kernel ends; give that kernel's exit status.
+
+    Raises MachineError when there is no machine, or none that lived until its kernel answered.
+    """
+    kind = choose_kind()
+    require(kind)
+    if connection.get("transport", "tcp") != "tcp":
+        raise MachineError("The lab's kernel is reached over tcp: start Jupyter with --KernelManager.transport=tcp.")
+    # Only now: these need a Unix, and the doctor has better words than an ImportError.
+    from labkit.machine.outside import Machine
+    from labkit.machine.request import Request
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _raise_exit)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
+    ports = [port for name, port in connection.items() if name.endswith("_port")]
+    request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
+    machine = Machine.boot(request)
     try:
-        return _attend(machine, [port for name, port in connection.items() if name.endswith("_port")], client)
-    except MachineError as error:
-        print(f"labkit: {error}", file=sys.stderr)
-        return 1
+        return _attend(machine, {port: reserve(port) for port in ports}, client)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         machine.close()
+        signal.signal(signal.SIGTERM, _raise_exit)  # for the refusal, should it come to that
 
 
-def _attend(machine: Machine, ports: list[int], client: int) -> int:
+def reserve(port: int) -> socket.socket:
+    """Hold a port on 127.0.0.1 while the machine boots: no program that asks for any free port is given it.
+
+    Another that sets SO_REUSEADDR, as slirp4netns does, may bind it still: tcp(7), socket(7). Raises PortTaken.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind(("127.0.0.1", port))
+    except OSError as error:
+        held.close()
+        raise PortTaken(port, str(error.strerror)) from error
+    return held
+
+
+def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int) -> int:
+    answers = False  # the kernel
+    trouble = ""
     for event in machine.events():
         match event:
             case {"event": "stage", "stage": "network"}:
-                for port in ports:
+                for port, held in reserved.items():
                     machine.forward(port)
-            case {"event": "exit", "status": int(status)}:
+                    held.close()
+            case {"event": "stage", "stage": "kernel"}:
+                answers = True
+            case {"event": "exit", "status": int(status)} if answers:
                 return _shell_status(status)
+            case {"event": "exit", "status": int(status)}:
+                trouble = f"its Python ended with status {_shell_status(status)}"
             case {"event": "failed", "detail": str(detail)}:
                 print(f"labkit: {detail}", file=sys.stderr)
+                trouble = detail
             case {"event": "idle"} if os.getppid() != client:
                 return 1
-    print(f"labkit: the machine is gone: {machine.why}", file=sys.stderr)
-    return 1
+    if answers:
+        print(f"labkit: the machine is gone: {machine.why}", file=sys.stderr)
+        return 1
+    raise MachineError(
+        f"The machine ended while it booted: {trouble or machine.why}. "
+        "Restart the kernel to try again (Kernel > Restart); if it happens again, `labkit doctor` may know the cure."
+    )
 
 
 def _shell_status(status: int) -> int:

@@ -29,7 +29,12 @@ NAMESPACES = (
     | linux.CLONE_NEWPID
     | linux.CLONE_NEWCGROUP
 )
-MAX_PROCESSES = 4096  # a fork bomb ends here
+HALF_OF_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+LIMITS = {  # so that an accident inside is none outside; by the names of both versions of control groups
+    "pids.max": 4096,  # a fork bomb ends here
+    "memory.limit_in_bytes": HALF_OF_MEMORY,  # and so do files in memory that fill every disk
+    "memory.max": HALF_OF_MEMORY,
+}
 
 
 def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
@@ -45,10 +50,10 @@ def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
     os.close(announce)
     with os.fdopen(unshared, "rb") as pipe:
         words = pipe.read()
+    if not words:  # it has ended, and the guard sees how
+        return
     if words != b"ok":
-        raise MachineError(
-            f"the kernel refused to make the machine's namespaces: {words.decode() or 'no reason given'}"
-        )
+        raise MachineError(f"the kernel refused to make the machine's namespaces: {words.decode()}")
     yield (
         "its network (slirp4netns)",
         start_slirp(ledger, ["--configure", "--netns-type=path", f"/proc/{holder}/ns/net", "tap0"]),
@@ -62,7 +67,7 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
     """
     command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500"]
     command += ["--api-socket", str(ledger.run_dir / "slirp.sock"), *target]
-    log = (ledger.run_dir / "slirp.log").open("wb")
+    log = ledger.open_log("slirp.log")
     parent = os.getpid()
     process = subprocess.Popen(
         command,
@@ -72,7 +77,7 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
         start_new_session=True,
         preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
     )
-    log.close()
+    os.close(log)
     ledger.add_process(process.pid, group=True)  # it forks, and drops the death signal with its privileges
     return process.pid
 
@@ -135,8 +140,9 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
         ):  # version 1: a new cpuset is empty, and nothing may join it
             if (top / knob).exists() and not (group / knob).read_text().strip():
                 (group / knob).write_text((top / knob).read_text())
-        if (group / "pids.max").exists():
-            (group / "pids.max").write_text(str(MAX_PROCESSES))
+        for knob, limit in LIMITS.items():
+            if (group / knob).exists():
+                (group / knob).write_text(str(limit))
         made.append(group)
     return made
 

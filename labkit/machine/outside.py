@@ -20,13 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from labkit.errors import MachineError
+from labkit.errors import MachineError, PortTaken
 from labkit.machine import doctor, guard, native, uml
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine"]
 
 BOOT_PATIENCE_S = 90.0
+SLIRP_PATIENCE_S = 10.0
 
 
 class Machine:
@@ -43,15 +44,18 @@ class Machine:
 
     @classmethod
     def boot(cls, request: Request) -> "Machine":
-        """Start a machine. Raises MachineError, with the cure, when this host cannot carry it."""
-        problems = doctor.check(request.kind)
-        if problems:
-            raise MachineError(" ".join(str(problem).strip() for problem in problems))
+        """Start a machine on a host of which `doctor.require` has nothing to say.
+
+        Raises MachineError, with the cure, when the machine's directory cannot be made.
+        """
         base = doctor.state_dir()
         guard.sweep(base)
         run_dir = base / secrets.token_hex(4)
-        run_dir.mkdir(mode=0o700)
-        lock = (run_dir / "lock").open("w")
+        try:
+            run_dir.mkdir(mode=0o700)
+            lock = (run_dir / "lock").open("w")
+        except OSError as error:
+            raise MachineError(f"{run_dir} cannot be made ({error.strerror}). Free some space.") from error
         fcntl.flock(lock, fcntl.LOCK_EX)  # held by this process and, as it is forked, by the guard
         request = replace(request, run_dir=str(run_dir))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -95,18 +99,15 @@ class Machine:
                 return
 
     def forward(self, port: int) -> None:
-        """Open a port on 127.0.0.1 that leads to the same port inside.
+        """Open a port on 127.0.0.1 that leads to the same port inside; if the machine is gone, events() says so.
 
-        Raises MachineError when the port is taken, or slirp4netns does not answer.
+        Raises PortTaken, and MachineError when slirp4netns does not answer.
         """
         order = {"proto": "tcp", "host_addr": "127.0.0.1", "host_port": port}
         order |= {"guest_addr": GUEST_IP, "guest_port": port}
         answer = self._ask_slirp({"execute": "add_hostfwd", "arguments": order})
         if "error" in answer:
-            raise MachineError(
-                f"Port {port} on 127.0.0.1 is taken by another program ({answer['error'].get('desc', 'refused')}). "
-                "Restart the kernel: it gets new ports."
-            )
+            raise PortTaken(port, answer["error"].get("desc", "refused"))
 
     def close(self) -> None:
         """End the machine, and wait until nothing of it is left."""
@@ -119,7 +120,12 @@ class Machine:
 
     def _ask_slirp(self, order: dict[str, Any]) -> dict[str, Any]:
         path = self.run_dir / "slirp.sock"
-        native.wait_for(path, 10, "slirp4netns did not open its control socket.")
+        deadline = time.monotonic() + SLIRP_PATIENCE_S
+        while not path.exists():
+            if self._is_gone(0.005):
+                return {}
+            if time.monotonic() > deadline:
+                raise MachineError("slirp4netns did not open its control socket. Restart the kernel to try again.")
         try:
             with socket.socket(socket.AF_UNIX) as control:
                 control.settimeout(20)  # for a user-mode kernel it answers once the guest is connected
@@ -131,8 +137,14 @@ class Machine:
                     answer += data
             result: dict[str, Any] = json.loads(answer)
         except (OSError, ValueError) as error:
-            raise MachineError(f"slirp4netns does not answer ({error}).") from error
+            if self._is_gone(2):
+                return {}
+            raise MachineError(f"slirp4netns does not answer ({error}). Restart the kernel to try again.") from error
         return result
+
+    def _is_gone(self, patience_s: float) -> bool:
+        """Does the guard have something to say within that time? Then it is the machine's end."""
+        return bool(select.select([self._owner], [], [], patience_s)[0])
 
     def _learn_why(self) -> None:
         try:

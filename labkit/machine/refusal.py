@@ -21,8 +21,7 @@ def run_refusal(connection_file: str, reason: str) -> None:
         language_info = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}
 
         async def do_execute(self, code: str, silent: bool, *_: Any, **__: Any) -> dict[str, Any]:
-            words = f"{reason}\n`labkit doctor` says the same in a terminal."
-            error = {"ename": "MachineError", "evalue": words, "traceback": [f"MachineError: {words}"]}
+            error = {"ename": "MachineError", "evalue": reason, "traceback": [f"MachineError: {reason}"]}
             if not silent:
                 self.send_response(self.iopub_socket, "error", error)  # type: ignore[no-untyped-call]
             return {"status": "error", "execution_count": self.execution_count, **error}

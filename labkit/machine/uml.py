@@ -49,7 +49,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
         linux.die_with_parent(parent, signal.SIGKILL)
         os.sched_setaffinity(0, {cpu})
 
-    console = (run_dir / "console.log").open("wb")
+    console = ledger.open_log("console.log")
     process = subprocess.Popen(
         command_line(request, run_dir, line, request_file),
         env={"HOME": str(run_dir), "TMPDIR": str(memory_dir), "PATH": os.environ.get("PATH", os.defpath)},
@@ -60,7 +60,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
         start_new_session=True,
         preexec_fn=prepare,
     )
-    console.close()
+    os.close(console)
     ledger.add_process(process.pid, group=True)  # its helper processes outlive it
     yield "the machine", process.pid
 
@@ -77,6 +77,7 @@ def command_line(request: Request, run_dir: Path, line: int, request_file: Path)
         f"initcall_blacklist={SLOW_INITCALL}",
         f"vec0:transport=bess,dst={run_dir}/bess.sock,depth=128,gro=1",
         f"PYTHONPATH={package_root}",
+        f"TERM={os.environ.get('TERM', 'dumb')}",  # init's environment: the terminal is the outer one
         f"init={sys.executable}",
         "--",
         *("-s", str(Path(inside.__file__).resolve()), str(request_file)),

@@ -11,6 +11,7 @@ from labkit.machine import doctor
 from tests.machine.host import KINDS, verdict
 
 CANNOT_BOOT = "this host cannot boot {} machines"
+NEEDS_ROOT = "only root can lay this ground"
 
 
 @cache
@@ -21,11 +22,14 @@ def find_problems() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def bootable(request: pytest.FixtureRequest) -> None:
-    """A test of a kind that this host cannot boot is left out and announced; in CI it fails."""
+    """A test that this host or user cannot run is left out and announced; in CI it fails."""
+    in_ci = os.environ.get("CI") == "true"
+    if request.node.get_closest_marker("needs_root") and os.geteuid() != 0:
+        (pytest.fail if in_ci else pytest.skip)(NEEDS_ROOT)
     kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
     if kind is None:
         return
-    match verdict(kind, find_problems(), in_ci=os.environ.get("CI") == "true"):
+    match verdict(kind, find_problems(), in_ci=in_ci):
         case "leave out":
             pytest.skip(CANNOT_BOOT.format(kind))
         case "fail":
@@ -33,13 +37,15 @@ def bootable(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly which kinds were not tested and why, as tools/test_notebooks.py does."""
+    """Say loudly what was not tested and why, as tools/test_notebooks.py does."""
     reports = [*terminalreporter.getreports("skipped"), *terminalreporter.getreports("error")]
     said = "\n".join(str(report.longrepr) for report in reports)
     for kind in KINDS:
         if CANNOT_BOOT.format(kind) in said:
             terminalreporter.section(f"NOT TESTED: {kind} machines, which this host cannot boot", sep="!")
             terminalreporter.line(f"{find_problems()[kind]}\n`labkit doctor` says the same.")
+    if NEEDS_ROOT in said:
+        terminalreporter.section("NOT TESTED: limits and bad ground, which only root can make", sep="!")
 
 
 @pytest.fixture

@@ -1,20 +1,23 @@
 """What does a test know of the host around a machine: who is alive, and what is there?"""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shlex import quote
 
 __all__ = [
     "KINDS",
     "LABKIT",
     "Process",
+    "children",
     "descendants",
+    "find_part",
+    "has_part",
     "is_alive",
     "name_of",
-    "open_the_way",
+    "run",
     "snapshot",
     "verdict",
     "wait_until",
@@ -36,24 +39,15 @@ def verdict(kind: str, problems: Mapping[str, str], *, in_ci: bool) -> str:
     return "fail" if in_ci or all(problems.values()) else "leave out"
 
 
-def open_the_way() -> str:
-    """Shell by which root lets everybody reach this project, for itself and its children: in mounts of their own.
-
-    Root's home is closed to others, and a project that root has cloned is often there. Each closed directory on the
-    way is covered with an open one, in which nothing but the project and its Python lies. "" when the way is open.
-    """
-    wanted = sorted({Path(__file__).resolve().parents[2], *(Path(p).resolve() for p in (sys.prefix, sys.base_prefix))})
-    paths = [path for path in wanted if not any(outer in path.parents for outer in wanted)]
-    doors = [next((door for door in reversed(path.parents) if not door.stat().st_mode & 1), None) for path in paths]
-    closed = {path: door for path, door in zip(paths, doors, strict=True) if door}
-    if not closed:
-        return ""
-    words = ["mount -t tmpfs kept /mnt"]
-    words += [f"mkdir /mnt/{n}; mount --bind {quote(str(path))} /mnt/{n}" for n, path in enumerate(closed)]
-    words += [f"mount -t tmpfs -o mode=755 open {quote(str(door))}" for door in sorted(set(closed.values()))]
-    for n, path in enumerate(closed):
-        words.append(f"mkdir -p {quote(str(path))}; mount --move /mnt/{n} {quote(str(path))}")
-    return "\n".join(words)
+def run(kind: str, *command: str, data: bytes = b"", timeout: float = 90) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on a machine of its own, to its end."""
+    return subprocess.run(
+        [LABKIT, "run", "--machine", kind, "--", *command],
+        input=data,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def read_stat(pid: int) -> list[str]:
@@ -82,6 +76,30 @@ def descendants(root: int) -> list[Process]:
     return [(pid, stat[19]) for pid in family[1:] if (stat := read_stat(pid))]
 
 
+def children(pid: int) -> list[int]:
+    """The pids of a process's own children; raises OSError when it is gone."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def find_part(launcher: int, part: str) -> int:
+    """The pid of a machine's "guard", "machine" or "slirp4netns", by its place in the tree.
+
+    Raises OSError or LookupError while there is none.
+    """
+    guard = children(launcher)[0]
+    if part == "guard":
+        return guard
+    found = [pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (part == "slirp4netns")]
+    return found[0]
+
+
+def has_part(launcher: int, part: str) -> bool:
+    try:
+        return bool(find_part(launcher, part))
+    except (OSError, LookupError):
+        return False
+
+
 def is_alive(process: Process) -> bool:
     """Is it still the same process, and no mere entry that waits to be reaped?"""
     stat = read_stat(process[0])
@@ -95,7 +113,7 @@ def snapshot(state: Path) -> dict[str, object]:
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": sorted(map(str, groups)),
         "interfaces": sorted(os.listdir("/sys/class/net")),
-        "files": sorted(str(path) for path in state.rglob("*") if path.name != f"labkit-{os.getuid()}"),
+        "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
     }
 
 

@@ -1,6 +1,7 @@
 """Whoever is killed, and whenever: is nothing of the machine left within ten seconds?"""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.host import KINDS, LABKIT, descendants, is_alive, name_of, snapshot, wait_until
+from tests.machine.host import (
+    KINDS,
+    LABKIT,
+    children,
+    descendants,
+    find_part,
+    is_alive,
+    name_of,
+    snapshot,
+    wait_until,
+)
 
 VICTIMS = ("client", "launcher", "guard", "machine", "slirp4netns")
 MOMENTS = {
@@ -21,26 +32,16 @@ PATIENCE_S = 10.0
 
 
 def find_victim(victim: str, client: int) -> int:
-    """Give the pid of a part of the machine, by its place in the process tree."""
+    """Give the pid of a part of the machine, or of who asked for it."""
     launcher = children(client)[0]
-    if victim in ("client", "launcher"):
-        return client if victim == "client" else launcher
-    guard = children(launcher)[0]
-    if victim == "guard":
-        return guard
-    return next(pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (victim == "slirp4netns"))
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return {"client": client, "launcher": launcher}.get(victim) or find_part(launcher, victim)
 
 
 def has_victim(victim: str, client: int) -> bool:
     try:
-        find_victim(victim, client)
-    except (OSError, IndexError, StopIteration):
+        return bool(find_victim(victim, client))
+    except (OSError, LookupError):
         return False
-    return True
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -67,6 +68,22 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
     client.wait(5)
     client.stdout.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lost_run_directory_leaves_nothing(kind: str, state: Path) -> None:
+    """A service that tidies /tmp may remove the ledger under a machine that is alive."""
+    before = snapshot(state)
+    command = [LABKIT, "run", "--machine", kind, "--", "sh", "-c", "echo ready; sleep 1000"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None and launcher.stdout.readline() == b"ready\n"
+        family = descendants(launcher.pid)
+        shutil.rmtree(state / f"labkit-{os.getuid()}")
+
+        launcher.terminate()
+
+        assert wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
 
 
 def test_the_check_sees_a_survivor(state: Path) -> None:

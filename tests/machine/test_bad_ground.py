@@ -1,0 +1,230 @@
+"""Where the host cannot carry a machine: do the doctor and the notebook say what was found, and the cure?
+
+Each ground is played for real, in namespaces, a control group or a filter of its own. A client of Jupyter starts the
+kernel there, and a cell has to end with the sentence within seconds; nothing may be left.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests.machine import ask
+from tests.machine.ground import ORDINARY_USER, Ground, memory_group
+from tests.machine.host import KINDS, LABKIT, find_part, has_part, snapshot, wait_until
+from tests.machine.seccomp import refuse
+
+pytestmark = pytest.mark.needs_root
+
+PATIENCE_S = 20
+AMPLE_MIB = 4096
+SCARCE_MIB = 200
+EVERY_PLACE = '/tmp /dev/shm /var/tmp "$LABKIT_TMPDIR"'
+
+HIDE = """
+mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work
+mount -t overlay -o lowerdir=/usr/bin,upperdir=/mnt/upper,workdir=/mnt/work none /usr/bin
+rm /usr/bin/{0}
+"""
+MOUNT_EVERYWHERE = f"""
+keep=$(mktemp -d /mnt/XXXX); mount --bind "$HOME" $keep
+for place in {EVERY_PLACE}; do mkdir -p $place; mount -t tmpfs -o {{0}} none $place; done
+mkdir -p "$HOME"; mount --move $keep "$HOME"; rmdir $keep
+"""
+FILL = 'mount -t tmpfs -o size=1m none "$LABKIT_TMPDIR"; head -c 2m /dev/zero >"$LABKIT_TMPDIR/filler" || true'
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A ground, and a word each of what must be said to be found there, and of the cure."""
+
+    ground: Ground
+    found: str
+    cure: str
+    kinds: tuple[str, ...] = KINDS
+    memory_mib: int = AMPLE_MIB
+    prefix: tuple[str, ...] = ()
+    pretend: str = ""  # Python that runs first in every process: what cannot be played for real
+
+
+def pretend_system(name: str) -> str:
+    return f"import platform; platform.system = lambda: {name!r}"
+
+
+BAD = {
+    "no linux.uml": Bad(
+        Ground(HIDE.format("linux.uml")), "linux.uml is missing", "apt-get install user-mode-linux", kinds=("uml",)
+    ),
+    "no slirp4netns": Bad(Ground(HIDE.format("slirp4netns")), "slirp4netns is missing", "apt-get install slirp4netns"),
+    "ptrace refused": Bad(
+        Ground(profile=refuse("ptrace")), "forbids ptrace", "a profile that permits ptrace", kinds=("uml",)
+    ),
+    "namespaces refused": Bad(
+        Ground(profile=refuse("unshare")), "no namespaces", "LABKIT_MACHINE=uml", kinds=("native",)
+    ),
+    "no privilege": Bad(Ground(user=ORDINARY_USER), "needs root", "LABKIT_MACHINE=uml", kinds=("native",)),
+    "no memory": Bad(Ground(), "no memory for another machine", "Shut down the kernel", memory_mib=SCARCE_MIB),
+    "noexec": Bad(Ground(MOUNT_EVERYWHERE.format("noexec")), "(noexec)", "LABKIT_TMPDIR", kinds=("uml",)),
+    "no room for memory": Bad(
+        Ground(MOUNT_EVERYWHERE.format("size=100m")), "only 100 MiB free", "LABKIT_TMPDIR", kinds=("uml",)
+    ),
+    "disk full": Bad(Ground(FILL), "No space left on device", "Free some space"),
+    "another processor": Bad(Ground(), "this processor is i686", "Use another computer", prefix=("setarch", "linux32")),
+    "another system": Bad(Ground(), "This is Darwin", "Linux virtual machine", pretend=pretend_system("Darwin")),
+}
+CASES = [(name, kind) for name, bad in BAD.items() for kind in bad.kinds]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, state: Path) -> dict[str, str]:
+    """Directories of the test's own, that any user may write."""
+    for directory in (tmp_path, state):
+        directory.chmod(0o777)
+    return {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def examine(ground: Ground, environment: dict[str, str], *prefix: str) -> tuple[int, dict[str, Any]]:
+    """What `labkit doctor --json` says there: its exit status, and the report."""
+    command = ground.command(*prefix, LABKIT, "doctor", "--json")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def run_cell(ground: Ground, environment: dict[str, str], *prefix: str, code: str = "print(1)") -> dict[str, Any]:
+    """What a cell gives there: see ask.py."""
+    command = ground.command(*prefix, sys.executable, ask.__file__, code)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}, {kind}" for name, kind in CASES])
+def test_one_sentence_with_the_cure(
+    name: str, kind: str, environment: dict[str, str], state: Path, tmp_path: Path
+) -> None:
+    """The doctor and a cell say what was found and the cure, within seconds; nothing is left."""
+    bad = BAD[name]
+    environment["LABKIT_MACHINE"] = kind
+    if bad.pretend:
+        (tmp_path / "sitecustomize.py").write_text(bad.pretend)
+        environment["PYTHONPATH"] = str(tmp_path)
+    before = snapshot(state)
+
+    with memory_group(bad.memory_mib) as group:
+        ground = replace(bad.ground, group=group)
+        _, report = examine(ground, environment, *bad.prefix)
+        answer = run_cell(ground, environment, *bad.prefix)
+
+    problems = report["kinds"][kind]["problems"]
+    assert any(bad.found in problem["found"] and bad.cure in problem["cure"] for problem in problems), problems
+    assert report["machine"] is None
+    assert "error" == answer["status"]
+    assert bad.found in answer["evalue"] and bad.cure in answer["evalue"], answer["evalue"]
+    assert answer["evalue"] in answer["text"]
+    assert PATIENCE_S > answer["seconds"]
+    assert before == snapshot(state)
+
+
+DEATHS = {  # what kills a machine as it boots, and the words for it
+    "native": (Ground(profile=refuse("pivot_root")), (), "PermissionError: [Errno 1] Operation not permitted"),
+    "uml": (Ground(), ("prlimit", "--fsize=104857600"), "the machine was killed (SIGXFSZ)"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_machine_that_dies_as_it_boots(kind: str, environment: dict[str, str], state: Path) -> None:
+    """What no check foresees (a step refused, a limit on the size of files) is said in the notebook too."""
+    ground, prefix, words = DEATHS[kind]
+    environment["LABKIT_MACHINE"] = kind
+    before = snapshot(state)
+
+    with memory_group(AMPLE_MIB) as group:
+        answer = run_cell(replace(ground, group=group), environment, *prefix)
+
+    assert answer["evalue"].startswith("The machine ended while it booted: " + words), answer["evalue"]
+    assert "Restart the kernel" in answer["evalue"]
+    assert PATIENCE_S > answer["seconds"]
+    assert before == snapshot(state)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that waits for its kernel gets the reason instead, on the same ports."""
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
+    manager = KernelManager(kernel_name="docker-lab")
+    manager.start_kernel(stderr=subprocess.DEVNULL)
+    launcher = manager.provisioner.process.pid
+    assert wait_until(lambda: has_part(launcher, "machine"), 10)
+    os.kill(find_part(launcher, "machine"), signal.SIGKILL)
+
+    answer = ask.run_cell(manager, "print(1)")
+
+    assert "the machine was killed (SIGKILL)" in answer["evalue"], answer
+    assert wait_until(lambda: not list((state / "labkit-0").iterdir()), 5)
+
+
+def test_a_home_that_cannot_be_written(environment: dict[str, str], state: Path, tmp_path: Path) -> None:
+    """JupyterLab cannot start there, and the doctor, which `make lab` asks first, says why; a machine does boot."""
+    ground = Ground('mount -t tmpfs -o ro none "$HOME"')
+    lab = [str(Path(LABKIT).with_name("jupyter-lab")), "--allow-root", "--no-browser"]
+
+    _, report = examine(ground, environment)
+    started = subprocess.run(ground.command(*lab), env=environment, stderr=subprocess.PIPE, timeout=60, check=False)
+
+    problem = report["host"][0]
+    assert f"The home directory {tmp_path} is not writable" in problem["found"]
+    assert "Set HOME to a directory that is." == problem["cure"]
+    assert 1 == started.returncode and b"Read-only file system" in started.stderr
+    assert "1\n" == run_cell(ground, environment)["text"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_taken_port(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The launcher ends at once and says so, where no kernel can answer; a new kernel gets other ports."""
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
+    manager = KernelManager(kernel_name="docker-lab", cache_ports=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken, (tmp_path / "log").open("w+") as log:
+        manager.shell_port = taken.getsockname()[1]
+        manager.start_kernel(stderr=log)
+        client = manager.client()
+        client.start_channels()
+        with pytest.raises(RuntimeError, match="Kernel died"):
+            client.wait_for_ready(timeout=PATIENCE_S)
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        log.seek(0)
+        words = f"labkit: Port {manager.shell_port} on 127.0.0.1 is taken by another program (Address already in use)"
+        assert words in log.read()
+
+    assert "1\n" == ask.run_cell(ask.start(), "print(1)")["text"]
+
+
+def test_an_unknown_kind(environment: dict[str, str]) -> None:
+    """A misspelt LABKIT_MACHINE is named, and never taken for another."""
+    environment["LABKIT_MACHINE"] = "umll"
+
+    _, report = examine(Ground(), environment)
+    answer = run_cell(Ground(), environment)
+
+    words = "LABKIT_MACHINE is 'umll': the kinds of machine are native, uml and auto."
+    assert (None, words) == (report["machine"], report["host"][0]["found"])
+    assert words == answer["evalue"]
+
+
+def test_a_system_without_unix(tmp_path: Path) -> None:
+    """Where Python has no modules of a Unix, the doctor and the launcher can be imported, to say so."""
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['fcntl', 'pty', 'termios', 'tty', 'resource', 'pwd']))"
+    modules = "import labkit.cli, labkit.machine.launcher, labkit.machine.doctor"
+
+    done = subprocess.run([sys.executable, "-c", f"{blocked}; {modules}"], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)

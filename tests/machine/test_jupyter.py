@@ -1,0 +1,72 @@
+"""Do the buttons of a notebook (interrupt, restart, shut down) do on a machine what they do on any kernel?"""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from tests.machine import ask
+from tests.machine.host import KINDS, descendants, is_alive, snapshot, wait_until
+
+PATIENCE_S = 30
+AT_ONCE_S = 5.0
+
+
+def connect(manager: KernelManager) -> BlockingKernelClient:
+    client: BlockingKernelClient = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=PATIENCE_S)
+    return client
+
+
+def evaluate(client: BlockingKernelClient, expression: str) -> str:
+    """The repr of an expression in the kernel."""
+    reply = client.execute(
+        "", user_expressions={"value": expression}, reply=True, timeout=PATIENCE_S, store_history=False
+    )
+    text: str = reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
+    return text
+
+
+def interrupt(manager: KernelManager, client: BlockingKernelClient) -> tuple[str, float]:
+    """Interrupt a cell that sleeps; give its error, and how long that took."""
+    request = client.execute("import time; print('asleep', flush=True); time.sleep(60)")
+    while client.get_iopub_msg(timeout=PATIENCE_S)["content"].get("text") != "asleep\n":
+        pass
+    began = time.monotonic()
+    manager.interrupt_kernel()
+    while (reply := client.get_shell_msg(timeout=PATIENCE_S))["parent_header"]["msg_id"] != request:
+        pass
+    return reply["content"]["ename"], time.monotonic() - began
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_buttons_of_a_notebook(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell is interrupted and the kernel answers on; a restart is a new machine; shut down, nothing is left."""
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
+    before = snapshot(state)
+    manager = ask.start()
+    client = connect(manager)
+
+    error, seconds = interrupt(manager, client)
+    assert ("KeyboardInterrupt", "2") == (error, evaluate(client, "1 + 1"))
+    assert AT_ONCE_S > seconds
+
+    evaluate(client, "open('/usr/share/written', 'w').close()")
+    assert "True" == evaluate(client, "__import__('os').path.exists('/usr/share/written')")
+    first = descendants(os.getpid())
+    client.stop_channels()
+    manager.restart_kernel()
+    assert wait_until(lambda: not any(map(is_alive, first)), AT_ONCE_S)
+    client = connect(manager)
+    assert "False" == evaluate(client, "__import__('os').path.exists('/usr/share/written')")
+    assert 1 == len(list((state / f"labkit-{os.getuid()}").iterdir()))
+
+    second = descendants(os.getpid())
+    client.stop_channels()
+    manager.shutdown_kernel()
+    assert wait_until(lambda: not any(map(is_alive, second)), AT_ONCE_S)
+    assert wait_until(lambda: before == snapshot(state), 2), snapshot(state)

@@ -1,0 +1,156 @@
+"""Does the doctor read the signs of a host rightly, and say what it found in whole sentences with a cure?"""
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from labkit import cli
+from labkit.errors import MachineError
+from labkit.machine import doctor
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variable", "root", "kind"),
+    [
+        (None, None, True, "native"),
+        (None, None, False, "uml"),
+        (None, "auto", False, "uml"),
+        (None, "", True, "native"),
+        (None, "uml", True, "uml"),
+        ("native", "uml", False, "native"),
+        ("auto", "uml", True, "native"),
+    ],
+)
+def test_the_kind(
+    wanted: str | None, variable: str | None, root: bool, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for goes first, then LABKIT_MACHINE, then what fits the user."""
+    monkeypatch.setattr(doctor, "_may_administrate", lambda: root)
+    monkeypatch.delenv("LABKIT_MACHINE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("LABKIT_MACHINE", variable)
+
+    assert kind == doctor.choose_kind(wanted)
+
+
+@pytest.mark.parametrize(
+    ("system", "processor", "kind", "words"),
+    [
+        ("Darwin", "arm64", "native", "This is Darwin"),
+        ("Windows", "AMD64", "uml", "This is Windows"),
+        ("Linux", "riscv64", "native", "this processor is riscv64"),
+        ("Linux", "i686", "uml", "this processor is i686"),
+        ("Linux", "aarch64", "uml", "User-Mode Linux exists for x86-64"),
+    ],
+)
+def test_systems_and_processors(
+    system: str, processor: str, kind: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no machine of the kind can exist, that alone is said: nothing else is looked for."""
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: processor)
+
+    problems = doctor.check(kind)
+
+    assert 1 == len(problems) and words in problems[0].found and problems[0].cure.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("files", "room_mib"),
+    [
+        ({"memory.max": GIB, "memory.current": GIB // 2, "memory.stat": "anon 1\ninactive_file 0"}, 512),
+        ({"memory.max": GIB, "memory.current": GIB, "memory.stat": f"inactive_file {GIB // 4}"}, 256),
+        ({"memory.max": GIB, "memory.current": GIB + 1, "memory.stat": "anon 1"}, 0),
+        ({"memory.max": "max", "memory.current": GIB, "memory.stat": "anon 1"}, 1 << 40),
+        ({"memory.max": "", "memory.current": GIB, "memory.stat": "anon 1"}, 1 << 40),
+        ({"memory.stat": "anon 1"}, 1 << 40),
+    ],
+)
+def test_room_in_a_group(files: dict[str, object], room_mib: int, tmp_path: Path) -> None:
+    """The limit less the use; pages of files that the kernel can give up count as free."""
+    for name, value in files.items():
+        (tmp_path / name).write_text(f"{value}\n")
+
+    assert room_mib == doctor._room_in(tmp_path, "memory.max", "memory.current")
+
+
+def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group without a limit inside one that has one has that one."""
+    own = tmp_path / "pod/container"
+    own.mkdir(parents=True)
+    for group, limit in ((own, "max"), (own.parent, GIB)):
+        for name, value in {"memory.max": limit, "memory.current": 0, "memory.stat": "anon 0"}.items():
+            (group / name).write_text(f"{value}\n")
+    monkeypatch.setattr(doctor, "CGROUP_MEMORY", ((tmp_path, "", "memory.max", "memory.current"),))
+    monkeypatch.setattr(doctor, "_own_group", lambda controller: "/pod/container")
+
+    assert 1024 == doctor._group_memory_mib()
+
+
+@pytest.mark.parametrize(
+    ("host", "group", "words"),
+    [(100, 9999, "100 MiB are free on this host"), (9999, 99, "99 MiB are free within this container's limit")],
+)
+def test_too_little_memory(host: int, group: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smaller of the two is named, and what a machine takes."""
+    monkeypatch.setattr(doctor, "_host_memory_mib", lambda: host)
+    monkeypatch.setattr(doctor, "_group_memory_mib", lambda: group)
+
+    (problem,) = doctor._check_memory("uml")
+
+    assert words in problem.found and str(doctor.NEEDED_MIB["uml"]) in problem.found and "Shut down" in problem.cure
+
+
+def test_each_missing_program_has_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence a program, with the package that holds it."""
+    monkeypatch.setattr(doctor.shutil, "which", lambda program, path: None)
+
+    problems = [str(problem) for problem in doctor._check_programs("uml")]
+
+    assert any("linux.uml is missing" in words and "apt-get install user-mode-linux" in words for words in problems)
+    assert len(doctor.PACKAGES) + 1 == len(problems)
+
+
+def test_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made for its user alone; a link, a long name or a kernel's file system is refused."""
+    monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path))
+    assert tmp_path / f"labkit-{os.getuid()}" == doctor.state_dir()
+    assert 0o700 == doctor.state_dir().stat().st_mode & 0o777
+
+    long, linked = tmp_path / ("x" * 100), tmp_path / "linked"
+    long.mkdir()
+    linked.mkdir()
+    (linked / f"labkit-{os.getuid()}").symlink_to(tmp_path)
+    for place, words in (
+        (long, "too long a name"),
+        (linked, "belongs to somebody else"),
+        ("/dev/shm", "of the kernel"),
+    ):
+        monkeypatch.setenv("LABKIT_TMPDIR", str(place))
+        with pytest.raises(MachineError, match=words):
+            doctor.state_dir()
+
+
+def test_all_problems_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who repairs one thing does not meet the next one only then."""
+    found = [doctor.Problem("One is wrong.", "Mend it."), doctor.Problem("So is two.", "Mend it too.")]
+    monkeypatch.setattr(doctor, "check", lambda kind: found)
+
+    with pytest.raises(MachineError, match=r"One is wrong\. Mend it\. So is two\. Mend it too\. \(`labkit doctor`"):
+        doctor.require("uml")
+
+
+@pytest.mark.parametrize(("possible", "status"), [({"native", "uml"}, 0), ({"uml"}, 0), (set(), 1)])
+def test_the_exit_status(
+    possible: set[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 where no machine is possible; each problem is on a line with its cure below."""
+    problem = doctor.Problem("It is wrong.", "Mend it.")
+    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [problem])
+
+    assert status == cli.main(["doctor"])
+    assert 2 - len(possible) == capsys.readouterr().out.count("        It is wrong.\n          -> Mend it.")
