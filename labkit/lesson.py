@@ -9,10 +9,8 @@ lesson.undo(fn, *args)                  registered in the same breath as what it
 lesson.close()                          undoes, newest first, removes the lesson's containers and images
 """
 
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from pprint import pformat
 from typing import Any
 
@@ -21,6 +19,7 @@ from IPython.display import display as show
 
 from labkit.engine import Engine
 from labkit.errors import EngineError, MachineError
+from labkit.machine.boot_log import BOOT_LOG, read_boot_log
 from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
@@ -32,7 +31,6 @@ __all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
 
 predict = Prediction
 
-BOOT_LOG = Path("/run/labkit/boot.jsonl")
 BOOT_PATIENCE_S = 90.0
 
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
@@ -153,12 +151,6 @@ def beside(**ways: Any) -> View:
 
 def _readable(value: object) -> str:
     return pformat(value, width=60) if type(value).__str__ is object.__str__ else str(value)
-
-
-def read_boot_log(path: Path = BOOT_LOG) -> list[dict[str, Any]]:
-    """The stages that have passed; a line that is still being written is left out."""
-    whole, _, _ = path.read_text().rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _attempt(undo: Callable[[], object]) -> list[str]:

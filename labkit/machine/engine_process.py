@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 from labkit.errors import EngineError, MachineError
+from labkit.machine.boot_log import STATE
 
 __all__ = ["API_SOCKET", "start_engine"]
 
 API_SOCKET = Path("/run/docker.sock")
 API_TCP = ("127.0.0.1", 5678)
-STATE = Path("/run/labkit")
 LOG = STATE / "dockerd.log"
 PIDFILE = Path("/run/docker.pid")
 CONTAINERD_PIDFILE = Path("/run/docker/containerd/containerd.pid")

@@ -1,0 +1,227 @@
+"""How do the namespaces of a process become a computer that a lesson can rely on?
+
+A root file system that is writable and vanishes, devices, control groups, a name, a network, an environment: what
+docs/architecture.md promises of the inside, made with the system calls that containers are made of. The functions
+are called in this order, by PID 1, for both kinds of machine.
+Source: mount(2), pivot_root(2), overlayfs.rst of the kernel, cgroups(7), cgroup_namespaces(7).
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from labkit import linux
+from labkit.machine.boot_log import STATE
+from labkit.machine.request import GUEST_IP, Request
+
+__all__ = [
+    "configure_network",
+    "make_root",
+    "mount_kernel_file_systems",
+    "set_environment",
+    "set_names",
+]
+
+STAGING = Path("/run")  # a directory that every host has, and that the new root does not take from the host
+PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+# --- the root file system -------------------------------------------------------------------------------------
+
+
+def make_root(request: Request) -> None:
+    """Put a writable layer in memory over the host's files, and make that the root: mount(2), pivot_root(2)."""
+    if request.kind == "uml":
+        linux.mount("proc", "/proc", "proc")
+    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
+    if request.kind == "uml":
+        _load_overlay_module()
+    root = STAGING / "root"
+    root.mkdir()
+    _overlay("/", root, "root")
+    # A user-mode kernel sees through its host's mounts; under the host's own kernel each is a file system apart.
+    if request.kind == "native":
+        for number, point in enumerate(_mounts_to_carry(request.needed_paths())):
+            _overlay(point, root / point.lstrip("/"), f"mount{number}")
+    os.chdir(root)
+    linux.pivot_root(".", ".")
+    linux.umount2(".", linux.MNT_DETACH)
+    os.chdir("/")
+
+
+def _overlay(lower: str, target: Path, name: str) -> None:
+    upper, work = STAGING / name / "upper", STAGING / name / "work"
+    for directory in (upper, work):
+        directory.mkdir(parents=True, exist_ok=True)
+    os.chmod(upper, 0o755)
+    linux.mount("lab", target, "overlay", data=f"lowerdir={lower},upperdir={upper},workdir={work}")
+
+
+def _load_overlay_module() -> None:
+    release = os.uname().release
+    tree = STAGING / "modules/lib/modules"
+    tree.mkdir(parents=True)
+    (tree / release).symlink_to(f"/usr/lib/uml/modules/{release}")
+    subprocess.run(["/sbin/modprobe", "-d", STAGING / "modules", "overlay"], check=True)
+
+
+def _room(kind: str, share: str = "50%") -> str:
+    """How much a learner may write before a place in memory is full, as an option of tmpfs."""
+    if kind == "uml":
+        return share  # of the machine's own memory
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{max(128, min(2048, total // 8 // 2**20))}m"
+
+
+def _mounts_to_carry(needed: list[Path]) -> list[str]:
+    """The mount points, besides the root, that hold disks or something that is needed; outer ones first."""
+    disks = {line.split()[0] for line in Path("/proc/filesystems").open() if not line.startswith("nodev")}
+    mounts = {}
+    for line in Path("/proc/self/mountinfo").open():
+        left, right = line.split(" - ")
+        mounts[left.split()[4].encode().decode("unicode_escape")] = right.split()[0]
+    holding = {_mount_point_of(path, set(mounts)) for path in needed}
+    wanted = {point for point, fstype in mounts.items() if fstype in disks or point in holding}
+    hidden = ("/proc", "/sys", "/dev", "/run", "/boot")
+    return sorted(
+        point for point in wanted - {"/"} if os.path.isdir(point) and (point in holding or not point.startswith(hidden))
+    )
+
+
+def _mount_point_of(path: Path, points: set[str]) -> str:
+    return next(str(parent) for parent in (path, *path.parents) if str(parent) in points)
+
+
+# --- what the kernel shows, and names ---------------------------------------------------------------------------
+
+
+def mount_kernel_file_systems(kind: str) -> None:
+    """Mount /proc, /sys, /dev, the cgroups, and the places in memory."""
+    secure = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    linux.mount("proc", "/proc", "proc", secure)
+    linux.mount("sysfs", "/sys", "sysfs", secure)
+    if kind == "uml":
+        linux.mount("devtmpfs", "/dev", "devtmpfs", linux.MS_NOSUID)
+    else:
+        _make_devices()
+    for name, fstype, data in (
+        ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"),
+        ("/dev/shm", "tmpfs", f"mode=1777,size={_room(kind)}"),
+        ("/dev/mqueue", "mqueue", ""),
+    ):
+        Path(name).mkdir(exist_ok=True)
+        linux.mount(fstype, name, fstype, linux.MS_NOSUID, data)
+    if not os.path.lexists("/dev/ptmx"):
+        os.symlink("pts/ptmx", "/dev/ptmx")
+    # /etc/docker holds the keys and the configuration of the host's own engine, which this one is not to read.
+    for place in ("/run", "/var/lib/docker", "/etc/docker"):
+        Path(place).mkdir(parents=True, exist_ok=True)
+        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
+    Path("/run/lock").mkdir(mode=0o1777)
+    if kind == "uml":
+        linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure)
+    else:
+        mount_cgroups()
+
+
+def _make_devices() -> None:
+    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
+    for name, mode, major, minor in (
+        ("null", 0o666, 1, 3),
+        ("zero", 0o666, 1, 5),
+        ("full", 0o666, 1, 7),
+        ("random", 0o666, 1, 8),
+        ("urandom", 0o666, 1, 9),
+        ("tty", 0o666, 5, 0),
+        ("fuse", 0o666, 10, 229),
+        ("net/tun", 0o666, 10, 200),
+    ):
+        path = Path("/dev", name)
+        path.parent.mkdir(exist_ok=True)
+        os.mknod(path, 0o020000 | mode, os.makedev(major, minor))
+        path.chmod(mode)
+    for name, to in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        os.symlink(to, f"/dev/{name}")
+
+
+def mount_cgroups() -> None:
+    """Mount the host's hierarchies again, each with this machine's own group as its root: cgroup_namespaces(7)."""
+    hierarchies = [line.rstrip("\n").split(":", 2)[1] for line in Path("/proc/self/cgroup").open()]
+    top = Path("/sys/fs/cgroup")
+    if hierarchies == [""]:
+        linux.mount("cgroup2", top, "cgroup2")
+        _delegate(top)
+        return
+    linux.mount("lab", top, "tmpfs", data="mode=755")
+    for controllers in hierarchies:
+        where = top / (controllers.removeprefix("name=") or "unified")
+        where.mkdir()
+        try:
+            if controllers:
+                linux.mount("cgroup", where, "cgroup", data=("none," if "=" in controllers else "") + controllers)
+            else:
+                linux.mount("cgroup2", where, "cgroup2")
+        except OSError:  # a hierarchy that the host has, and does not let us mount
+            where.rmdir()
+        else:
+            for single in controllers.split(",") if "," in controllers else ():
+                (top / single).symlink_to(controllers)
+
+
+def _delegate(group: Path) -> None:
+    """Leave the group's root, so that it may give its controllers to children: cgroups(7), no internal processes."""
+    leaf = group / "init"
+    leaf.mkdir(exist_ok=True)
+    (leaf / "cgroup.procs").write_text("0")
+    for controller in (group / "cgroup.controllers").read_text().split():
+        (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def set_names() -> None:
+    """Call the machine `lab`, and find names through slirp4netns."""
+    linux.sethostname("lab")
+    for path, text in (
+        ("/etc/hostname", "lab\n"),
+        ("/etc/hosts", "127.0.0.1\tlocalhost\n127.0.1.1\tlab\n::1\tlocalhost ip6-localhost\n"),
+        ("/etc/resolv.conf", "nameserver 10.0.2.3\n"),
+    ):
+        Path(path).unlink(missing_ok=True)  # on many hosts a link to a file of a service that is not here
+        Path(path).write_text(text)
+
+
+def configure_network() -> None:
+    """Give the user-mode kernel's network card its address; for `native` slirp4netns does the same from outside."""
+    orders = f"link set lo up\naddr add {GUEST_IP}/24 dev vec0\nlink set vec0 up\nroute add default via 10.0.2.2\n"
+    subprocess.run(["/sbin/ip", "-batch", "-"], input=orders, text=True, check=True)
+
+
+def set_environment(request: Request) -> None:
+    paths = f"{sys.prefix}/bin:{PATHS}"
+    if request.kind == "uml":
+        _prefer_legacy_iptables()
+        paths = f"/run/labkit/bin:{paths}"
+    if not any(str(path).startswith("/root") for path in request.needed_paths()):
+        linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
+    for name in [name for name in os.environ if name.startswith("DOCKER_")]:
+        del os.environ[name]  # an address or a context of the host's Docker does not lead anywhere from here
+    os.environ.update(
+        PATH=paths,
+        HOME="/root",
+        USER="root",
+        LANG="C.UTF-8",
+        TERM=os.environ.get("TERM", "linux") if request.terminal else "dumb",
+        LABKIT_MACHINE_KIND=request.kind,
+        DOCKER_CONFIG="/run/labkit/docker-cli",
+        TMPDIR="/tmp",
+    )
+
+
+def _prefer_legacy_iptables() -> None:
+    """A user-mode kernel has the older packet filter only, whichever one the host's links name."""
+    directory = STATE / "bin"
+    directory.mkdir()
+    for name in ("iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore"):
+        family, _, verb = name.partition("-")
+        program = f"/usr/sbin/{family}-legacy" + (f"-{verb}" if verb else "")
+        (directory / name).symlink_to(program)

@@ -1,0 +1,83 @@
+"""What does PID 1 of a machine start?
+
+The notebook's Python, or a command; and beside it the process that has the engine started.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from labkit.errors import LabError
+from labkit.machine.boot_log import STATE, log_stage
+from labkit.machine.request import Request
+
+__all__ = ["boot_engine", "run_command", "run_kernel"]
+
+UML_MODULES = "veth bridge br_netfilter iptable_nat iptable_filter xt_conntrack xt_addrtype xt_MASQUERADE"
+
+
+def run_kernel(request: Request, announce: int) -> None:
+    """Be the notebook's Python kernel: as `python -m ipykernel_launcher`, in a process that is already warm."""
+    assert request.connection is not None
+    log = os.open(STATE / "kernel.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for fd, target in ((os.open("/dev/null", os.O_RDONLY), 0), (log, 1), (log, 2)):
+        os.dup2(fd, target)
+    # The host reaches these ports through slirp4netns; nothing but this machine's network can reach them otherwise.
+    connection = STATE / "kernel.json"
+    connection.touch(mode=0o600)
+    connection.write_text(json.dumps({**request.connection, "ip": "0.0.0.0"}))
+    os.chdir(request.cwd)
+    # By this the kernel would watch its parent, take PID 1 for a sign that it is an orphan, and end.
+    os.environ.pop("JPY_PARENT_PID", None)
+    sys.path.insert(0, "")
+    sys.argv = ["ipykernel_launcher", "-f", str(connection)]
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    app.initialize()  # type: ignore[no-untyped-call]
+    log_stage(request.began, "kernel", "the notebook's Python answers")
+    os.write(announce, b"1")
+    os.close(announce)
+    app.start()  # type: ignore[no-untyped-call]
+
+
+def run_command(command: list[str], cwd: str) -> NoReturn:
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(cwd)
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, f"labkit: {command[0]}: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def boot_engine(request: Request) -> None:
+    """Load what dockerd needs, start it, and give it the image busybox:latest."""
+    from labkit.machine.busybox import import_busybox
+    from labkit.machine.engine_process import API_SOCKET, start_engine
+
+    try:
+        if request.kind == "uml":
+            release = os.uname().release
+            link = Path("/lib/modules", release)
+            if not link.exists():
+                link.parent.mkdir(exist_ok=True)
+                link.symlink_to(f"/usr/lib/uml/modules/{release}")
+            subprocess.run(["/sbin/modprobe", "-a", *UML_MODULES.split()], check=True)
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        start_engine()
+        log_stage(request.began, "engine", "dockerd answers")
+        from labkit.engine import Engine
+
+        with Engine(f"unix://{API_SOCKET}") as engine:
+            import_busybox(engine)
+        log_stage(request.began, "image", "busybox:latest is loaded")
+        log_stage(request.began, "ready", "")
+    except (LabError, OSError, subprocess.SubprocessError) as error:
+        log_stage(request.began, "failed", f"{type(error).__name__}: {error}")
+        os._exit(1)
