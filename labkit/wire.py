@@ -10,7 +10,9 @@ b'GET /_ping HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n'
 TLS and upgraded connections (attach, exec) are not spoken here.
 """
 
+import math
 import re
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +25,7 @@ __all__ = ["Address", "Answer", "Connection", "Request", "build_request", "parse
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CHUNK_LINE_BYTES = 4096
+MAX_WAIT_MS = 1 << 30  # twelve days; poll(2) takes an int
 _START = b"HTTP/"
 _WORD = re.compile(r"[\x21-\x7e]+")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (.*))?")
@@ -153,6 +156,9 @@ class Connection:
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
             self._socket.close()
             raise _unreachable(address, error) from error
+        # From here on no call of the socket waits: `_wait` does, so that a call costs as few system calls as it can.
+        self._socket.setblocking(False)
+        self._poll = select.poll()
 
     def begin(self, request: Request, deadline: float | None, idle_s: float | None = None) -> None:
         """Name the exchange that follows, for error messages, and say when to give up.
@@ -165,15 +171,16 @@ class Connection:
 
     def send(self, raw: bytes) -> None:
         """Send all of `raw`; a connection that the engine closed is noticed by reading, not here."""
-        self._socket.settimeout(self._remaining_s())
-        try:
-            self._socket.sendall(raw)
-        except TimeoutError as error:
-            raise self._timeout() from error
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # an engine may refuse a body half-way; its answer, or the lack of one, says why
-        except OSError as error:
-            raise self._lost(error) from error
+        left = memoryview(raw)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:  # the engine reads more slowly than we write
+                self._wait(select.POLLOUT)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # an engine may refuse a body half-way; its answer, or the lack of one, says why
+            except OSError as error:
+                raise self._lost(error) from error
 
     def read_head(self) -> Answer:
         """Read up to the body of the final answer; the 1xx answers before it are passed over."""
@@ -210,7 +217,6 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """True if the idle connection is open and nothing came on it; end of file makes it readable too."""
-        self._socket.setblocking(False)
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -300,11 +306,11 @@ class Connection:
 
     def _receive(self) -> bool:
         """Add what comes next to the buffer; False when the engine has closed the connection."""
-        self._socket.settimeout(self._remaining_s())
+        self._wait(select.POLLIN)
         try:
             data = self._socket.recv(65536)
-        except (TimeoutError, BlockingIOError) as error:
-            raise self._timeout() from error
+        except BlockingIOError:  # woken for nothing
+            return self._receive()
         except ConnectionResetError:
             data = b""
         except OSError as error:
@@ -312,6 +318,13 @@ class Connection:
         self._buffer += data
         self.received += len(data)
         return bool(data)
+
+    def _wait(self, event: int) -> None:
+        """Wait until the socket can be read or written, or has come to its end; raises EngineTimeout."""
+        self._poll.register(self._socket, event)
+        remaining_s = self._remaining_s()
+        if not self._poll.poll(None if remaining_s is None else min(math.ceil(remaining_s * 1000), MAX_WAIT_MS)):
+            raise self._timeout()
 
     def _remaining_s(self) -> float | None:
         if self._deadline is None:
