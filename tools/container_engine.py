@@ -37,7 +37,7 @@ wait $engine
 
 @dataclass(frozen=True, slots=True)
 class ContainerEngine:
-    """An engine that answers; `environment` leads docker to it, `enter` is what a client of its ports is started with."""
+    """An engine that answers: `environment` leads docker to it; a client of its ports is started with `enter`."""
 
     environment: dict[str, str] = field(default_factory=dict)
     enter: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def container_engine(data: Path | None = None) -> Iterator[ContainerEngine]:
         return
     missing = [name for name in ("docker", "dockerd", "slirp4netns") if shutil.which(name) is None]
     if os.geteuid() != 0 or missing:
-        lack = f"as root it would be started here, but {', '.join(missing)} is missing" if missing else "start one"
+        lack = f"install what starts one here ({', '.join(missing)}, by `make setup`)" if missing else "start one"
         sys.exit(f"No container engine answers (`docker version`): {lack}, or run this as root.")
     with _own_engine(data) as ours:
         yield ours
