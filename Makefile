@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab test check bench shell clean
+.PHONY: help setup packages lab test check bench binder shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ check: setup  ## formatting, lint and types
 
 bench: setup  ## measure the lab beside its peers
 	$(BIN)/python -m benchmarks.run
+
+binder: setup  ## build the image for Binder and rehearse it under Binder's limits
+	$(BIN)/python tools/binder.py
 
 shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell

@@ -13,6 +13,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ PACKAGES = {  # program: Debian package
     "slirp4netns": "slirp4netns",
 }
 UML_MEMORY_MIB = 512
-NEEDED_MIB = {"native": 250, "uml": 450}  # what a machine with its engine and a few containers comes to hold
+# What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
+NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
 CAP_SYS_ADMIN = 21
 CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
@@ -218,9 +220,10 @@ def _check_programs(kind: str) -> Iterator[Problem]:
 
 def _check_memory(kind: str) -> Iterator[Problem]:
     free, where = min((_host_memory_mib(), "on this host"), (_group_memory_mib(), "within this container's limit"))
-    if free < NEEDED_MIB[kind]:
+    needed = NEEDED_MIB[kind]
+    if free < needed:
         yield Problem(
-            f"There is no memory for another machine: {free} MiB are free {where}, and it takes {NEEDED_MIB[kind]}.",
+            f"There is no memory for another machine: {max(0, free)} MiB are free {where}, and it takes {needed}.",
             "Shut down the kernel of a lesson that you are not using (Kernel > Shut Down), then start this one again.",
         )
 
@@ -228,7 +231,7 @@ def _check_memory(kind: str) -> Iterator[Problem]:
 def _host_memory_mib() -> int:
     for line in Path("/proc/meminfo").open():
         if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) >> 10
+            return (int(line.split()[1]) >> 10) - _promised_mib()
     return 1 << 20
 
 
@@ -240,17 +243,39 @@ def _group_memory_mib() -> int:
         if not group.is_dir():  # a container sees its own group as the top one
             group = top
         room += [_room_in(place, limit, usage) for place in (group, *group.parents) if place.is_relative_to(top)]
-    return min(room)
+    return min(room) - _promised_mib(Path("/proc/self/cgroup").read_text())
 
 
 def _room_in(group: Path, limit: str, usage: str) -> int:
     try:
         allowed = int((group / limit).read_text())
-        stats = dict(line.split() for line in (group / "memory.stat").open())
-        cached = stats.get("total_inactive_file") or stats.get("inactive_file", "0")  # version 1 has sums, too
-        return max(0, allowed - int((group / usage).read_text()) + int(cached)) >> 20
+        stats = {name: int(value) for name, value in (line.split() for line in (group / "memory.stat").open())}
+        if "total_cache" in stats:  # version 1: the sums, with the groups below
+            cached, mapped, in_memory = (stats[f"total_{name}"] for name in ("cache", "mapped_file", "shmem"))
+        else:
+            cached, mapped, in_memory = (stats.get(name, 0) for name in ("file", "file_mapped", "shmem"))
+        # The cache can be given up, but not the part that is a process's memory: for one, a user-mode kernel's.
+        free = allowed - int((group / usage).read_text()) + max(0, cached - max(mapped, in_memory))
+        return max(0, free) >> 20
     except (OSError, ValueError):  # no such version or no limit at the top, or the word "max"
         return 1 << 40
+
+
+def _promised_mib(groups: str | None = None) -> int:
+    """What the user-mode machines that run here will still take: their memory is a size, reached as they are used.
+
+    With `groups`, the content of /proc/PID/cgroup, only of machines in the same control groups.
+    """
+    promised = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        process = Path("/proc", name)
+        with suppress(OSError, ValueError):  # it has ended
+            if (process / "comm").read_text() != "linux.uml\n" or os.getpgid(int(name)) != int(name):
+                continue  # another program, or one of a machine's helpers
+            if groups is None or groups == (process / "cgroup").read_text():
+                resident = int((process / "statm").read_text().split()[1]) * mmap.PAGESIZE >> 20
+                promised += max(0, NEEDED_MIB["uml"] - resident)
+    return promised
 
 
 def _own_group(controller: str) -> str:

@@ -62,8 +62,18 @@ def test_systems_and_processors(
 @pytest.mark.parametrize(
     ("files", "room_mib"),
     [
-        ({"memory.max": GIB, "memory.current": GIB // 2, "memory.stat": "anon 1\ninactive_file 0"}, 512),
-        ({"memory.max": GIB, "memory.current": GIB, "memory.stat": f"inactive_file {GIB // 4}"}, 256),
+        ({"memory.max": GIB, "memory.current": GIB // 2, "memory.stat": "anon 1\nfile 0"}, 512),
+        ({"memory.max": GIB, "memory.current": GIB, "memory.stat": f"file {GIB // 4}"}, 256),
+        ({"memory.max": GIB, "memory.current": GIB, "memory.stat": f"file {GIB // 2}\nfile_mapped {GIB // 4}"}, 256),
+        ({"memory.max": GIB, "memory.current": GIB, "memory.stat": f"file {GIB // 2}\nshmem {GIB // 2}"}, 0),
+        (
+            {
+                "memory.max": GIB,
+                "memory.current": GIB,
+                "memory.stat": f"cache 0\ntotal_cache {GIB // 2}\ntotal_mapped_file {GIB // 4}\ntotal_shmem 0",
+            },
+            256,
+        ),
         ({"memory.max": GIB, "memory.current": GIB + 1, "memory.stat": "anon 1"}, 0),
         ({"memory.max": "max", "memory.current": GIB, "memory.stat": "anon 1"}, 1 << 40),
         ({"memory.max": "", "memory.current": GIB, "memory.stat": "anon 1"}, 1 << 40),
@@ -71,7 +81,7 @@ def test_systems_and_processors(
     ],
 )
 def test_room_in_a_group(files: dict[str, object], room_mib: int, tmp_path: Path) -> None:
-    """The limit less the use; pages of files that the kernel can give up count as free."""
+    """The limit less the use; files count as free, unless they are a process's memory or lie in memory only."""
     for name, value in files.items():
         (tmp_path / name).write_text(f"{value}\n")
 
@@ -79,7 +89,7 @@ def test_room_in_a_group(files: dict[str, object], room_mib: int, tmp_path: Path
 
 
 def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A group without a limit inside one that has one has that one."""
+    """A group without a limit inside one that has one has that one, less what machines there will still take."""
     own = tmp_path / "pod/container"
     own.mkdir(parents=True)
     for group, limit in ((own, "max"), (own.parent, GIB)):
@@ -87,8 +97,9 @@ def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             (group / name).write_text(f"{value}\n")
     monkeypatch.setattr(doctor, "CGROUP_MEMORY", ((tmp_path, "", "memory.max", "memory.current"),))
     monkeypatch.setattr(doctor, "_own_group", lambda controller: "/pod/container")
+    monkeypatch.setattr(doctor, "_promised_mib", lambda groups: 24)
 
-    assert 1024 == doctor._group_memory_mib()
+    assert 1000 == doctor._group_memory_mib()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""Does the image that Binder builds keep what it promises, under what Binder permits? `make binder` tries it.
+
+    python tools/binder.py [--data DIR]
+
+The very Dockerfile is built. The image runs as uid 1000, without capabilities, without new privileges, under Docker's
+own seccomp profile, with 2 GB and with 1 GB of memory, and without a network. Each goal is reported with what was
+measured; the exit status is 1 if one is missed. `--data` keeps the layers of an engine that is started here.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.container_engine import ContainerEngine, container_engine  # noqa: E402  # after the path that leads there
+
+BASE = "debian:trixie-slim"
+IMAGE = "labkit-lab"
+PERMITTED = ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none"]
+# What a hub starts, spelled as BinderHub and repo2docker spell it.
+SERVER = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--ServerApp.base_url=/user/somebody/", "--no-browser"]
+PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
+GOAL_ANSWER_S = 5
+GOAL_LESSON_S = 90
+
+
+class Report:
+    """The goals, met and missed."""
+
+    def __init__(self) -> None:
+        self.missed = 0
+
+    def judge(self, is_met: bool, goal: str, found: str) -> None:
+        """Print a goal with what was found."""
+        self.missed += not is_met
+        print(f"{'ok    ' if is_met else 'MISSED'}  {goal}: {found}", flush=True)
+
+
+def main() -> int:
+    """Build, rehearse, report; return the exit status."""
+    parser = argparse.ArgumentParser(prog="make binder")
+    parser.add_argument("--data", type=Path, help="where the engine that is started here keeps its layers")
+    options = parser.parse_args()
+    report = Report()
+    with container_engine(options.data) as engine:
+        build(engine)
+        starts: list[float] = []
+        with server(engine, "2g", starts) as name:
+            show_commands(engine, name, report)
+            judge_lessons(ask(engine, name, "run", "00", "01"), report)
+        with server(engine, "1g", starts) as name:
+            judge_crowd(ask(engine, name, "crowd", "1"), 1, "1 GB", report)
+        with server(engine, "2g", starts) as name:
+            judge_crowd(ask(engine, name, "crowd", "3"), 3, "2 GB", report)
+    goal = f"JupyterLab answers within {GOAL_ANSWER_S} s of docker run (median of {len(starts)})"
+    report.judge(statistics.median(starts) <= GOAL_ANSWER_S, goal, ", ".join(f"{seconds:.1f} s" for seconds in starts))
+    print(f"\n{report.missed} goals missed" if report.missed else "\nevery goal met")
+    return int(report.missed > 0)
+
+
+def build(engine: ContainerEngine) -> None:
+    """Build the image, on the base itself or, where that cannot be pulled, on one that stands in for it."""
+    began = time.monotonic()
+    if (
+        engine.docker("image", "inspect", BASE, check=False).returncode
+        and (pull := engine.docker("pull", "--quiet", BASE, check=False)).returncode
+    ):
+        print(f"{BASE} cannot be pulled ({pull.stderr.strip()[:90]}...): a base is made that stands in for it")
+        subprocess.run([ROOT / "tools/stand-in-base", BASE], env=engine.environment, check=True)
+    engine.docker("build", "--network=host", "--file", str(ROOT / "binder/Dockerfile"), "--tag", IMAGE, str(ROOT))
+    size = int(engine.docker("image", "inspect", "--format={{.Size}}", IMAGE).stdout)
+    print(f"built in {time.monotonic() - began:.0f} s, {size / 1e9:.2f} GB; the layers of more than 1 MB:")
+    for line in engine.docker("history", "--format={{.Size}}\t{{.CreatedBy}}", "--no-trunc", IMAGE).stdout.splitlines():
+        if "MB" in line.split("\t")[0]:
+            print(f"  {line.removeprefix('/bin/sh -c ')[:110]}")
+
+
+@contextmanager
+def server(engine: ContainerEngine, memory: str, starts: list[float]) -> Iterator[str]:
+    """The name of a container with JupyterLab, under the limits, once it answers; adds the seconds that it took."""
+    os.sync()  # what the build or the last server still had to write is not this start's
+    began = time.monotonic()
+    name = engine.docker("run", "--detach", *PERMITTED, f"--memory={memory}", IMAGE, *SERVER).stdout.strip()
+    try:
+        engine.docker("exec", name, "timeout", "60", "sh", "-c", PROMPT)
+        starts.append(time.monotonic() - began)
+        yield name
+    except subprocess.CalledProcessError:
+        print(engine.docker("logs", name).stderr[-3000:], file=sys.stderr)
+        raise
+    finally:
+        engine.docker("rm", "--force", name)
+
+
+def ask(engine: ContainerEngine, name: str, *words: str) -> dict[str, Any]:
+    """Run the client of the rehearsal beside the server."""
+    script = (ROOT / "tools/rehearse.py").read_text()
+    command = ["docker", "exec", "--interactive", name, "python", "-", *words]
+    done = subprocess.run(command, env=engine.environment, input=script, stdout=subprocess.PIPE, text=True, check=True)
+    findings: dict[str, Any] = json.loads(done.stdout)
+    return findings
+
+
+def show_commands(engine: ContainerEngine, name: str, report: Report) -> None:
+    """The other commands that hubs start, the limits in force, and whose the files are."""
+    for command in ("jupyter notebook", "jupyterhub-singleuser"):
+        done = engine.docker("exec", name, "start-lab", *command.split(), "--version", check=False)
+        report.judge(done.returncode == 0, f"{command} can be started", (done.stdout or done.stderr).strip()[-80:])
+    limits = "id -u; stat -c %u $HOME/notebooks; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status"
+    found = engine.docker("exec", name, "sh", "-c", limits).stdout.split()
+    expected = ["1000", "1000", "CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
+    report.judge(found == expected, "uid 1000, its files, no capability, no new privileges, seccomp", " ".join(found))
+
+
+def judge_lessons(findings: dict[str, Any], report: Report) -> None:
+    """Lessons run one after the other."""
+    for lesson in findings["lessons"]:
+        seconds = lesson["seconds"]
+        boot = ", ".join(f"{stage} after {at} s" for stage, at in lesson["boot"].items())
+        report.judge(
+            seconds <= GOAL_LESSON_S,
+            f"{lesson['lesson']} runs within {GOAL_LESSON_S} s",
+            f"{seconds} s; {boot}",
+        )
+    judge_outputs(findings, report)
+    report.judge(findings["oom_kills"] == 0, "one lesson at a time in 2 GB", f"at most {findings['peak_mib']} MiB held")
+
+
+def judge_outputs(findings: dict[str, Any], report: Report) -> None:
+    """What the cells gave is what is stored."""
+    for lesson in findings["lessons"]:
+        differences = lesson["differences"]
+        words = f"{lesson['cells']} cells" if not differences else json.dumps(differences, indent=1)[:3000]
+        report.judge(lesson["cells"] > 0 and not differences, f"{lesson['lesson']} gives its stored outputs", words)
+
+
+def judge_crowd(findings: dict[str, Any], number: int, memory: str, report: Report) -> None:
+    """So many lessons at once fit, and the next one is told why it does not."""
+    judge_outputs(findings, report)
+    alive = findings["answers"].count([["stdout", "still here\r\n"]])
+    report.judge(
+        alive == number and findings["oom_kills"] == 0,
+        f"{number} at once in {memory}",
+        f"{alive} answer at the end, {findings['oom_kills']} killed, at most {findings['peak_mib']} MiB held",
+    )
+    words = " ".join(map(str, findings["one more"][0])) if findings["one more"] else "nothing"
+    is_refused = words.startswith("error MachineError There is no memory for another machine")
+    report.judge(is_refused, f"one more in {memory} is refused in words", words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
