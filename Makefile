@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab test browser check bench shell clean
+.PHONY: help setup packages lab test browser check bench classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -44,6 +44,12 @@ check: setup  ## formatting, lint and types
 
 bench: setup  ## measure the lab beside its peers
 	$(BIN)/python -m benchmarks.run
+
+N ?= 12
+KIND ?= uml
+
+classroom: setup  ## boot N=12 machines of KIND=uml at once, and measure what a class costs
+	$(BIN)/python -m benchmarks.classroom $(N) $(KIND)
 
 shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell

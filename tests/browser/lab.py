@@ -169,8 +169,9 @@ class Notebook:
         return found
 
     def show(self, view: Locator) -> None:
-        """Scroll to a view."""
+        """Scroll to a view, and wait until the page has laid it out: what is far away has no size and no text."""
         view.first.scroll_into_view_if_needed()
+        self.page.wait_for_function("view => view.innerText || view.naturalWidth", arg=view.first.element_handle())
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not any(words in message.text for words in HARMLESS):

@@ -51,7 +51,10 @@ window.lab = {
 // The contrast of every piece of visible text below an element against what lies under it, worst first:
 // WCAG 2, relative luminance and contrast ratio.
 lab.contrasts = root => {
-  const parse = text => { const p = text.match(/[\d.]+/g).map(Number); return [...p.slice(0, 3), p[3] ?? 1]; };
+  const parse = text => { // "rgb(26, 110, 60)", or of a mixture "color(srgb 0.1 0.4 0.2)"
+    const [r, g, b, alpha = 1] = text.match(/[\d.]+/g).map(Number);
+    return [...[r, g, b].map(v => (text.startsWith("color(srgb") ? v * 255 : v)), alpha];
+  };
   const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3]));
   const light = rgb => rgb.map(v => v / 255).map(v => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
