@@ -5,15 +5,17 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab test check bench binder shell clean
+.PHONY: help setup packages lab test browser check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
 
+test browser: FOR = --tests
+
 packages:
-	@tools/setup
+	@tools/setup $(FOR)
 
 $(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null || { \
@@ -30,6 +32,10 @@ test: setup  ## run every test, the notebooks on each kind of machine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
 	$(BIN)/python -m pytest tests/machine
 	$(BIN)/python tools/test_notebooks.py
+	$(BIN)/python -m pytest tests/browser
+
+browser: setup  ## use every lesson in a real browser, on each kind of machine
+	$(BIN)/python -m pytest tests/browser --everything
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .
@@ -41,6 +47,12 @@ bench: setup  ## measure the lab beside its peers
 
 binder: setup  ## build the image for Binder and rehearse it under Binder's limits
 	$(BIN)/python tools/binder.py
+
+N ?= 12
+KIND ?= uml
+
+classroom: setup  ## boot N=12 machines of KIND=uml at once, and measure what a class costs
+	$(BIN)/python -m benchmarks.classroom $(N) $(KIND)
 
 shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell

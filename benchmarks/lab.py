@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-__all__ = ["Kernel", "possible_kinds", "start_kernel"]
+__all__ = ["Kernel", "cpu_seconds", "possible_kinds", "start_kernel"]
 
 BOOT_TIMEOUT_S = 120
 CELL_TIMEOUT_S = 300
@@ -47,10 +47,15 @@ class Kernel:
         return json.loads("".join(printed))
 
     @property
+    def launcher(self) -> int:
+        """The pid of the machine's outermost process."""
+        pid: int = vars(self._manager.provisioner)["pid"]
+        return pid
+
+    @property
     def pss_bytes(self) -> int:
         """The proportional memory of the launcher and everything below it, seen from the host."""
-        launcher: int = vars(self._manager.provisioner)["pid"]
-        return sum(_pss_bytes(pid) for pid in _one_per_memory(_descendants(launcher)))
+        return sum(_pss_bytes(pid) for pid in _one_per_memory(_descendants(self.launcher)))
 
 
 @contextmanager
@@ -75,6 +80,17 @@ def possible_kinds() -> list[str]:
     doctor = Path(sys.executable).with_name("labkit")
     answer = subprocess.run([doctor, "doctor", "--json"], stdout=subprocess.PIPE, text=True, check=False)
     return [kind for kind, report in json.loads(answer.stdout)["kinds"].items() if report["ok"]]
+
+
+def cpu_seconds(root: int) -> float:
+    """The processor time that a process and everything below it have taken: utime and stime of proc_pid_stat(5)."""
+    ticks = 0
+    for pid in _descendants(root):
+        try:
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we were reading
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(root: int) -> set[int]:

@@ -121,10 +121,11 @@ def _boot(kind: str) -> tuple[float, float, float, float, float, float]:
         api_s, command_s = kernel.run(RUN_CONTAINERS)
         running = kernel.run(START_THREE)
         assert running == 3, f"{running} containers are running instead of 3"
-        return kernel.first_reply_s, engine_s, ready_s, api_s, command_s, _memory_mib(kind, kernel)
+        return kernel.first_reply_s, engine_s, ready_s, api_s, command_s, memory_mib(kind, kernel)
 
 
-def _memory_mib(kind: str, kernel: Kernel) -> float:
+def memory_mib(kind: str, kernel: Kernel) -> float:
+    """What a machine's processes hold, and its files in memory."""
     if kind == "uml":  # its memory file systems are memory of the process that is its kernel
         return kernel.pss_bytes / MIB
     of_host = _tmpfs_devices()

@@ -31,7 +31,7 @@ __all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
 
 predict = Prediction
 
-BOOT_PATIENCE_S = 90.0
+BOOT_PATIENCE_S = 240.0  # where a whole class boots at once; the view shows that it goes on
 
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
 
@@ -113,7 +113,7 @@ def open_lesson(name: str) -> Lesson:
     """Show the machine's boot, wait until its engine is ready, and open a lesson on it.
 
     A lesson that is still open, because its notebook runs again from the top, is closed first.
-    Raises MachineError on a computer that is no lab machine, and when the boot failed or takes more than 90 s.
+    Raises MachineError on a computer that is no lab machine, and when the boot failed or takes more than 240 s.
     """
     global _opened
     if not BOOT_LOG.exists():

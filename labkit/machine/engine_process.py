@@ -24,13 +24,13 @@ API_TCP = ("127.0.0.1", 5678)
 LOG = STATE / "dockerd.log"
 PIDFILE = Path("/run/docker.pid")
 CONTAINERD_PIDFILE = Path("/run/docker/containerd/containerd.pid")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # where a whole class boots at once; a dockerd that ends is noticed at once
 
 
 def start_engine() -> None:
     """Start dockerd and wait until it answers; if one answers already, nothing is done.
 
-    Raises MachineError, with dockerd's last words, when it ends or does not answer within 60 s.
+    Raises MachineError, with dockerd's last words, when it ends or does not answer within 180 s.
     """
     if answers():
         return

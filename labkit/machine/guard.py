@@ -9,6 +9,7 @@ settles the ledger; should both be killed at once, the next machine's start does
 import fcntl
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -17,12 +18,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from labkit import linux
 from labkit.errors import MachineError
 
-__all__ = ["Ledger", "Part", "run_guard", "settle", "sweep"]
+__all__ = ["Ledger", "Part", "claim", "run_guard", "settle"]
 
 PATIENCE_S = 8.0
 LAST_WORDS_BYTES = 600
@@ -173,6 +174,25 @@ def _reap() -> None:
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
+
+
+def claim(base: Path) -> tuple[Path, IO[str]]:
+    """Make a run directory under `base` that is locked from its first moment; settle those that nobody holds.
+
+    One at a time: a directory just made, and not locked yet, looks like that of a machine whose owners are gone.
+    Raises OSError.
+    """
+    turn = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        sweep(base)
+        run_dir = base / secrets.token_hex(4)
+        run_dir.mkdir(mode=0o700)
+        lock = (run_dir / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return run_dir, lock
+    finally:
+        os.close(turn)
 
 
 def sweep(base: Path) -> None:

@@ -7,10 +7,8 @@
 The port that a client knows on 127.0.0.1 leads to the same port inside, by slirp4netns.
 """
 
-import fcntl
 import json
 import os
-import secrets
 import select
 import socket
 import time
@@ -49,14 +47,11 @@ class Machine:
         Raises MachineError, with the cure, when the machine's directory cannot be made.
         """
         base = doctor.state_dir()
-        guard.sweep(base)
-        run_dir = base / secrets.token_hex(4)
         try:
-            run_dir.mkdir(mode=0o700)
-            lock = (run_dir / "lock").open("w")
+            # The lock is held by this process and, as it is forked, by the guard.
+            run_dir, lock = guard.claim(base)
         except OSError as error:
-            raise MachineError(f"{run_dir} cannot be made ({error.strerror}). Free some space.") from error
-        fcntl.flock(lock, fcntl.LOCK_EX)  # held by this process and, as it is forked, by the guard
+            raise MachineError(f"No directory can be made in {base} ({error.strerror}). Free some space.") from error
         request = replace(request, run_dir=str(run_dir))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, inner = socket.socketpair()

@@ -91,7 +91,8 @@ def choose_cpu() -> int:
 
 
 def _pinned_machines() -> Iterator[set[int]]:
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    """The processors of each machine's main process, which leads its session: beside it is one for each inside."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with suppress(OSError):  # it has ended
-            if Path(f"/proc/{name}/comm").read_text() == "linux.uml\n":
-                yield os.sched_getaffinity(int(name))
+            if Path(f"/proc/{pid}/comm").read_text() == "linux.uml\n" and os.getsid(pid) == pid:
+                yield os.sched_getaffinity(pid)

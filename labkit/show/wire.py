@@ -74,7 +74,9 @@ def wire_html(exchanges: Iterable[WireExchange]) -> str:
 
 
 def _html_row(one: WireExchange) -> str:
-    colour = "var(--jp-error-color1,#b3261e)" if one.answer.status >= 400 else "var(--jp-success-color1,#1a6e3c)"
+    theme = "var(--jp-error-color1,#b3261e)" if one.answer.status >= 400 else "var(--jp-success-color1,#1a6e3c)"
+    # The light theme's green is too pale to be read; some of the text's own colour helps in every theme.
+    colour = f"color-mix(in srgb,{theme} 75%,var(--jp-ui-font-color1,#000))"
     line = "flex:1;align-self:center;border-top:1px"
     there = f'<span style="{line} solid"></span>&#9654;'
     back = f'&#9664;<span style="{line} dashed"></span>'

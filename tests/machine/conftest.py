@@ -11,6 +11,8 @@ from labkit.machine import doctor
 from tests.machine.host import KINDS, verdict
 
 CANNOT_BOOT = "this host cannot boot {} machines"
+NO_CHROMIUM = "there is no browser: apt-get install chromium"
+IN_CI = os.environ.get("CI") == "true"
 NEEDS_ROOT = "only root can lay this ground"
 
 
@@ -23,13 +25,16 @@ def find_problems() -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def bootable(request: pytest.FixtureRequest) -> None:
     """A test that this host or user cannot run is left out and announced; in CI it fails."""
-    in_ci = os.environ.get("CI") == "true"
     if request.node.get_closest_marker("needs_root") and os.geteuid() != 0:
-        (pytest.fail if in_ci else pytest.skip)(NEEDS_ROOT)
+        (pytest.fail if IN_CI else pytest.skip)(NEEDS_ROOT)
     kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
-    if kind is None:
-        return
-    match verdict(kind, find_problems(), in_ci=in_ci):
+    if kind is not None:
+        leave_out(kind)
+
+
+def leave_out(kind: str) -> None:
+    """End a test of a kind that cannot boot here."""
+    match verdict(kind, find_problems(), in_ci=IN_CI):
         case "leave out":
             pytest.skip(CANNOT_BOOT.format(kind))
         case "fail":
@@ -44,6 +49,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if CANNOT_BOOT.format(kind) in said:
             terminalreporter.section(f"NOT TESTED: {kind} machines, which this host cannot boot", sep="!")
             terminalreporter.line(f"{find_problems()[kind]}\n`labkit doctor` says the same.")
+    if NO_CHROMIUM in said:
+        terminalreporter.section(f"NOT TESTED: the lessons in a browser; {NO_CHROMIUM}", sep="!")
     if NEEDS_ROOT in said:
         terminalreporter.section("NOT TESTED: limits and bad ground, which only root can make", sep="!")
 

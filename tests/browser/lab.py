@@ -1,0 +1,182 @@
+"""How does a test open JupyterLab in a real browser, as a learner does?
+
+with JupyterLab.start("uml", place) as lab:      a server of its own, on a free port, with a copy of the notebooks
+    with lab.open(browser, "00-start-here") as notebook:
+        notebook.run_all()                       as Run > Run All Cells does
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+
+from tests.machine.host import Process, descendants, is_alive, wait_until
+
+__all__ = ["JupyterLab", "Notebook", "ROOT"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE_JS = (Path(__file__).parent / "page.js").read_text()
+SETTINGS = {  # a pop-up would lie over what is to be clicked
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 30.0
+HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
+
+
+class JupyterLab:
+    """A JupyterLab server whose kernels boot machines of one kind."""
+
+    def __init__(self, process: subprocess.Popen[bytes], info: dict[str, Any], notebooks: Path) -> None:
+        self.process = process
+        self.notebooks = notebooks
+        self.url: str = info["url"]
+        self.token: str = info["token"]
+
+    @classmethod
+    @contextmanager
+    def start(cls, kind: str, place: Path) -> Iterator["JupyterLab"]:
+        """Start a server that keeps everything it writes under `place`; at the end nothing of it runs any more."""
+        env = {f"JUPYTER_{name.upper()}_DIR": str(place / name) for name in ("config", "data", "runtime")}
+        for name, settings in SETTINGS.items():
+            file = place / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(settings))
+        shutil.copytree(ROOT / "notebooks", place / "notebooks")
+        log = place / "log"
+        command = [Path(sys.executable).with_name("jupyter-lab"), "--no-browser", "--port=0", "--expose-app-in-browser"]
+        command += ["--allow-root"] if os.geteuid() == 0 else []
+        process = subprocess.Popen(
+            [*command, f"--ServerApp.root_dir={place / 'notebooks'}"],
+            env={**os.environ, **env, "LABKIT_MACHINE": kind},
+            stdin=subprocess.DEVNULL,
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            assert wait_until(lambda: "jpserver" in str(_info(place)) or process.poll() is not None, START_S)
+            assert process.poll() is None, log.read_text()
+            yield cls(process, json.loads(_info(place)[0].read_text()), place / "notebooks")
+        finally:
+            family = descendants(process.pid)
+            process.send_signal(signal.SIGTERM)
+            process.wait(SOON_S)
+            assert wait_until(lambda: not any(map(is_alive, family)), 10), "the server left processes behind"
+
+    @contextmanager
+    def open(self, browser: Browser, name: str) -> Iterator["Notebook"]:
+        """Open a notebook in a window of its own, as soon as its cells are there; close it with its kernel."""
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        page = context.new_page()
+        notebook = Notebook(self, page, name)
+        page.goto(f"{self.url}doc/tree/{name}.ipynb?token={self.token}&reset")
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length")
+        page.add_script_tag(content=PAGE_JS)
+        # Before that, Run All asks which kernel to use, in a dialog that waits for ever.
+        page.evaluate(
+            "() => Promise.all([jupyterapp.restored, lab.panel().context.ready, lab.panel().sessionContext.ready])"
+        )
+        try:
+            yield notebook
+        finally:
+            with suppress(Exception):
+                page.evaluate("() => lab.panel().sessionContext.shutdown()")
+            context.close()
+
+    def machines(self) -> list[Process]:
+        """The processes of all machines that run."""
+        return descendants(self.process.pid)
+
+
+class Notebook:
+    """A notebook in the browser; `complaints` holds what went wrong on its page."""
+
+    def __init__(self, lab: JupyterLab, page: Page, name: str) -> None:
+        self.lab = lab
+        self.name = name
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def run_all(self, seconds: float = RUN_ALL_S) -> None:
+        """Run all cells as the menu does, until JupyterLab says that it is done; an error of a cell fails."""
+        self.page.evaluate("() => lab.startRunAll()")
+        deadline = time.monotonic() + seconds
+        while (done := self.page.evaluate("() => lab.done")) is None:
+            assert time.monotonic() < deadline, f"not done after {seconds:.0f} s: {self.state()}"
+            self.page.wait_for_timeout(200)
+        assert done == "true", f"Run All ended with {done}: {self.state()}"
+
+    def run_cell(self, number: int) -> None:
+        """Begin to run one code cell, and do not wait for it."""
+        self.page.evaluate("number => lab.startCell(number)", number)
+
+    def state(self) -> dict[str, Any]:
+        """What a person would look at: the kernel's state, the cells' numbers, errors."""
+        answer: dict[str, Any] = self.page.evaluate("() => lab.state()")
+        return answer
+
+    def sources(self) -> list[str]:
+        """The text of each code cell."""
+        texts: list[str] = self.page.evaluate("() => lab.code().map(cell => cell.model.sharedModel.source)")
+        return texts
+
+    def text_of(self, number: int) -> str:
+        """What a code cell has put out, as text."""
+        text: str = self.page.evaluate("number => lab.textOf(number)", number)
+        return text
+
+    def wait_for_text(self, number: int, text: str) -> None:
+        """Wait until a code cell has put out a text."""
+        self.page.wait_for_function("([number, text]) => lab.textOf(number).startsWith(text)", arg=[number, text])
+
+    def evaluate(self, expression: str) -> str:
+        """The repr of an expression in the kernel."""
+        text: str = self.page.evaluate("code => lab.evaluate(code)", expression)
+        return text
+
+    def command(self, name: str, **arguments: Any) -> None:
+        """Have JupyterLab execute a command, to its end."""
+        self.page.evaluate("([name, args]) => jupyterapp.commands.execute(name, args)", [name, arguments])
+
+    def menu(self, *path: str) -> None:
+        """Click through the menu bar."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=path[0]).first.click()
+        for label in path[1:]:
+            self.page.locator(".lm-Menu-itemLabel").filter(has_text=label).first.click()
+
+    def accept(self) -> None:
+        """Agree to what a dialog asks."""
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+
+    def views(self, selector: str) -> list[Locator]:
+        """The live views of a kind, in the notebook's order; each is scrolled to before it is used."""
+        found = []
+        for number in self.page.evaluate("selector => lab.cellsWith(selector)", selector):
+            found.append(
+                self.page.locator(f'.jp-Cell[data-windowed-list-index="{number}"] .jp-Cell-outputArea {selector}')
+            )
+        return found
+
+    def show(self, view: Locator) -> None:
+        """Scroll to a view, and wait until the page has laid it out: what is far away has no size and no text."""
+        view.first.scroll_into_view_if_needed()
+        self.page.wait_for_function("view => view.innerText || view.naturalWidth", arg=view.first.element_handle())
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(words in message.text for words in HARMLESS):
+            self.complaints.append(message.text)
+
+
+def _info(place: Path) -> list[Path]:
+    return list((place / "runtime").glob("jpserver-*.json"))

@@ -1,0 +1,74 @@
+"""Do a notebook's own menus (interrupt, restart, close) do on a machine what they do on any kernel?"""
+
+from collections.abc import Callable, Iterator
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.lab import JupyterLab, Notebook
+from tests.machine.host import KINDS, is_alive, wait_until
+
+SLEEP, ANSWER, WRITE = range(3)
+CELLS = [
+    "import time; print('asleep', flush=True); time.sleep(600)",
+    "print(6 * 7)",
+    "open('/usr/share/mine', 'w').close()",
+]
+QUICK_KIND = "native"
+SOON_S = 20
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind" in metafunc.fixturenames:
+        kinds = KINDS if metafunc.config.getoption("everything") else [QUICK_KIND]
+        metafunc.parametrize("kind", kinds)
+
+
+@pytest.fixture
+def lab(kind: str, lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
+    return lab_of(kind)
+
+
+@pytest.fixture
+def notebook(lab: JupyterLab, browser: Browser) -> Iterator[Notebook]:
+    """A notebook of three cells, not run yet."""
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "own.ipynb"
+    )
+    with lab.open(browser, "own") as opened:
+        yield opened
+        assert [] == opened.complaints
+
+
+def test_a_sleeping_cell_is_interrupted(notebook: Notebook) -> None:
+    """Kernel > Interrupt Kernel ends a cell that sleeps, and the next cell runs."""
+    notebook.run_cell(SLEEP)
+    notebook.wait_for_text(SLEEP, "asleep")
+    notebook.menu("Kernel", "Interrupt Kernel")
+    notebook.page.wait_for_function("() => lab.state().errors.length")
+    assert ["KeyboardInterrupt: "] == notebook.state()["errors"]
+    notebook.run_cell(ANSWER)
+    notebook.wait_for_text(ANSWER, "42\n")
+
+
+def test_restart_is_a_new_machine(notebook: Notebook, lab: JupyterLab) -> None:
+    """After Kernel > Restart Kernel a file written before is gone, and so is every process of the first machine."""
+    notebook.run_cell(WRITE)
+    assert "True" == notebook.evaluate("__import__('os').path.exists('/usr/share/mine')")
+    first = lab.machines()
+    notebook.menu("Kernel", "Restart Kernel")
+    notebook.accept()
+    assert wait_until(lambda: not any(map(is_alive, first)), SOON_S)
+    assert "False" == notebook.evaluate("__import__('os').path.exists('/usr/share/mine')")
+
+
+def test_close_and_shut_down_leaves_no_process(notebook: Notebook, lab: JupyterLab) -> None:
+    """File > Close and Shut Down Notebook ends the machine."""
+    assert "2" == notebook.evaluate("1 + 1")
+    assert lab.machines()
+    notebook.menu("File", "Close and Shut Down Notebook")
+    notebook.accept()
+    assert wait_until(lambda: not lab.machines(), SOON_S), lab.machines()
