@@ -8,7 +8,7 @@ STAMP := .venv/.setup-done
 .PHONY: help setup packages lab test browser check bench binder classroom shell clean
 
 help:  ## show the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
 
