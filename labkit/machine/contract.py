@@ -7,8 +7,11 @@ Source: mount(2), pivot_root(2), overlayfs.rst of the kernel, cgroups(7), cgroup
 """
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from labkit import linux
@@ -42,8 +45,11 @@ def make_root(request: Request) -> None:
     _overlay("/", root, "root")
     # A user-mode kernel sees through its host's mounts; under the host's own kernel each is a file system apart.
     if request.kind == "native":
-        for number, point in enumerate(_mounts_to_carry(request.needed_paths())):
-            _overlay(point, root / point.lstrip("/"), f"mount{number}")
+        needed, wanted = _mounts_to_carry(request.needed_paths())
+        for number, point in enumerate(sorted(needed | wanted)):  # outer ones first
+            # What nobody needs may be of a kind that cannot be a lower layer: the machine does without.
+            with suppress(OSError) if point not in needed else nullcontext():
+                _overlay(point, root / point.lstrip("/"), f"mount{number}")
     os.chdir(root)
     linux.pivot_root(".", ".")
     linux.umount2(".", linux.MNT_DETACH)
@@ -55,7 +61,8 @@ def _overlay(lower: str, target: Path, name: str) -> None:
     for directory in (upper, work):
         directory.mkdir(parents=True, exist_ok=True)
     os.chmod(upper, 0o755)
-    linux.mount("lab", target, "overlay", data=f"lowerdir={lower},upperdir={upper},workdir={work}")
+    escaped = re.sub(r"([\\:,])", r"\\\1", lower)  # these part the options and the layers
+    linux.mount("lab", target, "overlay", data=f"lowerdir={escaped},upperdir={upper},workdir={work}")
 
 
 def _load_overlay_module() -> None:
@@ -74,19 +81,26 @@ def _room(kind: str, share: str = "50%") -> str:
     return f"{max(128, min(2048, total // 8 // 2**20))}m"
 
 
-def _mounts_to_carry(needed: list[Path]) -> list[str]:
-    """The mount points, besides the root, that hold disks or something that is needed; outer ones first."""
+def _mounts_to_carry(paths: list[Path]) -> tuple[set[str], set[str]]:
+    """The mount points, besides the root, that hold one of the paths; and those of other disks."""
     disks = {line.split()[0] for line in Path("/proc/filesystems").open() if not line.startswith("nodev")}
-    mounts = {}
-    for line in Path("/proc/self/mountinfo").open():
-        left, right = line.split(" - ")
-        mounts[left.split()[4].encode().decode("unicode_escape")] = right.split()[0]
-    holding = {_mount_point_of(path, set(mounts)) for path in needed}
-    wanted = {point for point, fstype in mounts.items() if fstype in disks or point in holding}
-    hidden = ("/proc", "/sys", "/dev", "/run", "/boot")
-    return sorted(
-        point for point in wanted - {"/"} if os.path.isdir(point) and (point in holding or not point.startswith(hidden))
-    )
+    mounts = dict(_read_mounts())
+    needed = {_mount_point_of(path, set(mounts)) for path in paths} - {"/"}
+    hidden = {"proc", "sys", "dev", "run", "boot"}
+    wanted = {
+        point
+        for point, fstype in mounts.items()
+        if fstype in disks and point != "/" and Path(point).parts[1] not in hidden and os.path.isdir(point)
+    }
+    return needed, wanted
+
+
+def _read_mounts() -> Iterator[tuple[str, str]]:
+    """Each mount point of this process and its kind of file system: /proc/PID/mountinfo of proc(5)."""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        left, right = line.split(b" - ")
+        point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), left.split()[4])
+        yield os.fsdecode(point), right.split()[0].decode()
 
 
 def _mount_point_of(path: Path, points: set[str]) -> str:
@@ -170,10 +184,7 @@ def mount_cgroups() -> None:
 
 
 def _delegate(group: Path) -> None:
-    """Leave the group's root, so that it may give its controllers to children: cgroups(7), no internal processes."""
-    leaf = group / "init"
-    leaf.mkdir(exist_ok=True)
-    (leaf / "cgroup.procs").write_text("0")
+    """Give the children of the machine's group its controllers; PID 1 lives in a group below it (native.step_aside)."""
     for controller in (group / "cgroup.controllers").read_text().split():
         (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
@@ -197,23 +208,26 @@ def configure_network() -> None:
 
 
 def set_environment(request: Request) -> None:
+    """Give programs an environment that is the same on every host; a proxy of the host's is all that it keeps."""
     paths = f"{sys.prefix}/bin:{PATHS}"
     if request.kind == "uml":
         _prefer_legacy_iptables()
         paths = f"/run/labkit/bin:{paths}"
-    if not any(str(path).startswith("/root") for path in request.needed_paths()):
+    if not any(path.is_relative_to("/root") for path in request.needed_paths()):
         linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
-    for name in [name for name in os.environ if name.startswith("DOCKER_")]:
-        del os.environ[name]  # an address or a context of the host's Docker does not lead anywhere from here
+    terminal = os.environ.get("TERM", "linux") if request.terminal else "dumb"
+    # Nothing of the host's: a language would change outputs, and the address of its Docker does not lead anywhere.
+    os.environ.clear()
     os.environ.update(
         PATH=paths,
         HOME="/root",
         USER="root",
         LANG="C.UTF-8",
-        TERM=os.environ.get("TERM", "linux") if request.terminal else "dumb",
+        TERM=terminal,
         LABKIT_MACHINE_KIND=request.kind,
         DOCKER_CONFIG="/run/labkit/docker-cli",
         TMPDIR="/tmp",
+        **request.proxies,
     )
 
 

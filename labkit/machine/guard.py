@@ -39,7 +39,8 @@ class Ledger:
         self.run_dir = run_dir
         self.path = run_dir / "ledger"
         self.entries: list[dict[str, Any]] = []
-        self.logs: dict[int, Path] = {}
+        self.logs: dict[int, str] = {}
+        self.last_words: dict[str, bytes] = {}  # by the name of the log
 
     def add_process(self, pid: int, *, group: bool = False) -> None:
         """Note a child process, or a whole process group. Its start time tells it from a later one of that pid."""
@@ -50,24 +51,22 @@ class Ledger:
         self._add(cgroup=str(path))
 
     def open_log(self, name: str) -> int:
-        """A pipe for what a part writes; the guard keeps its last words in the file of that name.
+        """A pipe for what a part writes, of which the guard keeps the last words.
 
         A file would grow as long as the part likes: what root inside writes on a console ends here.
         """
         source, sink = os.pipe()
         os.set_blocking(source, False)
-        self.logs[source] = self.run_dir / name
+        self.logs[source] = name
         return sink
 
-    def keep_last_words(self) -> None:
+    def hear(self) -> None:
         """Read what has come into the pipes of `open_log`; as much as a pipe holds, so that nobody can keep us here."""
-        for source, path in list(self.logs.items()):
+        for source, name in list(self.logs.items()):
             with suppress(BlockingIOError):
                 words = os.read(source, PIPE_BYTES)
-                if words:
-                    said = path.read_bytes() if path.exists() else b""
-                    path.write_bytes((said + words)[-LAST_WORDS_BYTES:])
-                else:  # nobody writes any more
+                self.last_words[name] = (self.last_words.get(name, b"") + words)[-LAST_WORDS_BYTES:]
+                if not words:  # nobody writes any more
                     del self.logs[source]
 
     def read(self) -> list[dict[str, Any]]:
@@ -75,7 +74,11 @@ class Ledger:
             lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines[:-1]]  # a line without its end was not written to the end
+        found = []
+        for line in lines:
+            with suppress(ValueError):  # a line that was not written to its end
+                found.append(json.loads(line))
+        return found
 
     def _add(self, **entry: Any) -> None:
         self.entries.append(entry)
@@ -100,15 +103,15 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
         reason = _wait_for_end(owner, parts, ledger)
     except MachineError as error:
         reason = str(error)
-    except OSError as error:
+    except Exception as error:
         reason = f"the machine cannot be started: {error}"
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        ledger.keep_last_words()
-        reason += _last_words(run_dir)
+        with suppress(OSError):
+            ledger.hear()
         settle(run_dir, ledger.entries)  # also where somebody has removed the directory
         with suppress(OSError):
-            owner.send(json.dumps({"ended": reason}).encode())
+            owner.send(json.dumps({"ended": reason + _last_words(ledger)}).encode())
         os._exit(0)
 
 
@@ -123,7 +126,7 @@ def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> st
         for handle in ready:
             if handle in handles:
                 return f"{handles[handle]} {_how_ended(handle)}"
-        ledger.keep_last_words()
+        ledger.hear()
         if owner.fileno() in ready and not owner.recv(4096):
             return "its owner is gone"
 
@@ -141,12 +144,9 @@ def _how_ended(handle: int) -> str:
     return f"was killed ({signal.Signals(end.si_status).name})"
 
 
-def _last_words(run_dir: Path) -> str:
-    """What a part wrote to its log before it ended, on one line."""
-    words = []
-    for name in ("console.log", "slirp.log"):
-        with suppress(OSError):
-            words += (run_dir / name).read_text(errors="replace").split()
+def _last_words(ledger: Ledger) -> str:
+    """What the parts wrote to their logs before they ended, on one line."""
+    words = b" ".join(ledger.last_words.values()).decode(errors="replace").split()
     return f"; last words: {' '.join(words)}" if words else ""
 
 
@@ -155,8 +155,11 @@ def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
     if entries is None:
         entries = Ledger(run_dir).read()
     processes = [entry for entry in entries if "pid" in entry]
+    groups = [Path(entry["cgroup"]) for entry in entries if "cgroup" in entry]
     for entry in processes:
         _kill(entry)
+    for group in groups:
+        _thaw(group)
     deadline = time.monotonic() + PATIENCE_S
     for entry in processes:
         while _is_left(entry) and time.monotonic() < deadline:
@@ -164,10 +167,18 @@ def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
             _kill(entry)
             time.sleep(0.01)
     _reap()
-    for entry in entries:
-        if "cgroup" in entry:
-            _remove_cgroup(Path(entry["cgroup"]), deadline)
+    for group in groups:
+        _remove_cgroup(group, deadline)
+    if any(map(_is_left, processes)) or any(group.exists() for group in groups):
+        return  # the next machine to start tries again
     shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _thaw(group: Path) -> None:
+    """Let a paused container go on, to its death: in a frozen group of version 1 not even SIGKILL arrives."""
+    for knob in group.rglob("freezer.state"):
+        with suppress(OSError):
+            knob.write_text("THAWED")
 
 
 def _reap() -> None:
@@ -196,9 +207,12 @@ def claim(base: Path) -> tuple[Path, IO[str]]:
 
 
 def sweep(base: Path) -> None:
-    """Settle the machines under `base` whose launcher and guard are both gone: nobody holds their lock."""
+    """Settle the machines under `base` whose launcher and guard are both gone: nobody holds their lock.
+
+    To be called in one's turn (`claim`): then a directory without a lock is one that was being made, or removed.
+    """
     for run_dir in base.iterdir():
-        with suppress(OSError), (run_dir / "lock").open() as lock:
+        with suppress(OSError), (run_dir / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             settle(run_dir)
 

@@ -102,6 +102,8 @@ def _hold(request: Request, groups: list[Path], line: int, announce: int) -> Non
             join_cgroup(group)
         linux.unshare(NAMESPACES)
         linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+        for group in groups:
+            step_aside(group)
     except OSError as error:
         os.write(announce, str(error).encode())
         return
@@ -151,6 +153,16 @@ def join_cgroup(group: Path) -> None:
     """Move this single-threaded process there; "0" means the writer."""
     tasks = group / "tasks"
     (tasks if tasks.exists() else group / "cgroup.procs").write_text("0")
+
+
+def step_aside(group: Path) -> None:
+    """Move this process, and those to come of it, into a group below, where the group is of version 2.
+
+    A group that holds processes gives its children no controllers: cgroups(7), "no internal processes".
+    """
+    if (group / "cgroup.controllers").exists():
+        (group / "init").mkdir()
+        join_cgroup(group / "init")
 
 
 def _hierarchies() -> list[Path]:

@@ -4,7 +4,8 @@ The request travels with the boot. After that both sides write JSON objects, one
 a socket for `native`, a serial port for `uml`.
 
     inside says   {"event": "stage", "stage": "engine", ...}   a stage of the boot has passed
-                  {"event": "output", "data": base64}          bytes that the command wrote
+                  {"event": "failed", "detail": ...}           the machine, or its engine, did not come up
+                  {"event": "output", "stream": 1, "data": base64}   bytes that the command wrote: 1 stdout, 2 stderr
                   {"event": "taken"}                           the last input was passed on; send more
                   {"event": "exit", "status": 0}               the kernel or the command ended
     outside says  {"order": "input", "data": base64}           bytes for the command; no data means end of input
@@ -43,6 +44,7 @@ class Request:
     command: list[str] = field(default_factory=list)
     terminal: tuple[int, int] | None = None
     memory_mib: int = 512
+    proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -90,6 +92,14 @@ class Line:
         if len(self._rest) > MAX_LINE_BYTES:
             self._rest = b""
         return [message for line in lines if (message := _parse(line)) is not None]
+
+
+def _read_proxies() -> dict[str, str]:
+    """The host's way to the internet, where it has one; what is inside the machine does not go by it."""
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    inside = ",".join(filter(None, ["localhost,127.0.0.1,::1", os.environ.get("no_proxy")]))
+    return found | {"no_proxy": inside, "NO_PROXY": inside} if found else {}
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
