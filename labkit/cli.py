@@ -19,6 +19,7 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the commands; return the exit status, 125 where the lab itself failed."""
+    client = os.getppid()  # noted first: when it has another parent, it is gone
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         if options.verb == "doctor":
@@ -28,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         from labkit.machine.attach import run_command  # only now: it needs a Unix, and the doctor says so better
 
         if options.verb == "shell":
-            return run_command(["bash", "-l"], kind=kind, terminal=True)
-        return run_command(options.command, kind=kind)
+            return run_command(["bash", "-l"], kind=kind, client=client, terminal=True)
+        return run_command(options.command, kind=kind, client=client)
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125

@@ -23,11 +23,12 @@ from labkit.machine.request import INPUT_BYTES, Request
 __all__ = ["run_command"]
 
 
-def run_command(command: list[str], *, kind: str, terminal: bool = False) -> int:
+def run_command(command: list[str], *, kind: str, client: int, terminal: bool = False) -> int:
     """Boot a machine of a kind that this host can carry, run a command in it, and return its exit status.
 
-    The command has this process's input and outputs; with `terminal`, a terminal of its own. Raises MachineError
-    when there is no machine, or it is gone before the command ended.
+    The command has this process's input and outputs; with `terminal`, a terminal of its own. The machine ends when
+    `client` is this process's parent no more. Raises MachineError when there is no machine, or it is gone before
+    the command ended.
     """
     request = Request(
         kind=kind,
@@ -43,12 +44,12 @@ def run_command(command: list[str], *, kind: str, terminal: bool = False) -> int
     booted = Machine.boot(request)
     try:
         with _raw_terminal(terminal):
-            return _relay(booted, terminal)
+            return _relay(booted, client, terminal)
     finally:
         booted.close()
 
 
-def _relay(machine: Machine, terminal: bool) -> int:
+def _relay(machine: Machine, client: int, terminal: bool) -> int:
     resized, woken = os.pipe()
     if terminal:
         os.set_blocking(woken, False)
@@ -57,7 +58,6 @@ def _relay(machine: Machine, terminal: bool) -> int:
         signal.signal(signal.SIGINT, lambda *_: machine.line.send(order="signal", number=int(signal.SIGINT)))
     watched = {resized}
     ended = False  # the input
-    client = os.getppid()
     for event in machine.events(watched):
         match event:
             case {"event": "stage", "stage": "ready"}:

@@ -26,11 +26,10 @@ __all__ = ["main"]
 
 def main() -> int:
     """Serve one kernel; return its exit status."""
-    began = time.time()
+    began, client = time.time(), os.getppid()  # noted first: when it has another parent, the client is gone
     parser = argparse.ArgumentParser(prog="labkit.machine.launcher", description="The kernel Docker Lab.")
     parser.add_argument("-f", dest="connection_file", required=True, help="the Jupyter connection file")
     path = parser.parse_args().connection_file
-    client = os.getppid()
     try:
         return _serve(json.loads(Path(path).read_text()), began, client)
     except PortTaken as error:  # nor could a refusal be served there

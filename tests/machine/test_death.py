@@ -57,7 +57,8 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
     if MOMENTS[moment]:
         assert client.stdout.readline() == b"ready\n"
     else:
-        assert wait_until(lambda: has_victim(victim, client.pid), 10)
+        # Once the guard is there: whose parent dies before its first line has run cannot know who that was.
+        assert wait_until(lambda: has_victim("guard", client.pid) and has_victim(victim, client.pid), 10)
         time.sleep(0.2)
     family = descendants(client.pid)
 
