@@ -16,12 +16,10 @@ __all__ = [
     "CLONE_NEWPID",
     "CLONE_NEWUTS",
     "MNT_DETACH",
-    "MS_BIND",
     "MS_NODEV",
     "MS_NOEXEC",
     "MS_NOSUID",
     "MS_PRIVATE",
-    "MS_RDONLY",
     "MS_REC",
     "become_subreaper",
     "die_with_parent",
@@ -34,8 +32,8 @@ __all__ = [
 ]
 
 # <linux/mount.h>
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 0x2
 
 # <linux/sched.h>
@@ -102,7 +100,7 @@ def become_subreaper() -> None:
 
 def power_off() -> None:
     """Switch the machine off at once: reboot(2). In a PID namespace that ends its first process."""
-    _check(_libc.reboot(ctypes.c_int(_RB_POWER_OFF - (1 << 32) if _RB_POWER_OFF >> 31 else _RB_POWER_OFF)))
+    _check(_libc.reboot(_RB_POWER_OFF))
 
 
 def _check(result: int, path: str | Path | None = None) -> None:

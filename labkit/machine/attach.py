@@ -45,6 +45,8 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
     try:
         with _raw_terminal(terminal):
             return _relay(booted, client, terminal)
+    except KeyboardInterrupt:  # before there was a command that could get it
+        return 128 + signal.SIGINT
     finally:
         booted.close()
 
@@ -54,14 +56,16 @@ def _relay(machine: Machine, client: int, terminal: bool) -> int:
     if terminal:
         os.set_blocking(woken, False)
         signal.signal(signal.SIGWINCH, lambda *_: os.write(woken, b"x"))
-    else:
-        signal.signal(signal.SIGINT, lambda *_: machine.line.send(order="signal", number=int(signal.SIGINT)))
     watched = {resized}
     ended = False  # the input
     for event in machine.events(watched):
         match event:
             case {"event": "stage", "stage": "ready"}:
                 watched.add(0)
+                if not terminal:
+                    signal.signal(
+                        signal.SIGINT, lambda *_: machine.line.send(order="signal", number=int(signal.SIGINT))
+                    )
             case {"event": "readable", "fd": 0}:
                 data = os.read(0, INPUT_BYTES)
                 machine.line.send(order="input", data=b64encode(data).decode())

@@ -37,7 +37,7 @@ def start_engine() -> None:
     deadline = time.monotonic() + PATIENCE_S
     # A killed dockerd takes its containerd along, but not at once; a new one refuses to start beside the old.
     while _is_alive(CONTAINERD_PIDFILE) or _is_alive(PIDFILE):
-        _wait(deadline, "the processes of the engine that died do not go away")
+        _wait(deadline, "dockerd runs and does not answer on its socket, or is slow to end: restart the kernel")
     PIDFILE.unlink(missing_ok=True)
     sockets = _listen()
     pid = _spawn(sockets)

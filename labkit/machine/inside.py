@@ -59,7 +59,8 @@ class Init:
         self.job = 0
         self.booter = 0
         self.starting: int | None = None  # readable when the kernel answers, or has ended
-        self.input: int | None = None
+        self.input: int | None = None  # where the command reads
+        self.waiting = b""  # a piece of input that the command has not taken yet
         self.outputs: set[int] = set()
         self.status: int | None = None
 
@@ -103,7 +104,8 @@ class Init:
         self._reap()
         while self.status is None or self.outputs:
             starting = [] if self.starting is None else [self.starting]
-            ready, _, _ = select.select([wake, self.line.fileno(), *starting, *self.outputs], [], [])
+            writers = [self.input] if self.waiting and self.input is not None else []
+            ready, writable, _ = select.select([wake, self.line.fileno(), *starting, *self.outputs], writers, [])
             if self.starting in ready:
                 self._kernel_is_up()
             if wake in ready:
@@ -111,6 +113,8 @@ class Init:
                 self._reap()
             for fd in self.outputs & set(ready):
                 self._pass_output(fd)
+            if writable:
+                self._pass_input()
             if self.line.fileno() in ready:
                 self._obey()
 
@@ -152,9 +156,11 @@ class Init:
             if self.job == 0:
                 run_command(self.request.command, self.request.cwd)
             _resize(terminal, *self.request.terminal)
+            os.set_blocking(terminal, False)
             self.input, self.outputs = terminal, {terminal}
             return
         stdin, self.input = os.pipe()
+        os.set_blocking(self.input, False)
         out, err = os.pipe(), os.pipe()
 
         def child() -> None:
@@ -172,6 +178,8 @@ class Init:
         """Send one piece of the command's output; give whether there may be more."""
         try:
             data = os.read(fd, OUTPUT_BYTES)
+        except BlockingIOError:
+            return True
         except OSError:  # a terminal whose last user has gone
             data = b""
         if not data:
@@ -195,25 +203,34 @@ class Init:
         for message in messages:
             match message:
                 case {"order": "input", "data": str(data)}:
-                    self._pass_input(b64decode(data))
+                    self._take_input(b64decode(data))
                 case {"order": "resize", "rows": int(rows), "columns": int(columns)} if self.input is not None:
                     _resize(self.input, rows, columns)
                 case {"order": "signal", "number": int(number)} if self.job:
                     with suppress(ProcessLookupError):
                         os.killpg(self.job, number)
 
-    def _pass_input(self, data: bytes) -> None:
-        if self.input is None:
-            return
+    def _take_input(self, data: bytes) -> None:
         if data:
-            with suppress(OSError):  # the command does not read any more: the bytes are lost, as in a shell's pipe
-                os.write(self.input, data)
-        elif self.request.terminal:
-            os.write(self.input, b"\x04")
-        else:
+            self.waiting = data
+            return
+        if self.request.terminal:
+            self.waiting = b"\x04"
+        elif self.input is not None:
             os.close(self.input)
             self.input = None
-        self.line.send(event="taken")
+
+    def _pass_input(self) -> None:
+        """Write as much of the waiting piece as the command takes; never wait for one that does not read."""
+        assert self.input is not None
+        try:
+            self.waiting = self.waiting[os.write(self.input, self.waiting) :]
+        except BlockingIOError:
+            return
+        except OSError:  # the command does not read any more: the bytes are lost, as in a shell's pipe
+            self.waiting = b""
+        if not self.waiting:
+            self.line.send(event="taken")
 
     def _fork(self, child: Callable[[], None]) -> int:
         pid = os.fork()

@@ -78,7 +78,9 @@ class Machine:
             if not ready:
                 yield {"event": "idle"}
                 if not spoken and time.monotonic() > deadline:
-                    raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self._console()}")
+                    self._owner.shutdown(socket.SHUT_WR)  # the guard ends it, and tells its last words
+                    self._learn_why()
+                    raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self.why}. Try again.")
             if self.line.fileno() in ready:
                 messages = self.line.receive()
                 if messages is None:
@@ -147,12 +149,6 @@ class Machine:
         except OSError:
             word = b""
         self.why = json.loads(word)["ended"] if word else "its guard was killed"
-
-    def _console(self) -> str:
-        try:
-            return (self.run_dir / "console.log").read_text(errors="replace")[-400:].strip() or "no last words"
-        except OSError:
-            return "no last words"
 
 
 def _start(request: Request, ledger: guard.Ledger, line: int) -> Iterable[guard.Part]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -79,3 +80,74 @@ def test_the_engine_comes_back(kind: str, state: Path) -> None:
     done = run(kind, sys.executable, "-c", script)
 
     assert done.stdout.decode().split() == ["False", "True", "200"], done.stderr.decode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_paused_container_ends_with_its_machine(kind: str, state: Path) -> None:
+    """Where control groups are of version 1, SIGKILL does not reach a frozen process: it is thawed first."""
+    before = snapshot(state)
+    script = "docker run -d --name pet busybox sleep 4321 >/dev/null; docker pause pet"
+
+    done = run(kind, "sh", "-c", script)
+
+    assert done.stdout == b"pet\n", done.stderr.decode()
+    assert snapshot(state) == before
+    assert subprocess.run(["pgrep", "-f", "^sleep 4321"], check=False).returncode == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_that_writes_before_it_reads(kind: str, state: Path) -> None:
+    """Much output while much input waits: neither keeps the other up."""
+    done = run(kind, "sh", "-c", "seq 50000; wc -c", data=bytes(200_000))
+
+    assert done.stdout.split()[-2:] == [b"50000", b"200000"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_environment_is_the_machines_own(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language of the host's changes no output, its proxy keeps nobody from the engine, its Docker is not asked."""
+    for name, value in {
+        "LC_ALL": "de_DE.UTF-8",
+        "http_proxy": "http://192.0.2.1:1",
+        "DOCKER_HOST": "tcp://192.0.2.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    done = run(kind, "sh", "-c", "ls /nowhere; curl -fsS http://localhost:5678/_ping; docker ps -q; echo; env | sort")
+
+    assert done.stderr == b"ls: cannot access '/nowhere': No such file or directory\n"
+    assert done.stdout.startswith(b"OK\n")
+    assert b"http_proxy=http://192.0.2.1:1\n" in done.stdout and b"LC_ALL" not in done.stdout
+
+
+VERSION_2 = """
+modprobe tun
+for name in iptables ip6tables; do ln -s /usr/sbin/$name-legacy /usr/local/sbin/$name; done
+echo "+cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
+@labkit@ run --machine native -- docker run --rm --memory 32m --pids-limit 50 busybox echo hi
+ls -d /sys/fs/cgroup/labkit-* 2>/dev/null | wc -l
+"""
+
+
+@pytest.mark.parametrize("kind", ["uml"])
+def test_a_native_machine_on_control_groups_of_version_2(kind: str, state: Path) -> None:
+    """A machine in a machine: its host has version 2 alone, as an ordinary Debian has; limits work, nothing is left."""
+    done = run(kind, "sh", "-c", VERSION_2.replace("@labkit@", LABKIT), timeout=150)
+
+    assert done.stdout == b"hi\n0\n", done.stderr.decode()
+
+
+@pytest.mark.needs_root
+def test_odd_mounts_of_the_host_do_no_harm(state: Path, tmp_path: Path) -> None:
+    """A mount whose name parts overlay's options is carried, and readable inside; one that cannot be is left out."""
+    odd = tmp_path / "a:b,c d"
+    odd.mkdir()
+    (odd / "file").write_text("seen\n")
+    mounts = f"mount --bind {quote(str(odd))} {quote(str(odd))}"
+    command = [LABKIT, "run", "--machine", "native", "--", "cat", str(odd / "file")]
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", f'{mounts}; exec "$@"', "sh", *command], capture_output=True, check=False
+    )
+
+    assert done.stdout == b"seen\n", done.stderr.decode()
