@@ -21,7 +21,7 @@ FIRST_PORT = 8888
 
 
 def main() -> int:
-    """Build the image, serve the lab from it until it is stopped; return the exit status."""
+    """Build the image and become the command that serves the lab; return only if that is not possible, with 1."""
     engine = find_engine()
     if engine is None:
         print(
@@ -38,10 +38,7 @@ def main() -> int:
         return 1
     command = run_command(engine, read_processor(engine), find_port())
     print("lab: opening JupyterLab; its address is printed below, and Ctrl-C ends it", flush=True)
-    try:
-        return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:  # the container was interrupted, too, and is removed
-        return 130
+    os.execvp(command[0], command)  # so that Ctrl-C is the engine's to pass on
 
 
 def find_engine() -> str | None:
