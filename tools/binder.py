@@ -32,6 +32,7 @@ IMAGE = "labkit-lab"
 PERMITTED = ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none"]
 # What a hub starts, spelled as BinderHub and repo2docker spell it.
 SERVER = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--ServerApp.base_url=/user/somebody/", "--no-browser"]
+SOON = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"]
 PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
 GOAL_ANSWER_S = 5
 GOAL_LESSON_S = 90
@@ -65,6 +66,8 @@ def main() -> int:
             judge_crowd(ask(engine, name, "crowd", "1"), 1, "1 GB", report)
         with server(engine, "2g", starts) as name:
             judge_crowd(ask(engine, name, "crowd", "3"), 3, "2 GB", report)
+        with server(engine, "2g", starts, *SOON) as name:
+            judge_culling(ask(engine, name, "cull", "30"), report)
         judge_fallback(engine, report)
     goal = f"JupyterLab answers within {GOAL_ANSWER_S} s of docker run (median of {len(starts)})"
     report.judge(statistics.median(starts) <= GOAL_ANSWER_S, goal, ", ".join(f"{seconds:.1f} s" for seconds in starts))
@@ -90,11 +93,11 @@ def build(engine: ContainerEngine) -> None:
 
 
 @contextmanager
-def server(engine: ContainerEngine, memory: str, starts: list[float]) -> Iterator[str]:
+def server(engine: ContainerEngine, memory: str, starts: list[float], *options: str) -> Iterator[str]:
     """The name of a container with JupyterLab, under the limits, once it answers; adds the seconds that it took."""
     os.sync()  # what the build or the last server still had to write is not this start's
     began = time.monotonic()
-    name = engine.docker("run", "--detach", *PERMITTED, f"--memory={memory}", IMAGE, *SERVER).stdout.strip()
+    name = engine.docker("run", "--detach", *PERMITTED, f"--memory={memory}", IMAGE, *SERVER, *options).stdout.strip()
     try:
         engine.docker("exec", name, "timeout", "60", "sh", "-c", PROMPT)
         starts.append(time.monotonic() - began)
@@ -160,6 +163,17 @@ def judge_crowd(findings: dict[str, Any], number: int, memory: str, report: Repo
     words = " ".join(map(str, findings["one more"][0])) if findings["one more"] else "nothing"
     is_refused = words.startswith("error MachineError There is no memory for another machine")
     report.judge(is_refused, f"one more in {memory} is refused in words", words)
+
+
+def judge_culling(findings: dict[str, Any], report: Report) -> None:
+    """The machine of a closed lesson ends by itself; an open lesson keeps its own, however idle."""
+    before, after = findings["kernels"]
+    is_kept = findings["answer"] == [["text/plain", "2"]]
+    report.judge(
+        (before, after, is_kept) == (2, 1, True),
+        "of a closed and an open lesson, the open one stays",
+        f"{before}, then {after}",
+    )
 
 
 def judge_fallback(engine: ContainerEngine, report: Report) -> None:
