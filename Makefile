@@ -24,9 +24,10 @@ $(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
 	@touch $@
 
 lab: setup  ## open the lessons in JupyterLab
-	$(BIN)/labkit doctor
-	$(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
-	    $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser)
+	@if $(BIN)/labkit doctor; then \
+	    exec $(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
+	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser); \
+	else exec $(BIN)/python tools/lab_image.py; fi
 
 test: setup  ## run every test, the notebooks on each kind of machine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks

@@ -10,14 +10,17 @@ measured; the exit status is 1 if one is missed. `--data` keeps the layers of an
 import argparse
 import json
 import os
+import re
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -29,6 +32,7 @@ IMAGE = "labkit-lab"
 PERMITTED = ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none"]
 # What a hub starts, spelled as BinderHub and repo2docker spell it.
 SERVER = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--ServerApp.base_url=/user/somebody/", "--no-browser"]
+SOON = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"]
 PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
 GOAL_ANSWER_S = 5
 GOAL_LESSON_S = 90
@@ -62,6 +66,9 @@ def main() -> int:
             judge_crowd(ask(engine, name, "crowd", "1"), 1, "1 GB", report)
         with server(engine, "2g", starts) as name:
             judge_crowd(ask(engine, name, "crowd", "3"), 3, "2 GB", report)
+        with server(engine, "2g", starts, *SOON) as name:
+            judge_culling(ask(engine, name, "cull", "30"), report)
+        judge_fallback(engine, report)
     goal = f"JupyterLab answers within {GOAL_ANSWER_S} s of docker run (median of {len(starts)})"
     report.judge(statistics.median(starts) <= GOAL_ANSWER_S, goal, ", ".join(f"{seconds:.1f} s" for seconds in starts))
     print(f"\n{report.missed} goals missed" if report.missed else "\nevery goal met")
@@ -86,11 +93,11 @@ def build(engine: ContainerEngine) -> None:
 
 
 @contextmanager
-def server(engine: ContainerEngine, memory: str, starts: list[float]) -> Iterator[str]:
+def server(engine: ContainerEngine, memory: str, starts: list[float], *options: str) -> Iterator[str]:
     """The name of a container with JupyterLab, under the limits, once it answers; adds the seconds that it took."""
     os.sync()  # what the build or the last server still had to write is not this start's
     began = time.monotonic()
-    name = engine.docker("run", "--detach", *PERMITTED, f"--memory={memory}", IMAGE, *SERVER).stdout.strip()
+    name = engine.docker("run", "--detach", *PERMITTED, f"--memory={memory}", IMAGE, *SERVER, *options).stdout.strip()
     try:
         engine.docker("exec", name, "timeout", "60", "sh", "-c", PROMPT)
         starts.append(time.monotonic() - began)
@@ -156,6 +163,56 @@ def judge_crowd(findings: dict[str, Any], number: int, memory: str, report: Repo
     words = " ".join(map(str, findings["one more"][0])) if findings["one more"] else "nothing"
     is_refused = words.startswith("error MachineError There is no memory for another machine")
     report.judge(is_refused, f"one more in {memory} is refused in words", words)
+
+
+def judge_culling(findings: dict[str, Any], report: Report) -> None:
+    """The machine of a closed lesson ends by itself; an open lesson keeps its own, however idle."""
+    before, after = findings["kernels"]
+    is_kept = findings["answer"] == [["text/plain", "2"]]
+    report.judge(
+        (before, after, is_kept) == (2, 1, True),
+        "of a closed and an open lesson, the open one stays",
+        f"{before}, then {after}",
+    )
+
+
+def judge_fallback(engine: ContainerEngine, report: Report) -> None:
+    """`make lab` where no machine is possible: the image is served on 127.0.0.1, to who has its token."""
+    command = [*engine.enter, sys.executable, "-u", str(ROOT / "tools/lab_image.py")]
+    before = engine.docker("ps", "--quiet").stdout
+    with tempfile.TemporaryFile("w+") as said:
+        lab = subprocess.Popen(
+            command, env=engine.environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+        address = _wait_for_address(said, lab)
+        answers = [_status(engine, f"{address.split('/lab')[0]}/api/kernels{rest}") for rest in ("", _token(address))]
+        report.judge(
+            answers == ["403", "200"], "make lab's own container serves, with its token only", " ".join(answers)
+        )
+        os.killpg(lab.pid, signal.SIGINT)
+        ending = f"ended with {lab.wait(30)}"
+    left = engine.docker("ps", "--quiet").stdout.replace(before, "")
+    report.judge(not left, "Ctrl-C ends and removes it", left or ending)
+
+
+def _wait_for_address(said: IO[str], lab: "subprocess.Popen[bytes]") -> str:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and lab.poll() is None:
+        said.seek(0)
+        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\S*", said.read()):
+            return found[0]
+        time.sleep(0.2)
+    said.seek(0)
+    sys.exit(f"tools/lab_image.py printed no address:\n{said.read()[-3000:]}")
+
+
+def _token(address: str) -> str:
+    return "?" + address.partition("?")[2]
+
+
+def _status(engine: ContainerEngine, url: str) -> str:
+    command = [*engine.enter, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
 
 
 if __name__ == "__main__":

@@ -73,12 +73,24 @@ def container_engine(data: Path | None = None) -> Iterator[ContainerEngine]:
 def _own_engine(data: Path | None) -> Iterator[ContainerEngine]:
     home = Path(tempfile.mkdtemp(prefix="engine-", dir="/var/tmp"))
     group = f"/{home.name}"
-    words = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with_us = ["setpriv", "--pdeathsig=KILL"]  # if this process is killed, its engine goes too
+    words = [
+        *with_us,
+        "unshare",
+        "--mount",
+        "--net",
+        "--uts",
+        "--ipc",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     root = subprocess.Popen([*words, "sh", "-euc", INSIDE, "sh", home, data or home / "data", group])
     try:
         init = _first_child(root.pid)
         slirp = subprocess.Popen(
-            ["slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", str(init), "tap0"],
+            [*with_us, "slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", str(init), "tap0"],
             stdout=subprocess.DEVNULL,
             stderr=(home / "slirp.log").open("w"),
         )

@@ -2,6 +2,7 @@
 
     python rehearse.py run 00 01        run lessons one after the other, each on a machine of its own
     python rehearse.py crowd 3          run that many lessons and keep all of them open; then open one more
+    python rehearse.py cull 30          close the page of one of two lessons; see for so many seconds which kernels stay
 
 Sessions are opened through the server's REST interface, cells run through its websocket, and what they give is compared
 with what is stored in the notebook. The findings are printed as one JSON object.
@@ -14,7 +15,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class Server:
             yield Kernel(socket)
         finally:
             socket.close()
-            self.ask("DELETE", f"api/sessions/{session['id']}")
+            if any(one["id"] == session["id"] for one in self.ask("GET", "api/sessions")):  # it was not culled
+                self.ask("DELETE", f"api/sessions/{session['id']}")
 
 
 class Kernel:
@@ -159,6 +161,20 @@ def crowd(server: Server, number: str) -> dict[str, Any]:
     return {"one more": open_next(int(number)), "lessons": lessons, "answers": answers}
 
 
+def cull(server: Server, patience: str) -> dict[str, Any]:
+    """Close the page of a lesson, without shutting it down, beside one whose page stays open; count who is left."""
+    with server.kernel("notebooks/open.ipynb") as opened, server.kernel("notebooks/closed.ipynb") as closed:
+        for kernel in (opened, closed):
+            kernel.execute("1 + 1")
+        before = len(server.ask("GET", "api/kernels"))
+        closed.socket.close()
+        deadline = time.monotonic() + float(patience)
+        while len(server.ask("GET", "api/kernels")) == before and time.monotonic() < deadline:
+            time.sleep(0.5)
+        time.sleep(2)
+        return {"kernels": [before, len(server.ask("GET", "api/kernels"))], "answer": texts(opened.execute("1 + 1")[0])}
+
+
 def find(server: Server, *names: str) -> list[Path]:
     """The notebooks whose names begin so."""
     return [next((server.root / "notebooks").glob(f"{name}*.ipynb")) for name in names]
@@ -199,6 +215,6 @@ class Memory(threading.Thread):
 if __name__ == "__main__":
     server, memory = Server(), Memory()
     PICTURES.read(server.root / "tests/notebooks/sanitize.cfg")
-    verb = run if sys.argv[1] == "run" else crowd
-    findings = verb(server, *sys.argv[2:])
+    verbs: dict[str, Callable[..., dict[str, Any]]] = {"run": run, "crowd": crowd, "cull": cull}
+    findings = verbs[sys.argv[1]](server, *sys.argv[2:])
     print(json.dumps(findings | memory.report()))
