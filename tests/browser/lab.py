@@ -28,7 +28,7 @@ PAGE_JS = (Path(__file__).parent / "page.js").read_text()
 SETTINGS = {  # a pop-up would lie over what is to be clicked
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 30.0
+START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 90.0  # on a busy computer
 HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
 
 
@@ -77,6 +77,7 @@ class JupyterLab:
         """Open a notebook in a window of its own, as soon as its cells are there; close it with its kernel."""
         context = browser.new_context(viewport={"width": 1200, "height": 1000})
         page = context.new_page()
+        page.set_default_timeout(SOON_S * 1000)
         notebook = Notebook(self, page, name)
         page.goto(f"{self.url}doc/tree/{name}.ipynb?token={self.token}&reset")
         page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length")

@@ -21,10 +21,20 @@ START_S, LESSON_S = 120, 240
 ADDRESS = re.compile(r"http://localhost:\d+/\?token=\w+")
 
 
+# Voila's page asks the internet for MathJax and Mermaid, which no lesson needs.
+NOT_LOADED = "Failed to load resource: net::"
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
+    """A page whose console has to stay free of errors."""
+    complaints: list[str] = []
     with browser.new_context(viewport={"width": 1200, "height": 1000}) as context:
-        yield context.new_page()
+        opened = context.new_page()
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        yield opened
+    assert [] == [words for words in complaints if not words.startswith(NOT_LOADED)]
 
 
 @contextmanager
@@ -59,9 +69,10 @@ def test_a_lesson_is_shown_without_code(demo: tuple[str, str], page: Page, tmp_p
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     with make_demo(name, kind, tmp_path) as address:
         page.goto(address)
+        expect(page.locator("body")).to_contain_text("is closed; left behind", timeout=LESSON_S * 1000)
         for view, selector in VIEWS.items():
             wanted = sum(CALLS[view] in source for source in sources)
-            expect(page.locator(selector)).to_have_count(wanted, timeout=LESSON_S * 1000)
+            expect(page.locator(selector)).to_have_count(wanted)
         assert CALLS["boot"] not in page.locator("body").inner_text()
 
         for summary in page.locator(f"{VIEWS['wire']} summary").all():
@@ -73,3 +84,4 @@ def test_a_lesson_is_shown_without_code(demo: tuple[str, str], page: Page, tmp_p
         for question in page.locator(VIEWS["prediction"]).all():
             question.get_by_role("button").first.click()
             expect(question).to_contain_text("You say: ")
+        page.goto("about:blank")  # or the page would miss its server
