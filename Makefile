@@ -3,14 +3,20 @@
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 BIN := .venv/bin
 STAMP := .venv/.setup-done
+DEMO := .venv/.demo-done
+LESSON ?= 00-start-here
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab test browser check bench binder classroom shell clean
+.PHONY: help setup packages lab demo test browser check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
+
+$(DEMO): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
 
 test browser: FOR = --tests
 
@@ -29,13 +35,19 @@ lab: setup  ## open the lessons in JupyterLab
 	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser); \
 	else exec $(BIN)/python tools/lab_image.py; fi
 
-test: setup  ## run every test, the notebooks on each kind of machine
+demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, without code
+	$(BIN)/labkit doctor
+	$(BIN)/voila notebooks/$(LESSON).ipynb --token --progressive_rendering=True --show_tracebacks=True \
+	    --MappingKernelManager.cull_idle_timeout=60 --MappingKernelManager.cull_interval=10 \
+	    $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser)
+
+test: setup $(DEMO)  ## run every test, the notebooks on each kind of machine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
 	$(BIN)/python -m pytest tests/machine
 	$(BIN)/python tools/test_notebooks.py
 	$(BIN)/python -m pytest tests/browser
 
-browser: setup  ## use every lesson in a real browser, on each kind of machine
+browser: setup $(DEMO)  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
 
 check: setup  ## formatting, lint and types

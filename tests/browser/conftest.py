@@ -25,10 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     everything = [(lesson, kind) for lesson in LESSONS for kind in KINDS]
+    chosen = everything if metafunc.config.getoption("everything") else QUICK
+    if "demo" in metafunc.fixturenames:
+        demos = everything if metafunc.config.getoption("everything") else [("01-engine-api", "native")]
+        metafunc.parametrize("demo", demos, ids="-".join)
     if "lesson" in metafunc.fixturenames:
-        chosen = everything if metafunc.config.getoption("everything") else QUICK
-        ids = [f"{lesson}-{kind}" for lesson, kind in chosen]
-        metafunc.parametrize("lesson", chosen, ids=ids, indirect=True, scope="module")
+        metafunc.parametrize("lesson", chosen, ids="-".join, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="session")
