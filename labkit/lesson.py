@@ -6,11 +6,12 @@ sh("docker images")                     what a line prints in a shell
 beside(curl=..., raw=...)               several ways to say the same thing, side by side
 lesson.wire()                           what this cell said to the engine, and what came back
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
-lesson.close()                          undoes, newest first, removes the lesson's containers and images
+lesson.close()                          undoes, newest first, removes what the lesson left in the engine
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pprint import pformat
 from typing import Any
 
@@ -33,6 +34,10 @@ predict = Prediction
 
 BOOT_PATIENCE_S = 240.0  # where a whole class boots at once; the view shows that it goes on
 
+NO_NAME = "<none>:<none>"
+BUILT_IN_NETWORKS = ("bridge", "host", "none")  # a daemon makes them itself, with a new identity after its death
+FORCE = {"force": True, "v": True}  # v: with its anonymous volumes; what is no container does not know the word
+
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
 
 
@@ -44,7 +49,9 @@ class Lesson:
         self.engine = engine
         self._undos: list[Callable[[], object]] = []
         self._closed = False
-        self._before = self._inventory()
+        # By its identity too: an image that loses its name in the lesson is not the lesson's.
+        identities = (f"/images/{image['Id']}" for image in engine.get("/images/json").json())
+        self._before = {*self._inventory(), *identities}
         self._notebook = get_ipython()  # None outside a notebook
         if self._notebook is not None:
             self._notebook.events.register("pre_run_cell", self._begin_cell)
@@ -73,40 +80,53 @@ class Lesson:
         return View(wire_html(said), wire_text(said), wire_svg(said))
 
     def close(self) -> None:
-        """Undo everything, whatever fails on the way; say what is left, and what could not be undone."""
+        """Undo everything, whatever fails on the way; say what is left, and what could not be undone.
+
+        Raises MachineError when the engine is dead and does not come up. Whatever kept this from its end, calling it
+        again goes on from there; once nothing is left, calling it does nothing.
+        """
         if self._closed:
             return
-        self._closed = True
         problems = []
-        while self._undos:
-            problems += _attempt(self._undos.pop())
-        if not self.engine_alive():
-            self.revive()
-        containers, images = self._new()
-        for container in containers:
-            self.engine.delete(f"/containers/{container}", query={"force": True, "v": True}, check=False)
-        for image in images:
-            self.engine.delete(f"/images/{image}", query={"force": True}, check=False)
-        left = sum(map(len, self._new()))
-        self.engine.close()
-        if self._notebook is not None:
-            self._notebook.events.unregister("pre_run_cell", self._begin_cell)
+        try:
+            while self._undos:
+                problems += _attempt(self._undos[-1])
+                self._undos.pop()
+            if not self.engine_alive():
+                self.revive()
+            refusals = [words for path in self._new() for words in _attempt(partial(self._delete, path))]
+            left = len(self._new())
+            self.engine.close()
+        finally:
+            if self._notebook is not None:
+                self._notebook.events.unregister("pre_run_cell", self._begin_cell)
+                self._notebook = None
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
-        for problem in problems:
+        for problem in [*problems, *(refusals if left else [])]:
             print("not undone:", problem)
+        self._closed = not left
 
     def _begin_cell(self, _: object) -> None:
         self.engine.clear()
 
-    def _inventory(self) -> tuple[set[str], set[str]]:
-        containers = self.engine.get("/containers/json", query={"all": True}).json()
-        images = self.engine.get("/images/json").json()
-        names = {name for image in images for name in image["RepoTags"] or [image["Id"]]}
-        return {container["Id"] for container in containers}, names
+    def _delete(self, path: str) -> None:
+        self.engine.delete(path, query=FORCE)
 
-    def _new(self) -> tuple[set[str], set[str]]:
-        containers, images = self._inventory()
-        return containers - self._before[0], images - self._before[1]
+    def _new(self) -> list[str]:
+        return [path for path in self._inventory() if path not in self._before]
+
+    def _inventory(self) -> Iterator[str]:
+        """The paths of everything that can be left in the engine, what uses others first."""
+        for container in self.engine.get("/containers/json", query={"all": True}).json():
+            yield f"/containers/{container['Id']}"
+        for network in self.engine.get("/networks").json():
+            if network["Name"] not in BUILT_IN_NETWORKS:
+                yield f"/networks/{network['Id']}"
+        for volume in self.engine.get("/volumes").json()["Volumes"] or []:
+            yield f"/volumes/{volume['Name']}"
+        for image in self.engine.get("/images/json").json():
+            names = [name for name in image["RepoTags"] or [] if name != NO_NAME]
+            yield from (f"/images/{name}" for name in names or [image["Id"]])
 
 
 def open_lesson(name: str) -> Lesson:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import MachineError
+from labkit.machine.busybox import BUSYBOX, is_static
 
 __all__ = ["KINDS", "Problem", "check", "choose_kind", "examine", "memory_dir", "require", "state_dir"]
 
@@ -27,11 +28,17 @@ PACKAGES = {  # program: Debian package
     "dockerd": "docker.io",
     "containerd": "containerd",
     "runc": "runc",
-    "busybox": "busybox-static",
+    "docker": "docker.io",
+    str(BUSYBOX): "busybox-static",
     "iptables": "iptables",
     "ip": "iproute2",
     "modprobe": "kmod",
     "slirp4netns": "slirp4netns",
+    # what the lessons use besides
+    "curl": "curl",
+    "strace": "strace",
+    "gcc": "gcc",
+    "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512
 # What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
@@ -67,6 +74,9 @@ def examine() -> dict[str, Any]:
         chosen = choose_kind()
     except MachineError as error:
         host.append(Problem(str(error), "Set LABKIT_MACHINE to one of them, or unset it."))
+    possible = [kind for kind in KINDS if not kinds[kind]]
+    if chosen == os.environ.get("LABKIT_MACHINE") and possible and chosen not in possible:
+        host.append(Problem(f"LABKIT_MACHINE={chosen} cannot boot here.", f"Set it to {possible[0]}, or unset it."))
     return {
         "machine": chosen if chosen and not kinds[chosen] else None,
         "kinds": {
@@ -95,6 +105,7 @@ def check(kind: str) -> list[Problem]:
     found = list(_check_system(kind))
     if not found:
         found += _check_programs(kind)
+        found += _check_busybox(BUSYBOX)
         found += _problem(_find_state_dir())
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
@@ -206,7 +217,7 @@ def _check_system(kind: str) -> Iterator[Problem]:
 
 
 def _check_programs(kind: str) -> Iterator[Problem]:
-    packages = dict(PACKAGES)
+    packages = {**PACKAGES, "docker": _package_of_docker()}
     if kind == "uml":
         packages["linux.uml"] = "user-mode-linux"
     path = f"{os.environ.get('PATH', '')}:{SEARCH_PATH}"
@@ -214,8 +225,25 @@ def _check_programs(kind: str) -> Iterator[Problem]:
     if missing:
         *others, last = missing
         names = f"programs {', '.join(others)} and {last} are" if others else f"program {last} is"
-        wanted = " ".join(missing.values())
+        wanted = " ".join(dict.fromkeys(missing.values()))
         yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
+
+
+def _package_of_docker() -> str:
+    """Debian 12 and its relatives have the docker command in docker.io, Debian from 13 on in docker-cli."""
+    with suppress(OSError):  # a system that does not say which one it is
+        release = platform.freedesktop_os_release()
+        if release["ID"] == "debian" and release.get("VERSION_ID") != "12":
+            return "docker-cli"
+    return "docker.io"
+
+
+def _check_busybox(program: Path) -> Iterator[Problem]:
+    if program.exists() and not is_static(program):
+        yield Problem(
+            f"{program} is the dynamic one: in an image, where its libraries are not, it does not run.",
+            "Run: apt-get install busybox-static (or `make setup`), as root: it replaces the package busybox.",
+        )
 
 
 def _check_memory(kind: str) -> Iterator[Problem]:

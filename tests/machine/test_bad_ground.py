@@ -64,6 +64,9 @@ BAD = {
         Ground(HIDE.format("linux.uml")), "linux.uml is missing", "apt-get install user-mode-linux", kinds=("uml",)
     ),
     "no slirp4netns": Bad(Ground(HIDE.format("slirp4netns")), "slirp4netns is missing", "apt-get install slirp4netns"),
+    "dynamic busybox": Bad(
+        Ground("mount --bind /bin/true /bin/busybox"), "is the dynamic one", "apt-get install busybox-static"
+    ),
     "ptrace refused": Bad(
         Ground(profile=refuse("ptrace")), "forbids ptrace", "a profile that permits ptrace", kinds=("uml",)
     ),

@@ -2,13 +2,14 @@
 
 import os
 import platform
+import struct
 from pathlib import Path
 
 import pytest
 
 from labkit import cli
 from labkit.errors import MachineError
-from labkit.machine import doctor
+from labkit.machine import busybox, doctor
 
 GIB = 1 << 30
 
@@ -122,8 +123,62 @@ def test_missing_programs_have_one_cure(monkeypatch: pytest.MonkeyPatch) -> None
 
     (problem,) = doctor._check_programs("uml")
 
-    assert all(name in problem.found for name in ("dockerd, ", "slirp4netns and linux.uml are missing"))
+    assert all(
+        name in problem.found for name in ("dockerd, ", "docker, ", "curl, ", "nsenter and linux.uml are missing")
+    )
     assert "apt-get install docker.io " in problem.cure and " user-mode-linux (" in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("release", "package"),
+    [
+        ({"ID": "debian", "VERSION_ID": "12"}, "docker.io"),
+        ({"ID": "debian", "VERSION_ID": "13"}, "docker-cli"),
+        ({"ID": "debian"}, "docker-cli"),
+        ({"ID": "ubuntu", "VERSION_ID": "24.04"}, "docker.io"),
+    ],
+)
+def test_the_package_of_the_docker_command(
+    release: dict[str, str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 13 has the command in a package apart; where only it is missing, the cure names that one, once."""
+    monkeypatch.setattr(doctor.shutil, "which", lambda program, path: program != "docker" or None)
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
+
+    (problem,) = doctor._check_programs("uml")
+
+    assert f"Run: apt-get install {package} (or `make setup`), as root." == problem.cure
+
+
+def elf(*segments: int) -> bytes:
+    """A 64-bit ELF file's header, and a program header of each type."""
+    head = b"\x7fELF\x02\x01\x01".ljust(32, b"\0") + struct.pack("<QQIHHHHHH", 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    return head + b"".join(struct.pack("<I52x", segment) for segment in segments)
+
+
+PT_LOAD, PT_PHDR = 1, 6
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        (elf(PT_LOAD, PT_LOAD), 0),
+        (elf(PT_PHDR, busybox.PT_INTERP, PT_LOAD), 1),
+        (b"#!/bin/sh\n", 1),
+        (None, 0),
+    ],
+    ids=["static", "dynamic", "a script", "missing"],
+)
+def test_a_dynamic_busybox(content: bytes | None, count: int, tmp_path: Path) -> None:
+    """It would not run in an image made of it; that it is missing is said elsewhere."""
+    program = tmp_path / "busybox"
+    if content is not None:
+        program.write_bytes(content)
+
+    found = [str(problem) for problem in doctor._check_busybox(program)]
+
+    assert count == len(found)
+    assert all("busybox is the dynamic one" in words and "apt-get install busybox-static" in words for words in found)
 
 
 def test_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,13 +210,45 @@ def test_all_problems_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         doctor.require("uml")
 
 
-@pytest.mark.parametrize(("possible", "status"), [({"native", "uml"}, 0), ({"uml"}, 0), (set(), 1)])
+@pytest.mark.parametrize(
+    ("variable", "possible", "status"),
+    [
+        ("", {"native", "uml"}, 0),
+        ("", {"uml"}, 0),
+        ("", set(), 1),
+        ("auto", {"uml"}, 0),
+        ("uml", {"uml"}, 0),
+        ("native", {"uml"}, 1),
+        ("none such", {"native", "uml"}, 1),
+    ],
+)
 def test_the_exit_status(
-    possible: set[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    variable: str, possible: set[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1 where no machine is possible; each problem is on a line with its cure below."""
+    """1 where no machine is possible, or not the one named; each problem is on a line with its cure below."""
     problem = doctor.Problem("It is wrong.", "Mend it.")
+    monkeypatch.setenv("LABKIT_MACHINE", variable)
     monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [problem])
 
     assert status == cli.main(["doctor"])
     assert 2 - len(possible) == capsys.readouterr().out.count("        It is wrong.\n          -> Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("variable", "possible", "found"),
+    [
+        ("native", {"uml"}, ["LABKIT_MACHINE=native cannot boot here. Set it to uml, or unset it."]),
+        ("native", set(), []),
+        ("native", {"native"}, []),
+        ("auto", {"uml"}, []),
+    ],
+)
+def test_a_named_kind_that_cannot_boot(
+    variable: str, possible: set[str], found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said where the other kind could; where none can, each kind's own problems say all."""
+    monkeypatch.setenv("LABKIT_MACHINE", variable)
+    monkeypatch.setattr(doctor, "_check_home", lambda: iter(()))
+    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [doctor.Problem("No.", "Mend it.")])
+
+    assert found == [f"{problem['found']} {problem['cure']}" for problem in doctor.examine()["host"]]

@@ -7,30 +7,60 @@ from typing import Any
 import pytest
 
 from labkit import lesson as lessons
-from labkit.errors import EngineUnreachable, MachineError
+from labkit.errors import EngineAnswer, EngineTimeout, EngineUnreachable, MachineError
 
 
 class Engine:
-    """Stands for the engine: containers and images by name; `dead` makes it silent."""
+    """Stands for the engine, and answers as 20.10 does; `dead` makes it silent, `refuses` is a path it cannot delete.
+
+    `images` has each image's names by its identity.
+    """
 
     def __init__(self) -> None:
         self.containers = {"there before"}
-        self.images = {"busybox:latest"}
+        self.networks = {"of the machine": "bridge", "n1": "there before"}
+        self.volumes: set[str] = set()
+        self.images = {"sha256:b0": ["busybox:latest"]}
         self.exchanges: list[object] = []
         self.dead = False
+        self.refuses = ""
+
+    def state(self) -> tuple[object, ...]:
+        return set(self.containers), dict(self.networks), set(self.volumes), dict(self.images)
 
     def get(self, path: str, **_: Any) -> Any:
         if self.dead:
             raise EngineUnreachable(path)
         value = {
             "/containers/json": [{"Id": name} for name in self.containers],
-            "/images/json": [{"Id": name, "RepoTags": [name]} for name in self.images],
+            "/networks": [{"Id": identity, "Name": name} for identity, name in self.networks.items()],
+            "/volumes": {"Volumes": [{"Name": name} for name in self.volumes] or None, "Warnings": None},
+            "/images/json": [
+                {"Id": identity, "RepoTags": names or ["<none>:<none>"]} for identity, names in self.images.items()
+            ],
         }.get(path)
         return type("Exchange", (), {"json": lambda _: value, "answer": type("Answer", (), {"status": 200})})()
 
     def delete(self, path: str, **_: Any) -> None:
+        if path == self.refuses:
+            raise EngineTimeout(path)
         _, noun, name = path.split("/", 2)
-        (self.containers if noun == "containers" else self.images).discard(name)
+        match noun:
+            case "containers":
+                self.containers.remove(name)
+            case "networks":
+                self.networks.pop(name)
+            case "volumes":
+                self.volumes.remove(name)
+            case "images" if name in self.images:
+                self.images.pop(name)
+            case "images":
+                owner = next((identity for identity, names in self.images.items() if name in names), None)
+                if owner is None:
+                    raise EngineAnswer(400, f"invalid reference format: {name}", "DELETE", path)
+                self.images[owner] = [other for other in self.images[owner] if other != name]
+                if not self.images[owner]:
+                    del self.images[owner]
 
     def clear(self) -> None: ...
     def close(self) -> None: ...
@@ -54,14 +84,36 @@ def write_log(monkeypatch: pytest.MonkeyPatch, directory: Path, *stages: str) ->
 
 
 def test_only_what_is_new_is_removed(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was there before the lesson is there after it."""
+    """What was there before the lesson is there after it, and a second name of it goes; an image needs no name."""
+    before = engine.state()
     lesson = lessons.open_lesson("x")
     engine.containers.add("mine")
-    engine.images.add("mine:today")
+    engine.networks["n2"] = "mine"
+    engine.volumes.add("mine")
+    engine.images |= {"sha256:a1": ["mine:today", "mine:too"], "sha256:a2": []}
+    engine.images["sha256:b0"] = ["busybox:latest", "second:name"]
     lesson.close()
 
-    assert ({"there before"}, {"busybox:latest"}) == (engine.containers, engine.images)
+    assert before == engine.state()
     assert capsys.readouterr().out.splitlines()[-1] == "lesson x is closed; left behind: nothing"
+
+
+def test_an_image_that_lost_its_name_stays(engine: Engine) -> None:
+    """It was there before the lesson, whatever it was called."""
+    lesson = lessons.open_lesson("x")
+    engine.images = {"sha256:b0": [], "sha256:a1": ["busybox:latest"]}
+    lesson.close()
+
+    assert {"sha256:b0", "sha256:a1"} == set(engine.images)
+
+
+def test_the_networks_of_a_new_engine_stay(engine: Engine) -> None:
+    """An engine that died and came back has made its own network anew."""
+    lesson = lessons.open_lesson("x")
+    engine.networks = {"anew": "bridge", "n1": "there before"}
+    lesson.close()
+
+    assert {"anew", "n1"} == set(engine.networks)
 
 
 def test_a_failing_undo_stops_no_other(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +147,84 @@ def test_a_dead_engine_is_revived_to_clean_up(engine: Engine, monkeypatch: pytes
     lesson.close()
 
     assert engine.containers == {"there before"}
+
+
+def test_a_close_that_fails_can_be_repeated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the engine did not come back the first time, the second call cleans, and undoes nothing twice."""
+    done: list[str] = []
+    lesson = lessons.open_lesson("x")
+    lesson.undo(done.append, "once")
+    engine.containers.add("mine")
+    engine.dead = True
+    monkeypatch.setattr(lesson, "revive", fail)
+    with pytest.raises(MachineError):
+        lesson.close()
+
+    monkeypatch.setattr(lesson, "revive", lambda: setattr(engine, "dead", False))
+    lesson.close()
+
+    assert (["once"], {"there before"}) == (done, engine.containers)
+
+
+def fail() -> None:
+    raise MachineError("dockerd ended while it started")
+
+
+def test_an_interrupted_undo_is_called_again(engine: Engine) -> None:
+    """A learner who loses patience and closes again loses nothing."""
+    done: list[str] = []
+    interrupts = [KeyboardInterrupt]
+
+    def undo() -> None:
+        if interrupts:
+            raise interrupts.pop()
+        done.append("undone")
+
+    lesson = lessons.open_lesson("x")
+    lesson.undo(undo)
+    with pytest.raises(KeyboardInterrupt):
+        lesson.close()
+    lesson.close()
+
+    assert ["undone"] == done
+
+
+def test_what_cannot_be_deleted_is_said(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """One thing that stays keeps no other; the engine's words are said, and the next call tries again."""
+    lesson = lessons.open_lesson("x")
+    engine.containers |= {"stuck"}
+    engine.volumes.add("mine")
+    engine.refuses = "/containers/stuck"
+    lesson.close()
+
+    assert not engine.volumes
+    assert [
+        "lesson x is closed; left behind: 1",
+        "not undone: EngineTimeout: /containers/stuck",
+    ] == capsys.readouterr().out.splitlines()[-2:]
+
+    engine.refuses = ""
+    lesson.close()
+    lesson.close()
+
+    assert engine.containers == {"there before"}
+    assert ["lesson x is closed; left behind: nothing"] == capsys.readouterr().out.splitlines()
+
+
+def test_the_notebook_is_let_go_when_a_close_fails(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cell after it calls a lesson that is over."""
+    called: list[object] = []
+    events = type("Events", (), {"register": lambda *_: None, "unregister": lambda *call: called.append(call[1:])})()
+    monkeypatch.setattr(lessons, "get_ipython", lambda: type("Shell", (), {"events": events})())
+    monkeypatch.setattr(lessons, "show", lambda view: None)
+    lesson = lessons.open_lesson("x")
+    engine.dead = True
+    monkeypatch.setattr(lesson, "revive", fail)
+    for _ in range(2):
+        with pytest.raises(MachineError):
+            lesson.close()
+
+    assert [("pre_run_cell", lesson._begin_cell)] == called
 
 
 def test_a_failed_boot_is_told_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
