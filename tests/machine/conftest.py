@@ -22,12 +22,12 @@ def find_problems() -> dict[str, str]:
     return {kind: " ".join(map(str, doctor.check(kind))) for kind in KINDS}
 
 
-@pytest.fixture(autouse=True)
-def bootable(request: pytest.FixtureRequest) -> None:
+@pytest.hookimpl(tryfirst=True)  # before any fixture is made, a module's too
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that this host or user cannot run is left out and announced; in CI it fails."""
-    if request.node.get_closest_marker("needs_root") and os.geteuid() != 0:
+    if item.get_closest_marker("needs_root") and os.geteuid() != 0:
         (pytest.fail if IN_CI else pytest.skip)(NEEDS_ROOT)
-    kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
+    kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
     if kind is not None:
         leave_out(kind)
 

@@ -91,6 +91,7 @@ def test_switching_off(kind: str, state: Path) -> None:
         assert 125 == done.returncode and b"labkit: The machine is gone: the machine" in done.stderr, done
 
 
+@pytest.mark.needs_root
 @pytest.mark.parametrize("kind", KINDS)
 def test_filled_disks(kind: str, state: Path) -> None:
     """Each place that can be written gets full, the machine still answers, and the host's disks keep their room.
