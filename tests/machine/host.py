@@ -111,10 +111,26 @@ def snapshot(state: Path) -> dict[str, object]:
     groups = [path for pattern in ("labkit-*", "*/labkit-*") for path in Path("/sys/fs/cgroup").glob(pattern)]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "cgroups": sorted(map(str, groups)),
+        "cgroups": sorted(str(group) for group in groups if not is_of_another(group, state)),
         "interfaces": sorted(os.listdir("/sys/class/net")),
         "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
     }
+
+
+def is_of_another(group: Path, state: Path) -> bool:
+    """Is it the control group of a living machine that somebody else has on this host, with another state directory?"""
+    for pid in " ".join(map(read_or_nothing, group.rglob("cgroup.procs"))).split():
+        words, environment = (read_or_nothing(Path(f"/proc/{pid}/{name}")) for name in ("cmdline", "environ"))
+        if "labkit" in words and f"LABKIT_TMPDIR={state}\0" not in environment:
+            return True
+    return False
+
+
+def read_or_nothing(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
