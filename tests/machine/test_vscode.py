@@ -29,7 +29,7 @@ def test_argv_alone_is_a_kernel(kind: str, resolve: str, state: Path, tmp_path: 
     before = snapshot(state)
     folder = Path(KernelSpecManager().get_kernel_spec("docker-lab").resource_dir)
     argv = json.loads((folder / "kernel.json").read_text())["argv"]
-    connection, _ = write_connection_file(str(tmp_path / "kernel.json"), key=secrets.token_bytes(16))
+    connection, _ = write_connection_file(str(tmp_path / "kernel.json"), key=secrets.token_hex(16).encode())
     argv = [word.replace("{connection_file}", connection) for word in argv]
     path = os.environ["PATH"]
     if resolve == "by PATH":
@@ -39,9 +39,9 @@ def test_argv_alone_is_a_kernel(kind: str, resolve: str, state: Path, tmp_path: 
     launcher = subprocess.Popen(argv, cwd=NOTEBOOKS, env={**os.environ, "PATH": path, "LABKIT_MACHINE": kind})
     client = BlockingKernelClient(connection_file=connection)
     client.load_connection_file()
-    client.start_channels()
+    client.start_channels(hb=False)  # its beat would be missed while the machine boots
     try:
-        client.wait_for_ready(timeout=PATIENCE_S)
+        client.kernel_info(reply=True, timeout=PATIENCE_S)
         wanted = {"value": "(__import__('os').getuid(), __import__('os').getcwd())"}
         reply = client.execute("", user_expressions=wanted, reply=True, timeout=PATIENCE_S)
         shown = reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
