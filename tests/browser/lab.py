@@ -85,6 +85,8 @@ class JupyterLab:
         page.evaluate(
             "() => Promise.all([jupyterapp.restored, lab.panel().context.ready, lab.panel().sessionContext.ready])"
         )
+        # Nor does a command know its notebook until JupyterLab has noticed which one is in front.
+        page.wait_for_function("() => jupyterapp.commands.isEnabled('notebook:run-cell')")
         try:
             yield notebook
         finally:

@@ -16,6 +16,7 @@ window.lab = {
 
   startCell(number) {
     lab.panel().content.activeCellIndex = lab.cells().indexOf(lab.code()[number]);
+    if (!jupyterapp.commands.isEnabled("notebook:run-cell")) throw new Error("JupyterLab would run nothing");
     jupyterapp.commands.execute("notebook:run-cell");
   },
 
