@@ -10,6 +10,8 @@ _ID = re.compile(r"\b(?:sha256:)?[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 _TIME = re.compile(
     r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)|\b\d{10}\b|\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]+ GMT"
 )
+# What no XML may hold, escaped or not: all but Char of the XML 1.0 recommendation.
+_NO_CHAR = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LINE_PX, CHARACTER_PX = 15, 7.3
 
 
@@ -34,7 +36,8 @@ def cut(line: str, columns: int) -> str:
 
 
 def _line(line: str, x: float, y: float) -> str:
-    return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(line)}</text>'
+    legal = _NO_CHAR.sub("\N{REPLACEMENT CHARACTER}", line)
+    return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(legal)}</text>'
 
 
 def frame_svg(parts: Sequence[str], width: float, height: float, *, differs: bool = False) -> str:

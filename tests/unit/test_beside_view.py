@@ -1,6 +1,10 @@
 """Does the side-by-side view show each way, and keep what differs from run to run out of what is stored?"""
 
-from labkit.show.beside import beside_html, beside_svg, beside_text
+from xml.etree import ElementTree
+
+import pytest
+
+from labkit.show.beside import MAX_CHARACTERS, beside_html, beside_svg, beside_text
 from labkit.show.still import mask
 
 PANES = {"curl": "$ curl <b>\n" + "ab" * 32, "raw": "\n".join(map(str, range(99)))}
@@ -26,6 +30,22 @@ def test_the_picture_is_cut() -> None:
     drawn = beside_svg(PANES)
 
     assert ">0<" in drawn and ">…<" in drawn and ">98<" not in drawn
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(MAX_CHARACTERS, False), (MAX_CHARACTERS + 1, True)])
+def test_a_long_pane_is_cut_with_a_mark(length: int, is_cut: bool) -> None:
+    """Who reads it to the end sees that there is more, and only where there is."""
+    assert is_cut == ("…</pre>" in beside_html({"log": "a" * length}))
+
+
+def test_what_xml_forbids_is_replaced() -> None:
+    """Colours of a terminal and the bytes of a program come in outputs; the picture stays one that can be drawn."""
+    forbidden = "\x1b[1mred\0\x08\x0b\ufffe\ud800"
+
+    drawn = beside_svg({"curl": f"{forbidden} é 😀"})
+
+    texts = [element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert ["curl", "\ufffd[1mred\ufffd\ufffd", "\ufffd\ufffd é 😀"] == texts
 
 
 def test_masks() -> None:

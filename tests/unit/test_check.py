@@ -1,81 +1,96 @@
 """Does each check tell an untouched exercise, a wrong answer and a right one apart?"""
 
 import io
-import os
+import subprocess
 import tarfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from labkit import check
+from labkit.wire import Answer
 
 
 class Answers:
-    """Stands for the engine: a prepared (status, JSON) for each path."""
+    """Stands for the engine: a prepared (status, JSON or bytes) for each path."""
 
     def __init__(self, prepared: dict[str, tuple[int, Any]]) -> None:
-        self.prepared = prepared
+        self.prepared = {"/images/busybox/json": image("b0"), **prepared}
+        self.read_bytes = 0
 
     def get(self, path: str, **_: Any) -> Any:
         status, value = self.prepared.get(path, (404, None))
-        answer = type("Answer", (), {"status": status, "body": value if isinstance(value, bytes) else b""})
-        return type("Exchange", (), {"answer": answer, "json": lambda self: value})()
+        return type("Exchange", (), {"answer": Answer(status, "", {}, b"", b""), "json": lambda self: value})()
+
+    @contextmanager
+    def stream(self, method: str, path: str, **_: Any) -> Iterator[Any]:
+        status, value = self.prepared.get(path, (404, b""))
+        pieces = map(self.count, (value[at : at + 4096] for at in range(0, len(value), 4096)))
+        yield type("Stream", (), {"answer": Answer(status, "", {}, b"", b""), "__iter__": lambda _: pieces})()
+
+    def count(self, piece: bytes) -> bytes:
+        self.read_bytes += len(piece)
+        return piece
 
 
 def image(identity: str) -> tuple[int, Any]:
     return 200, {"Id": identity}
 
 
-def container(running: bool, hostname: str = "rex") -> tuple[int, Any]:
-    state = {"Running": running, "Status": "exited", "Pid": 0}
-    return 200, {"State": state, "Config": {"Hostname": hostname}}
+def container(status: str, *, restarts: int = 0, image: str = "b0", pid: int = 0) -> tuple[int, Any]:
+    state = {"Running": status in ("running", "restarting", "paused"), "Status": status, "Pid": pid}
+    return 200, {"State": state, "RestartCount": restarts, "Image": image, "Config": {"Hostname": "rex"}}
 
 
 @pytest.mark.parametrize(
     ("prepared", "verdict"),
     [
         ({}, "not attempted"),
-        ({"/images/mine/json": image("b")}, "not yet: mine is another image than busybox"),
-        ({"/images/mine/json": image("a")}, "done"),
+        ({"/images/mine/json": image("a1")}, "not yet: mine is another image than busybox"),
+        (
+            {"/images/mine/json": image("b0"), "/images/busybox/json": (404, None)},
+            "not yet: mine is another image than busybox",
+        ),
+        ({"/images/mine/json": image("b0")}, "done"),
     ],
 )
 def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
     """A second name has to lead to the same image."""
-    engine = Answers({"/images/busybox/json": image("a"), **prepared})
-
-    assert repr(check.check_image_tagged(engine, "mine", "busybox")) == verdict  # type: ignore[arg-type]
+    assert repr(check.check_image_tagged(Answers(prepared), "mine", "busybox")) == verdict  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("prepared", "verdict"),
+    ("pet", "hostname", "verdict"),
     [
-        ({}, "not attempted"),
-        ({"/containers/pet/json": container(False)}, "not yet: pet exists, but its state is exited"),
-        (
-            {"/containers/pet/json": container(True, "cat")},
-            "not yet: pet runs, but calls itself cat, not rex",
-        ),
+        (None, None, "not attempted"),
+        (container("exited"), None, "not yet: pet exists, but its state is exited"),
+        (container("restarting"), None, "not yet: pet exists, but its state is restarting"),
+        (container("paused"), "rex", "not yet: pet exists, but its state is paused"),
+        (container("running", restarts=2), "rex", "not yet: pet does not keep running: it was restarted 2 times"),
+        (container("running", image="a1"), "rex", "not yet: pet was not made from busybox"),
+        (container("running"), "cat", "not yet: pet runs, but calls itself cat, not rex"),
+        (container("running"), None, "not yet: pet ended while it was looked at"),
+        (container("running"), "rex", "done"),
     ],
 )
-def test_container_runs_wrong(prepared: dict[str, Any], verdict: str) -> None:
-    """A container that stopped, or has another name inside, is not yet right."""
+def test_container_runs(
+    pet: tuple[int, Any] | None, hostname: str | None, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that does not go on, of another image or with another name inside, is not yet right."""
+    monkeypatch.setattr(check, "_read_hostname", lambda pid: hostname)
+    prepared = {"/containers/pet/json": pet} if pet else {}
+
     assert repr(check.check_container_runs(Answers(prepared), "pet", "rex")) == verdict  # type: ignore[arg-type]
 
 
-def test_container_runs_right() -> None:
-    """The kernel's side is looked at too: here, a process of this computer stands for the container's."""
-    name = Path("/etc/hostname").read_text().strip()
-    status, value = container(True, name)
-    value["State"]["Pid"] = os.getpid()
+def test_a_process_that_ended_has_no_name() -> None:
+    """It may end between the engine's answer and the look: 0 is the pid of a container that does not run."""
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
 
-    found = check.check_container_runs(Answers({"/containers/pet/json": (status, value)}), "pet", name)  # type: ignore[arg-type]
-
-    assert repr(found) == "done"
-
-
-def letter(status: str) -> tuple[int, Any]:
-    return 200, {"State": {"Status": status}}
+    assert [None, None] == [check._read_hostname(pid) for pid in (ended.pid, 0)]
 
 
 def tar_of(text: bytes) -> tuple[int, Any]:
@@ -87,33 +102,70 @@ def tar_of(text: bytes) -> tuple[int, Any]:
     return 200, file.getvalue()
 
 
-def tar_of_link() -> tuple[int, Any]:
+def tar_of_entry(kind: bytes) -> tuple[int, Any]:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         entry = tarfile.TarInfo("note.txt")
-        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        entry.type, entry.linkname = kind, "/etc/passwd"
         tar.addfile(entry)
     return 200, file.getvalue()
 
 
+WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
+
+
 @pytest.mark.parametrize(
-    ("state", "archive", "verdict"),
+    ("letter", "archive", "verdict"),
     [
         (None, None, "not attempted"),
-        ("created", None, "not yet: letter has no /note.txt"),
-        ("created", tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
-        ("created", tar_of_link(), "not yet: /note.txt in letter says '', not 'hello'"),
-        ("exited", tar_of(b"hello\n"), "not yet: letter was started: its state is exited, not created"),
-        ("running", tar_of(b"hello\n"), "not yet: letter was started: its state is running, not created"),
-        ("created", tar_of(b"hello\n"), "done"),
+        (container("created"), None, "not yet: letter has no /note.txt"),
+        (container("created"), (500, b"no idea\n"), "not yet: the engine does not give /note.txt of letter: no idea"),
+        (container("created"), tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
+        (container("created"), tar_of(b""), "not yet: /note.txt in letter says '', not 'hello'"),
+        (container("created"), tar_of_entry(tarfile.SYMTYPE), WRONG_KIND),
+        (container("created"), tar_of_entry(tarfile.LNKTYPE), WRONG_KIND),
+        (container("created"), tar_of_entry(tarfile.DIRTYPE), WRONG_KIND),
+        (container("created"), tar_of_entry(tarfile.FIFOTYPE), WRONG_KIND),
+        (container("created"), (200, b""), WRONG_KIND),
+        (container("created"), (200, b"no tar" * 200), WRONG_KIND),
+        (container("created"), (200, tar_of(b"hello\n")[1][:300]), WRONG_KIND),
+        (
+            container("created"),
+            (200, tar_of(b"hello\n")[1][:515]),
+            "not yet: /note.txt in letter says 'hel…', not 'hello'",
+        ),
+        (container("exited"), tar_of(b"hello\n"), "not yet: letter was started: its state is exited, not created"),
+        (container("running"), tar_of(b"hello\n"), "not yet: letter was started: its state is running, not created"),
+        (container("created", image="a1"), tar_of(b"hello\n"), "not yet: letter was not made from busybox"),
+        (container("created"), tar_of(b"hello\n"), "done"),
     ],
 )
-def test_note_in_container(state: str | None, archive: tuple[int, Any] | None, verdict: str) -> None:
-    """The file, its text, and that nobody ran the container."""
-    prepared = {}
-    if state:
-        prepared["/containers/letter/json"] = letter(state)
-    if archive:
-        prepared["/containers/letter/archive"] = archive
+def test_note_in_container(letter: tuple[int, Any] | None, archive: tuple[int, Any] | None, verdict: str) -> None:
+    """The file, its text, its image, and that nobody ran the container."""
+    found = check.check_note_in_container(engine_with(letter, archive), "letter", "/note.txt", "hello")  # type: ignore[arg-type]
 
-    assert repr(check.check_note_in_container(Answers(prepared), "letter", "/note.txt", "hello")) == verdict  # type: ignore[arg-type]
+    assert repr(found) == verdict
+
+
+def engine_with(letter: tuple[int, Any] | None, archive: tuple[int, Any] | None) -> Answers:
+    prepared = {"/containers/letter/json": letter, "/containers/letter/archive": archive}
+    return Answers({path: answer for path, answer in prepared.items() if answer})
+
+
+def test_white_space_hides_nothing() -> None:
+    """What was not read may hold anything."""
+    engine = engine_with(container("created"), tar_of(b"hello" + b" " * check.START_BYTES + b"bye"))
+
+    found = check.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
+
+    assert "/note.txt in letter says 'hello…', not 'hello'" == found.missing
+
+
+def test_a_huge_note_is_not_read_to_its_end() -> None:
+    """What a learner puts there has any size; the beginning says that it is wrong, and is cut."""
+    engine = engine_with(container("created"), tar_of(b"hello " * 1_000_000))
+
+    found = check.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
+
+    assert found.missing.endswith("hello hello …', not 'hello'") and len(found.missing) < 120
+    assert check.START_BYTES == engine.read_bytes
