@@ -120,9 +120,15 @@ def _raise_exit(*_: object) -> NoReturn:
 
 
 def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> str:
-    handles = {os.pidfd_open(pid): name for name, pid in parts}
+    handles: dict[int, str] = {}
+    gone = ""
+    for name, pid in parts:
+        try:
+            handles[os.pidfd_open(pid)] = name
+        except ProcessLookupError:  # ended and reaped already, perhaps because another one had ended before
+            gone = f"{name} ended"
     while True:
-        ready, _, _ = select.select([owner.fileno(), *handles, *ledger.logs], [], [])
+        ready, _, _ = select.select([owner.fileno(), *handles, *ledger.logs], [], [], 0 if gone else None)
         for handle in ready:
             if handle in handles:
                 return f"{handles[handle]} {_how_ended(handle)}"
