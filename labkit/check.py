@@ -40,7 +40,7 @@ def check_container_runs(engine: Engine, name: str, hostname: str, image: str = 
     if state != "running":
         return Verdict(True, f"{name} exists, but its state is {state}")
     if restarts:
-        return Verdict(True, f"{name} does not keep running: it was restarted {restarts} times")
+        return Verdict(True, f"{name} does not keep running: its restart count is {restarts}")
     if container["Image"] != _image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
     inside = _read_hostname(container["State"]["Pid"])

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 __all__ = [
@@ -106,14 +106,18 @@ def is_alive(process: Process) -> bool:
     return bool(stat) and stat[19] == process[1] and stat[0] != "Z"
 
 
-def snapshot(state: Path) -> dict[str, object]:
-    """What a machine could leave behind: mounts, control groups, network interfaces, files."""
+def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
+    """What a machine could leave behind: mounts, control groups, network interfaces, files, and who listens.
+
+    Only the given ports of 127.0.0.1 are looked at: other programs come and go.
+    """
     groups = [path for pattern in ("labkit-*", "*/labkit-*") for path in Path("/sys/fs/cgroup").glob(pattern)]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": sorted(str(group) for group in groups if not is_of_another(group, state)),
         "interfaces": sorted(os.listdir("/sys/class/net")),
         "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
+        "ports": sorted(listening().intersection(ports)),
     }
 
 
@@ -131,6 +135,13 @@ def read_or_nothing(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def listening() -> set[int]:
+    """The ports of 127.0.0.1 on which somebody listens: proc_pid_net(5)."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    places = [line[1].split(":") for line in lines if line[3] == "0A"]  # TCP_LISTEN
+    return {int(port, 16) for address, port in places if address == "0100007F"}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

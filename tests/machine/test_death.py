@@ -29,6 +29,7 @@ MOMENTS = {
     "with a container": "docker run -d busybox sleep 1000 >/dev/null; echo ready; sleep 1000",
 }
 PATIENCE_S = 10.0
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def find_victim(victim: str, client: int) -> int:
@@ -69,6 +70,52 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
     client.wait(5)
     client.stdout.close()
+
+
+NOTEBOOK = """
+import sys, time
+from tests.machine import ask
+
+manager = ask.start()
+print(manager.shell_port, manager.iopub_port, manager.stdin_port, manager.control_port, manager.hb_port, flush=True)
+if sys.argv[1] == "when idle":
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=ask.PATIENCE_S)
+    print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("moment", ["at boot", "when idle"])
+@pytest.mark.parametrize("victim", ["client", "launcher"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_leaves_nothing_of_a_notebook(
+    kind: str, victim: str, moment: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does anything outlive kill -9 of a Jupyter server, or of the kernel that it sees; its ports are free."""
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))  # the connection file is the server's, and stays
+    before = snapshot(state)
+    command = [sys.executable, "-c", NOTEBOOK, moment]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        assert client.stdout is not None
+        ports = [int(port) for port in client.stdout.readline().split()]
+        assert 5 == len(ports)
+        if moment == "when idle":
+            assert b"ready\n" == client.stdout.readline()
+            assert sorted(ports) == snapshot(state, ports)["ports"]
+        else:
+            assert wait_until(lambda: has_victim("guard", client.pid), 10)
+            time.sleep(0.2)
+        family = descendants(client.pid)
+
+        os.kill(find_victim(victim, client.pid), signal.SIGKILL)
+
+        gone = wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
+        client.kill()
+    assert gone, [name_of(process[0]) for process in family if is_alive(process)]
+    assert wait_until(lambda: snapshot(state, ports) == before, 2), snapshot(state, ports)
 
 
 @pytest.mark.parametrize("kind", KINDS)

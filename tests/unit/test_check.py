@@ -68,7 +68,7 @@ def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
         (container("exited"), None, "not yet: pet exists, but its state is exited"),
         (container("restarting"), None, "not yet: pet exists, but its state is restarting"),
         (container("paused"), "rex", "not yet: pet exists, but its state is paused"),
-        (container("running", restarts=2), "rex", "not yet: pet does not keep running: it was restarted 2 times"),
+        (container("running", restarts=2), "rex", "not yet: pet does not keep running: its restart count is 2"),
         (container("running", image="a1"), "rex", "not yet: pet was not made from busybox"),
         (container("running"), "cat", "not yet: pet runs, but calls itself cat, not rex"),
         (container("running"), None, "not yet: pet ended while it was looked at"),
