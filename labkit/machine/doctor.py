@@ -267,8 +267,8 @@ def _group_memory_mib() -> int:
     """What this process's control groups, its own and those above, may still take; a very large number if no limit."""
     room = [1 << 40]
     for top, controller, limit, usage in CGROUP_MEMORY:
-        group = top / _own_group(controller).lstrip("/")
-        if not group.is_dir():  # a container sees its own group as the top one
+        group = top / _own_group(controller).removeprefix(_group_shown_at(top)).lstrip("/")
+        if not group.is_dir():  # out of sight
             group = top
         room += [_room_in(place, limit, usage) for place in (group, *group.parents) if place.is_relative_to(top)]
     return min(room) - _promised_mib(Path("/proc/self/cgroup").read_text())
@@ -304,6 +304,16 @@ def _promised_mib(groups: str | None = None) -> int:
                 resident = int((process / "statm").read_text().split()[1]) * mmap.PAGESIZE >> 20
                 promised += max(0, NEEDED_MIB["uml"] - resident)
     return promised
+
+
+def _group_shown_at(top: Path) -> str:
+    """The group that is the top one of a mounted hierarchy; in a container it is the container's own."""
+    shown = "/"
+    for line in Path("/proc/self/mountinfo").open():
+        _, _, _, root, point, *_ = line.split(" ")
+        if point == str(top):
+            shown = root
+    return shown
 
 
 def _own_group(controller: str) -> str:

@@ -17,7 +17,8 @@ __all__ = ["Profile", "refuse"]
 Profile = dict[str, Any]
 
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000  # <seccomp.h>
-COMPARISONS = {"SCMP_CMP_EQ": 4, "SCMP_CMP_MASKED_EQ": 7}
+OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")
+COMPARISONS = {f"SCMP_CMP_{name}": number for number, name in enumerate(OPERATORS, start=1)}  # enum scmp_compare
 UNKNOWN = -1  # no such system call on this processor
 
 
