@@ -77,6 +77,7 @@ class Init:
                 select.select([initialized], [], [])  # one processor: the kernel first, at full speed
         self.booter = self._fork(lambda: boot_engine(self.request))
         self._serve()
+        wait_until_sent()
         self.line.send(event="exit", status=self.status)
         time.sleep(0.05 if self.request.kind == "uml" else 0)  # the serial port has no way to say "delivered"
 
@@ -251,6 +252,17 @@ class Init:
             traceback.print_exc()
         finally:
             os._exit(1)
+
+
+def wait_until_sent(patience_s: float = 1.0) -> None:
+    """Let the network take the kernel's last words, its answer to a shutdown: tx_queue of proc_pid_net(5)."""
+    deadline = time.monotonic() + patience_s
+    while any(not queues.startswith("00000000:") for queues in _read_tcp_queues()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _read_tcp_queues() -> list[str]:
+    return [line.split()[4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
 
 
 def _why_boot_failed() -> str:

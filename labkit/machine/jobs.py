@@ -17,6 +17,7 @@ from labkit.machine.request import Request
 
 __all__ = ["boot_engine", "run_command", "run_kernel"]
 
+CLOSING_PATIENCE_S = 2
 UML_MODULES = "veth bridge br_netfilter iptable_nat iptable_filter xt_conntrack xt_addrtype xt_MASQUERADE"
 
 
@@ -43,6 +44,11 @@ def run_kernel(request: Request, announce: int) -> None:
     os.write(announce, b"1")
     os.close(announce)
     app.start()  # type: ignore[no-untyped-call]
+    # Closing waits until what it still has to say is sent, its answer to "shut down" first of all. Once in a while
+    # two of ipykernel's threads wait for each other there.
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.alarm(CLOSING_PATIENCE_S)
+    app.close()  # type: ignore[no-untyped-call]
 
 
 def run_command(command: list[str], cwd: str) -> NoReturn:
