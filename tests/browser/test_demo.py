@@ -50,7 +50,6 @@ def make_demo(name: str, kind: str, place: Path) -> Iterator[str]:
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores Ctrl-C
     )
     try:
         assert wait_until(lambda: bool(ADDRESS.search(log.read_text())), START_S), log.read_text()
