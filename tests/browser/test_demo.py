@@ -45,7 +45,14 @@ def make_demo(name: str, kind: str, place: Path) -> Iterator[str]:
     process = subprocess.Popen(
         ["make", "demo", f"LESSON={name}"],
         cwd=ROOT,
-        env={**os.environ, **own, "DISPLAY": "", "WAYLAND_DISPLAY": "", "LABKIT_MACHINE": kind},
+        env={
+            **os.environ,
+            **own,
+            "DISPLAY": "",
+            "WAYLAND_DISPLAY": "",
+            "LABKIT_MACHINE": kind,
+            "PYTHONFAULTHANDLER": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
@@ -57,7 +64,10 @@ def make_demo(name: str, kind: str, place: Path) -> Iterator[str]:
     finally:
         family = descendants(process.pid)
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        if not wait_until(lambda: process.poll() is not None, 30):
+            os.killpg(process.pid, signal.SIGABRT)  # whoever is left writes where it stands into the log
+            process.wait(10)
+            pytest.fail(f"make demo had not ended 30 s after Ctrl-C: {log.read_text()}")
         assert wait_until(lambda: not any(map(is_alive, family)), 10), "the demonstration left processes behind"
 
 
