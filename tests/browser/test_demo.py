@@ -43,7 +43,8 @@ def make_demo(name: str, kind: str, place: Path) -> Iterator[str]:
     own = {f"JUPYTER_{kept}_DIR": str(place / kept) for kept in ("CONFIG", "DATA", "RUNTIME")}
     log = place / "log"
     process = subprocess.Popen(
-        ["make", "demo", f"LESSON={name}"],
+        # A shell starts a background job with Ctrl-C ignored; what runs in front of somebody hears it.
+        ["env", "--default-signal=INT", "make", "demo", f"LESSON={name}"],
         cwd=ROOT,
         env={
             **os.environ,
