@@ -30,10 +30,11 @@ $(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
 	@touch $@
 
 lab: setup  ## open the lessons in JupyterLab
-	@if $(BIN)/labkit doctor; then \
-	    exec $(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
-	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser); \
-	else exec $(BIN)/python tools/lab_image.py; fi
+	@$(BIN)/labkit doctor; case $$? in \
+	0)  exec $(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
+	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser);; \
+	1)  exec $(BIN)/python tools/lab_image.py;; \
+	*)  exit 2;; esac
 
 demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, without code
 	$(BIN)/labkit doctor

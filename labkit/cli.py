@@ -60,8 +60,10 @@ def _doctor(as_json: bool) -> int:
     print(json.dumps(report, indent=2) if as_json else _describe(report))
     # With a kind named in LABKIT_MACHINE, what others can do is no help.
     if os.environ.get("LABKIT_MACHINE") not in (None, "", "auto"):
-        return 0 if report["machine"] else 1
-    return 0 if any(kind["ok"] for kind in report["kinds"].values()) else 1
+        possible = bool(report["machine"])
+    else:
+        possible = any(kind["ok"] for kind in report["kinds"].values())
+    return (2 if report["host"] else 0) if possible else 1
 
 
 def _describe(report: dict[str, Any]) -> str:

@@ -146,7 +146,8 @@ def open_lesson(name: str) -> Lesson:
         view.value = boot_html(stages)
         passed = {line["stage"]: line["detail"] for line in stages}
         if "failed" in passed:  # not always the last: the notebook's Python starts beside the engine
-            raise MachineError(f"The engine did not come up: {passed['failed']} Restart the kernel to try again.")
+            words = passed["failed"].rstrip(".")
+            raise MachineError(f"The engine did not come up: {words}. Restart the kernel to try again.")
         if "ready" in passed:
             break
         if time.monotonic() > deadline:

@@ -90,11 +90,14 @@ def examine() -> dict[str, Any]:
 def choose_kind(wanted: str | None = None) -> str:
     """The kind asked for, or else by LABKIT_MACHINE, or else what fits: native for root, uml for everybody else.
 
+    Where root is let have no namespaces, and so no native machine, uml fits if it can boot.
     Raises MachineError for a kind that does not exist.
     """
     kind = wanted or os.environ.get("LABKIT_MACHINE") or "auto"
     if kind == "auto":
-        return "native" if _may_administrate() else "uml"
+        if not _may_administrate():
+            return "uml"
+        return "uml" if check("native") and not check("uml") else "native"
     if kind not in KINDS:
         raise MachineError(f"LABKIT_MACHINE is {kind!r}: the kinds of machine are native, uml and auto.")
     return kind

@@ -50,7 +50,7 @@ PATIENCE_S = 10.0
     ("victim", "alive", "moments"),
     [
         ("dockerd", False, ("idle", "with a container")),
-        ("containerd", True, ("with a container",)),  # dockerd takes some 10 s to start it again
+        ("containerd", True, ("idle", "with a container")),  # dockerd takes some 10 s to start it again
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)

@@ -35,7 +35,20 @@ def test_the_kind(
     if variable is not None:
         monkeypatch.setenv("LABKIT_MACHINE", variable)
 
+    monkeypatch.setattr(doctor, "check", lambda kind: [])
+
     assert kind == doctor.choose_kind(wanted)
+
+
+@pytest.mark.parametrize(
+    ("possible", "kind"), [({"native", "uml"}, "native"), ({"native"}, "native"), ({"uml"}, "uml"), (set(), "native")]
+)
+def test_the_kind_of_a_root_in_a_cage(possible: set[str], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root who is let have no namespaces gets the kind that can boot; where none can, native says why."""
+    monkeypatch.setattr(doctor, "_may_administrate", lambda: True)
+    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [doctor.Problem("No.", "Mend it.")])
+
+    assert kind == doctor.choose_kind("auto")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +245,14 @@ def test_the_exit_status(
 
     assert status == cli.main(["doctor"])
     assert 2 - len(possible) == capsys.readouterr().out.count("        It is wrong.\n          -> Mend it.")
+
+
+def test_a_host_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 where a machine can boot, but JupyterLab has no place for its settings: `make lab` stops there."""
+    monkeypatch.setattr(doctor, "check", lambda kind: [])
+    monkeypatch.setattr(doctor, "_check_home", lambda: iter([doctor.Problem("No home.", "Set HOME.")]))
+
+    assert 2 == cli.main(["doctor"])
 
 
 @pytest.mark.parametrize(
