@@ -6,15 +6,29 @@ A check gives a Verdict: not attempted, not yet (with what is missing), or done.
 import io
 import subprocess
 import tarfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from labkit.engine import Engine
+from labkit.errors import EngineAnswer, EngineError
+from labkit.frames import STDERR, STDOUT, parse_frames
 
-__all__ = ["Verdict", "check_container_runs", "check_image_tagged", "check_note_in_container"]
+__all__ = [
+    "Verdict",
+    "check_container_limits",
+    "check_container_ran",
+    "check_container_runs",
+    "check_heard",
+    "check_image_tagged",
+    "check_note_in_container",
+    "check_revived",
+]
 
 
 START_BYTES = 64 * 1024  # of a tar: its first header, and more text than any exercise asks for
 SHOWN_CHARACTERS = 60
+REVIVAL_S = 10.0  # on a slow machine a container needs two seconds to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +105,7 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str, ima
     if words is None:
         return Verdict(True, f"{path} in {name} is no ordinary file")
     if words != text:
-        shown = words if len(words) <= SHOWN_CHARACTERS else f"{words[:SHOWN_CHARACTERS]}…"
-        return Verdict(True, f"{path} in {name} says {shown!r}, not {text!r}")
+        return Verdict(True, f"{path} in {name} says {_shorten(words)!r}, not {text!r}")
     if container["Image"] != _image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
     state = container["State"]["Status"]
@@ -111,3 +124,95 @@ def _text_of_file(start: bytes) -> str | None:
     content = start[member.offset_data : member.offset_data + member.size]
     text = content.decode(errors="replace").strip()
     return text if len(content) == member.size else f"{text}…"
+
+
+def check_container_limits(engine: Engine, name: str, **limits: object) -> Verdict:
+    """Has a container these values in its HostConfig? By field: Memory=32 << 20 (bytes), PidsLimit=20, ..."""
+    found = engine.get(f"/containers/{name}/json", check=False)
+    if found.answer.status == 404:
+        return Verdict(attempted=False)
+    config = found.json()["HostConfig"]
+    wrong = [
+        f"{field} is {config.get(field)}, not {wanted}"
+        for field, wanted in limits.items()
+        if config.get(field) != wanted
+    ]
+    return Verdict(True, f"{name}: {'; '.join(wrong)}" if wrong else "")
+
+
+def check_container_ran(engine: Engine, name: str, status: int, stdout: str = "", stderr: str = "") -> Verdict:
+    """Has a container ended with that status, after it wrote these texts, and nothing else?"""
+    found = engine.get(f"/containers/{name}/json", check=False)
+    if found.answer.status == 404:
+        return Verdict(attempted=False)
+    container = found.json()
+    state = container["State"]
+    if state["Status"] != "exited":
+        return Verdict(True, f"{name} has not run to its end: its state is {state['Status']}")
+    if state["ExitCode"] != status:
+        return Verdict(True, f"{name} ended with {state['ExitCode']}, not with {status}")
+    if container["Config"]["Tty"]:
+        return Verdict(True, f"{name} has a terminal, where stdout and stderr are one")
+    written = _read_log(engine, name)
+    for stream, title, wanted in ((STDOUT, "stdout", stdout), (STDERR, "stderr", stderr)):
+        if written[stream] != wanted:
+            return Verdict(True, f"{name} wrote {_shorten(written[stream])!r} to {title}, not {wanted!r}")
+    return Verdict(True)
+
+
+def check_heard(engine: Engine, name: str, words: str) -> Verdict:
+    """Does a running container repeat, in its log, words that it can only have read from its input?"""
+    found = engine.get(f"/containers/{name}/json", check=False)
+    if found.answer.status == 404:
+        return Verdict(attempted=False)
+    container = found.json()
+    command = " ".join([container["Path"], *container["Args"]])
+    if container["State"]["Status"] != "running":
+        return Verdict(True, f"{name} exists, but its state is {container['State']['Status']}")
+    if words in command or words in " ".join(container["Config"]["Env"] or []):
+        return Verdict(True, f"{name} was started with {words!r}: let it read them from its input")
+    written = "".join(_read_log(engine, name).values())
+    return Verdict(True, "" if words in written else f"{name} has not repeated {words!r} yet")
+
+
+def check_revived(engine: Engine, name: str) -> Verdict:
+    """Kill a container: does somebody other than the engine start it again, within 10 s?"""
+    found = engine.get(f"/containers/{name}/json", check=False)
+    if found.answer.status == 404:
+        return Verdict(attempted=False)
+    before = found.json()
+    if before["HostConfig"]["RestartPolicy"]["Name"] not in ("", "no"):
+        return Verdict(True, f"{name} has a restart policy: here somebody else is to start it again")
+    if before["State"]["Status"] != "running":
+        return Verdict(True, f"{name} exists, but its state is {before['State']['Status']}")
+    try:
+        engine.post(f"/containers/{name}/kill")
+        deadline = time.monotonic() + REVIVAL_S
+        while time.monotonic() < deadline:
+            state = engine.get(f"/containers/{name}/json").json()["State"]
+            if state["Status"] == "running" and state["StartedAt"] != before["State"]["StartedAt"]:
+                return Verdict(True)
+            time.sleep(0.05)
+    except EngineAnswer as error:
+        return Verdict(True, f"{name} could not be watched: {error}")
+    return Verdict(True, f"{name} was killed, and {REVIVAL_S:.0f} s later nobody had started it again")
+
+
+def _read_log(engine: Engine, name: str) -> dict[int, str]:
+    """What a container without a terminal wrote, by stream; at most the first 64 KiB of its log, as frames."""
+    both = {"stdout": True, "stderr": True}
+    start = bytearray()
+    with engine.stream("GET", f"/containers/{name}/logs", query=both) as pieces:
+        for piece in pieces:
+            start += piece
+            if len(start) >= START_BYTES:
+                break
+    written = {STDOUT: b"", STDERR: b""}
+    with suppress(EngineError):  # cut within a frame
+        for frame in parse_frames([bytes(start)]):
+            written[frame.stream] = written.get(frame.stream, b"") + frame.payload
+    return {stream: text.decode(errors="replace") for stream, text in written.items()}
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from labkit import check
+from labkit.frames import build_frame
 from labkit.wire import Answer
 
 
@@ -169,3 +170,108 @@ def test_a_huge_note_is_not_read_to_its_end() -> None:
 
     assert found.missing.endswith("hello hello …', not 'hello'") and len(found.missing) < 120
     assert check.START_BYTES == engine.read_bytes
+
+
+LIMITS = {"Memory": 32 << 20, "PidsLimit": 20, "ReadonlyRootfs": True}
+
+
+@pytest.mark.parametrize(
+    ("config", "verdict"),
+    [
+        (None, "not attempted"),
+        ({"Memory": 0, "PidsLimit": None, "ReadonlyRootfs": True}, "not yet: boxed: Memory is 0, not 33554432; PidsLi"),
+        ({**LIMITS, "ReadonlyRootfs": False}, "not yet: boxed: ReadonlyRootfs is False, not True"),
+        ({**LIMITS, "Init": True}, "done"),
+    ],
+)
+def test_container_limits(config: dict[str, Any] | None, verdict: str) -> None:
+    """Each field that has another value is named with both values."""
+    prepared = {} if config is None else {"/containers/boxed/json": (200, {"HostConfig": config})}
+
+    assert repr(check.check_container_limits(Answers(prepared), "boxed", **LIMITS)).startswith(verdict)  # type: ignore[arg-type]
+
+
+def ended(code: int, *, tty: bool = False, status: str = "exited") -> tuple[int, Any]:
+    return 200, {"State": {"Status": status, "ExitCode": code}, "Config": {"Tty": tty}}
+
+
+LOG = build_frame(2, b"from ") + build_frame(2, b"me\n")
+
+
+@pytest.mark.parametrize(
+    ("mine", "log", "verdict"),
+    [
+        (None, b"", "not attempted"),
+        (ended(0, status="running"), LOG, "not yet: mine has not run to its end: its state is running"),
+        (ended(0), LOG, "not yet: mine ended with 0, not with 7"),
+        (ended(7, tty=True), LOG, "not yet: mine has a terminal, where stdout and stderr are one"),
+        (ended(7), b"", "not yet: mine wrote '' to stderr, not 'from me\\n'"),
+        (ended(7), LOG[:-1], "not yet: mine wrote 'from ' to stderr, not 'from me\\n'"),
+        (ended(7), LOG + build_frame(1, b"x" * 99), f"not yet: mine wrote '{'x' * 60}…' to stdout, not ''"),
+        (ended(7), LOG, "done"),
+    ],
+)
+def test_container_ran(mine: tuple[int, Any] | None, log: bytes, verdict: str) -> None:
+    """Status and both texts have to be right, and nothing else may have been written."""
+    prepared = {"/containers/mine/json": mine, "/containers/mine/logs": (200, log)} if mine else {}
+
+    assert repr(check.check_container_ran(Answers(prepared), "mine", 7, stderr="from me\n")) == verdict  # type: ignore[arg-type]
+
+
+def parrot(*command: str, status: str = "running") -> tuple[int, Any]:
+    config = {"Env": ["PATH=/bin"]}
+    return 200, {"State": {"Status": status}, "Path": command[0], "Args": list(command[1:]), "Config": config}
+
+
+@pytest.mark.parametrize(
+    ("found", "log", "verdict"),
+    [
+        (None, b"", "not attempted"),
+        (parrot("cat", status="exited"), b"hello\n", "not yet: parrot exists, but its state is exited"),
+        (
+            parrot("echo", "hello"),
+            b"hello\n",
+            "not yet: parrot was started with 'hello': let it read them from its input",
+        ),
+        (parrot("cat"), b"good day\n", "not yet: parrot has not repeated 'hello' yet"),
+        (parrot("cat"), b"oh, hello\n", "done"),
+    ],
+)
+def test_heard(found: tuple[int, Any] | None, log: bytes, verdict: str) -> None:
+    """The words have to have come through its input."""
+    prepared = {"/containers/parrot/json": found, "/containers/parrot/logs": (200, build_frame(1, log))}
+
+    assert repr(check.check_heard(Answers(prepared if found else {}), "parrot", "hello")) == verdict  # type: ignore[arg-type]
+
+
+class Mortal(Answers):
+    """An engine with one container, which somebody may start again after it was killed."""
+
+    def __init__(self, *, status: str = "running", policy: str = "no", savior: bool = True) -> None:
+        state = {"Status": status, "StartedAt": "early"}
+        super().__init__(
+            {"/containers/phoenix/json": (200, {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}})}
+        )
+        self.savior = savior
+
+    def post(self, path: str) -> None:
+        state = {"Status": "running" if self.savior else "exited", "StartedAt": "later" if self.savior else "early"}
+        _, before = self.prepared["/containers/phoenix/json"]
+        self.prepared["/containers/phoenix/json"] = 200, {**before, "State": state}
+
+
+@pytest.mark.parametrize(
+    ("engine", "verdict"),
+    [
+        (Answers({}), "not attempted"),
+        (Mortal(policy="always"), "not yet: phoenix has a restart policy: here somebody else is to start it again"),
+        (Mortal(status="exited"), "not yet: phoenix exists, but its state is exited"),
+        (Mortal(savior=False), "not yet: phoenix was killed, and 0 s later nobody had started it again"),
+        (Mortal(), "done"),
+    ],
+)
+def test_revived(engine: Answers, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed here and now, and has to run again, by no policy of the engine."""
+    monkeypatch.setattr(check, "REVIVAL_S", 0.1)
+
+    assert repr(check.check_revived(engine, "phoenix")) == verdict  # type: ignore[arg-type]
