@@ -4,6 +4,7 @@ From the user, when `docker` answers. Otherwise root gets an engine of its own h
 with slirp4netns for its way out, its files in one directory. It meets no other engine, and nothing of it stays.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["ContainerEngine", "container_engine"]
 
 PATIENCE_S = 30
+PLACES = Path("/var/tmp")
 # The first process of the engine's namespaces: it waits for its network, then for dockerd. Its resolv.conf is the
 # one name server that is reachable from there whatever the host's says: slirp4netns's.
 INSIDE = """
@@ -71,7 +73,9 @@ def container_engine(data: Path | None = None) -> Iterator[ContainerEngine]:
 
 @contextmanager
 def _own_engine(data: Path | None) -> Iterator[ContainerEngine]:
-    home = Path(tempfile.mkdtemp(prefix="engine-", dir="/var/tmp"))
+    _sweep(PLACES)
+    home = Path(tempfile.mkdtemp(prefix="engine-", dir=PLACES))
+    held = _lock(home)
     group = f"/{home.name}"
     with_us = ["setpriv", "--pdeathsig=KILL"]  # if this process is killed, its engine goes too
     words = [
@@ -108,8 +112,8 @@ def _own_engine(data: Path | None) -> Iterator[ContainerEngine]:
     finally:
         root.kill()  # and with it, by --kill-child, everything in its PID namespace
         root.wait()
-        _remove_groups(group.strip("/"))
-        shutil.rmtree(home)
+        _remove(home)
+        os.close(held)
 
 
 def _first_child(pid: int) -> int:
@@ -129,6 +133,33 @@ def _wait_for(engine: ContainerEngine, process: "subprocess.Popen[bytes]", log: 
             words = log.read_text()[-2000:] if log.exists() else "(none)"
             sys.exit(f"dockerd does not start. Its last words:\n{words}")
         time.sleep(0.1)
+
+
+def _sweep(places: Path) -> None:
+    """Remove what an engine left whose process was killed: its lock is nobody's."""
+    for home in places.glob("engine-*"):
+        with suppress(OSError):  # of an engine that lives, or just being made or removed
+            held = _lock(home)
+            try:
+                _remove(home)
+            finally:
+                os.close(held)
+
+
+def _lock(home: Path) -> int:
+    """Hold an engine's directory as long as this process lives; raises OSError when another does."""
+    lock = os.open(home, os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _remove(home: Path) -> None:
+    _remove_groups(home.name)
+    shutil.rmtree(home)
 
 
 def _remove_groups(name: str) -> None:
