@@ -10,7 +10,7 @@ is printable among them.
 import codecs
 import json
 
-__all__ = ["dump"]
+__all__ = ["dump", "hex_dump"]
 
 MAX_BYTES = 256 * 1024  # of which anything is looked at
 MAX_CHARACTERS = 4000
@@ -23,9 +23,9 @@ def dump(data: bytes) -> str:
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(data[:MAX_BYTES], whole)
     except UnicodeDecodeError:
-        return _hex_dump(data)
+        return hex_dump(data)
     if not all(character.isprintable() or character in "\r\n\t" for character in text[:MAX_CHARACTERS]):
-        return _hex_dump(data)
+        return hex_dump(data)
     text = _indent(text)
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}\n… {len(data)} bytes in all"
 
@@ -38,7 +38,8 @@ def _indent(text: str) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _hex_dump(data: bytes) -> str:
+def hex_dump(data: bytes) -> str:
+    """Give the first 512 bytes in rows of sixteen: offset, hexadecimal, and what is printable among them."""
     shown = data[:MAX_HEX_BYTES]
     lines = [_hex_line(offset, shown[offset : offset + 16]) for offset in range(0, len(shown), 16)]
     return "\n".join(lines + ([f"… {len(data)} bytes in all"] if len(data) > MAX_HEX_BYTES else []))

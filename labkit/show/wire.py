@@ -1,23 +1,31 @@
 """What went over the wire, in which order?
 
 A sequence diagram: the client's line of life on the left, the engine's on the right; each exchange is one arrow there
-and one back. Values in, text or HTML out; an exchange opens on a click, or by keyboard, and shows its bytes.
+and one back. Where the connection was taken over (attach, exec), what went over it follows, an arrow for each piece,
+coloured and named by its stream. Values in, text or HTML out; an exchange opens on a click, or by keyboard, and shows
+its bytes.
 """
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from labkit.dump import dump
+from labkit.dump import dump, hex_dump
+from labkit.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR
 from labkit.show.still import cut, frame_svg, mask
 
 __all__ = ["WireExchange", "wire_html", "wire_svg", "wire_text"]
 
 NOTHING = "nothing went over the wire"
 VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
+FRAME_HEAD_BYTES = 8
+SHOWN_PARTS = 12  # of what went over a connection that was taken over
 LEFT_PX, RIGHT_PX, ROW_PX, TOP_PX = 60, 740, 46, 34
 BAD, GOOD = "#b3261e", "#1a6e3c"
+STREAMS = {STDIN: "stdin", STDOUT: "stdout", STDERR: "stderr", SYSTEM_ERROR: "system error"}
+COLOURS = {"stdin": "#6b6b6b", "stdout": "#1a73c8", "stderr": "#c4400c"}
 
 
 class WireRequest(Protocol):
@@ -43,7 +51,10 @@ class WireAnswer(Protocol):
 
 
 class WireExchange(Protocol):
-    """What a view needs of an exchange; those that `labkit.engine` records have it."""
+    """What a view needs of an exchange; those that `labkit.engine` records have it.
+
+    It may have more, as those of `labkit.tap` do: `head_s`, `note`, `pieces` and `frames`.
+    """
 
     @property
     def request(self) -> WireRequest: ...
@@ -53,9 +64,20 @@ class WireExchange(Protocol):
     def seconds(self) -> float: ...
 
 
-def wire_text(exchanges: Iterable[WireExchange]) -> str:
-    """One line per exchange, without what differs from run to run: versions, ids, times, sizes."""
-    lines = [f"{_request_line(one)}  ->  {_status_line(one)}" for one in exchanges]
+class Part(NamedTuple):
+    """What went over a connection that was taken over: "up" or "down", the name of the stream, the bytes."""
+
+    direction: str
+    stream: str
+    data: bytes
+
+
+def wire_text(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
+    """One line per exchange, without what differs from run to run: versions, ids, times, sizes.
+
+    Without `query`, also without what differs between generations of the docker command.
+    """
+    lines = [f"{_request_line(one, query)}  ->  {_status_line(one)}{_totals(one)}" for one in exchanges]
     return "\n".join(lines) or f"({NOTHING})"
 
 
@@ -81,29 +103,94 @@ def _html_row(one: WireExchange) -> str:
     there = f'<span style="{line} solid"></span>&#9654;'
     back = f'&#9664;<span style="{line} dashed"></span>'
     size = f", {len(one.answer.body)} bytes" if one.answer.body else ""
-    took = f"{escape(_status_line(one))}{size}, {one.seconds * 1000:.0f} ms"
+    took = f"{escape(_status_line(one))}{size}, {_took(one)}"
+    parts = _parts(one)
     return (
         '<details style="padding:3px 0"><summary style="cursor:pointer;padding-left:8px">'
         f"{escape(_request_line(one))}"
         f'<div style="display:flex">{there}</div><div style="display:flex;color:{colour}">{back}'
-        f'<span style="padding:0 8px">{took}</span></div></summary>'
+        f'<span style="padding:0 8px">{took}</span></div>{_parts_html(parts)}</summary>'
         '<div style="display:grid;grid-template-columns:1fr 1fr;gap:8px;padding:4px 8px">'
         f"{_message_html('request', one.request.head, one.request.body)}"
-        f"{_message_html('answer', one.answer.head, one.answer.body)}</div></details>"
+        f"{_message_html('answer', one.answer.head, one.answer.body)}</div>{_bytes_html(parts)}</details>"
     )
 
 
+def _took(one: WireExchange) -> str:
+    """An answer's head may come long before its end: that of `wait` comes at once."""
+    head_s: float | None = getattr(one, "head_s", None)
+    whole = f"{one.seconds * 1000:.0f} ms"
+    return whole if head_s is None or one.seconds - head_s < 0.01 else f"{head_s * 1000:.0f} ms, the end {whole}"
+
+
+def _parts(one: WireExchange) -> list[Part]:
+    """The pieces in the order in which they went, those of the engine taken apart into frames if they are frames."""
+    frames = list(getattr(one, "frames", ()))
+    parts: list[Part] = []
+    came = taken = 0
+    for piece in getattr(one, "pieces", ()):
+        if piece.direction == "up":
+            parts.append(Part("up", "stdin", piece.data))
+        elif not frames and not taken:
+            parts.append(Part("down", "bytes", piece.data))
+        else:
+            came += len(piece.data)
+            while frames and taken + FRAME_HEAD_BYTES + len(frames[0].payload) <= came:
+                stream, payload = frames.pop(0)
+                taken += FRAME_HEAD_BYTES + len(payload)
+                parts.append(Part("down", STREAMS[stream], payload))
+    return parts
+
+
+def _parts_html(parts: Sequence[Part]) -> str:
+    rows = [_part_html(part) for part in parts[:SHOWN_PARTS]]
+    more = len(parts) - len(rows)
+    return "".join(rows) + (f"<div><em>… and {more} more</em></div>" if more else "")
+
+
+def _part_html(part: Part) -> str:
+    colour = f"color-mix(in srgb,{COLOURS.get(part.stream, '#6b6b6b')} 70%,var(--jp-ui-font-color1,#000))"
+    line = f'<span style="flex:1;align-self:center;border-top:3px solid {COLOURS.get(part.stream, "#6b6b6b")}"></span>'
+    label = f'<span style="padding:0 8px">{part.stream}: {escape(_first_words(part.data))}</span>'
+    row = f"{label}{line}&#9654;" if part.direction == "up" else f"&#9664;{line}{label}"
+    return f'<div class="part" style="display:flex;color:{colour}">{row}</div>'
+
+
+def _first_words(data: bytes) -> str:
+    return cut(repr(data.decode("utf-8", "replace"))[1:-1], 50)
+
+
+def _bytes_html(parts: Sequence[Part]) -> str:
+    if not parts:
+        return ""
+    text = "\n".join(f"{part.direction} {part.stream}, {len(part.data)} bytes\n{hex_dump(part.data)}" for part in parts)
+    return f'<div style="padding:0 8px 4px">{_pre_html("bytes", text)}</div>'
+
+
+def _totals(one: WireExchange) -> str:
+    """How many bytes of each stream there were; a terminal's are not counted, as they differ from run to run."""
+    totals: Counter[str] = Counter()
+    for part in _parts(one):
+        totals[part.stream] += len(part.data)
+    if "bytes" in totals or not totals:
+        return ""
+    return ", then " + ", ".join(f"{stream} {totals[stream]} bytes" for stream in COLOURS if stream in totals)
+
+
 def _message_html(name: str, head: bytes, body: bytes) -> str:
+    return _pre_html(name, head.decode("latin-1").replace("\r\n", "\n") + dump(body))
+
+
+def _pre_html(name: str, text: str) -> str:
     style = (
         "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;"
         "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1)"
     )
-    text = head.decode("latin-1").replace("\r\n", "\n") + dump(body)
     return f'<pre tabindex="0" aria-label="{name}" style="{style}">{escape(text)}</pre>'
 
 
-def wire_svg(exchanges: Iterable[WireExchange]) -> str:
-    """The diagram as a still picture, without versions, ids, times and bodies."""
+def wire_svg(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
+    """The diagram as a still picture, without versions, ids, times and bodies; `query` as in `wire_text`."""
     shown = list(exchanges)
     height = TOP_PX + ROW_PX * max(1, len(shown))
     lives = [
@@ -111,24 +198,28 @@ def wire_svg(exchanges: Iterable[WireExchange]) -> str:
         f'<line x1="{x}" x2="{x}" y1="26" y2="{height}" stroke="#888"/>'
         for x, name in ((LEFT_PX, "client"), (RIGHT_PX, "engine"))
     ]
-    arrows = [_svg_row(one, TOP_PX + ROW_PX * number) for number, one in enumerate(shown)]
+    arrows = [_svg_row(one, TOP_PX + ROW_PX * number, query) for number, one in enumerate(shown)]
     return frame_svg([*lives, *(arrows or [f'<text x="80" y="50">{NOTHING}</text>'])], LEFT_PX + RIGHT_PX, height)
 
 
-def _svg_row(one: WireExchange, y: int) -> str:
+def _svg_row(one: WireExchange, y: int, query: bool) -> str:
     colour = BAD if one.answer.status >= 400 else GOOD
+    answer = escape(_status_line(one) + _totals(one))
     return (
-        f'<text x="{LEFT_PX + 10}" y="{y + 10}">{escape(cut(_request_line(one), 88))}</text>'
+        f'<text x="{LEFT_PX + 10}" y="{y + 10}">{escape(cut(_request_line(one, query), 88))}</text>'
         f'<path d="M{LEFT_PX} {y + 15} H{RIGHT_PX - 2} m-6 -4 l6 4 l-6 4" fill="none" stroke="#444"/>'
-        f'<text x="{RIGHT_PX - 10}" y="{y + 28}" text-anchor="end" fill="{colour}">{escape(_status_line(one))}</text>'
+        f'<text x="{RIGHT_PX - 10}" y="{y + 28}" text-anchor="end" fill="{colour}">{answer}</text>'
         f'<path d="M{RIGHT_PX} {y + 33} H{LEFT_PX + 2} m6 -4 l-6 4 l6 4" fill="none" stroke="{colour}" '
         'stroke-dasharray="5 3"/>'
     )
 
 
-def _request_line(one: WireExchange) -> str:
-    return f"{one.request.method} {mask(VERSION.sub('', one.request.target))}"
+def _request_line(one: WireExchange, query: bool = True) -> str:
+    target = VERSION.sub("", one.request.target)
+    return f"{one.request.method} {mask(target if query else target.partition('?')[0])}"
 
 
 def _status_line(one: WireExchange) -> str:
+    if one.answer.status == 0:  # it has not come, or never will
+        return str(getattr(one, "note", "")) or one.answer.reason
     return f"{one.answer.status} {one.answer.reason}".rstrip()
