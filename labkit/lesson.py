@@ -5,12 +5,13 @@ predict("Who answers?", "a", "b")       a question, before the machine answers i
 sh("docker images")                     what a line prints in a shell
 beside(curl=..., raw=...)               several ways to say the same thing, side by side
 lesson.wire()                           what this cell said to the engine, and what came back
+lesson.events()                         what happens in the engine, live
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
 lesson.close()                          undoes, newest first, removes what the lesson left in the engine
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pprint import pformat
 from typing import Any
@@ -25,6 +26,7 @@ from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
 from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.widgets.events import EventsView, watch_events
 from labkit.widgets.predict import Prediction
 from labkit.widgets.view import View
 
@@ -78,6 +80,15 @@ class Lesson:
         """Show what `engine` said in this cell, and what came back, as a sequence diagram."""
         said = list(self.engine.exchanges)
         return View(wire_html(said), wire_text(said), wire_svg(said))
+
+    def events(self, **filters: Sequence[str]) -> EventsView:
+        """Watch what happens in the engine, live; `filters` are the engine's own, as type=["container"].
+
+        The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
+        """
+        view = watch_events(Engine(), filters)
+        self.undo(view.stop)
+        return view
 
     def close(self) -> None:
         """Undo everything, whatever fails on the way; say what is left, and what could not be undone.

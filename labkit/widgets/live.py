@@ -1,0 +1,233 @@
+"""How does a view follow what goes on, without getting in anybody's way?
+
+A live view has a source that is read in one thread, and a picture that is drawn in another, at most ten times a
+second and only when something came. It ends by itself: when its cell runs again, when the kernel is interrupted (in a
+cell or idle), when its source ends or fails, when the lesson closes, and with the kernel.
+
+    with LiveView("numbers", source, html=..., text=..., picture=...) as seen:
+        ...                               seen live while the block runs, and stored as it is at its end
+
+Without `with` it goes on after its cell, while other cells run. Widgets are ipywidgets'; how a kernel takes
+interrupts is in ipykernel's `kernelbase`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from anywidget import AnyWidget
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+from ipywidgets import Button, HBox, VBox
+from traitlets import Unicode
+
+from labkit.show.still import cut, legal
+
+__all__ = ["LiveView", "Source", "stop_all"]
+
+KEPT = 2000  # items
+PERIOD_S = 0.1
+REST = 4  # parts of the time that are left to others, for each part that drawing takes
+JOIN_S = 2.0
+MAX_PROBLEM = 500  # characters
+STATE = "color:var(--jp-ui-font-color1);font-family:var(--jp-ui-font-family,sans-serif);margin:0 0 4px"
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Draw = Callable[[Sequence[T], int], str]  # of the items that are kept, and the number of those before them
+
+_live: "set[LiveView[Any]]" = set()
+
+
+class Source(Protocol[T_co]):
+    """What a live view reads; `close` works from any thread, and ends the iteration quietly."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+    def close(self) -> None: ...
+
+
+class Picture(AnyWidget):
+    """HTML whose open details, scroll and focus survive a redraw."""
+
+    _esm = Path(__file__).with_name("live.js")
+    html = Unicode().tag(sync=True)
+
+
+class LiveView(VBox, Generic[T]):  # type: ignore[misc]
+    """A picture of a source's newest 2000 items, a stop button, and what else is to be put beside it.
+
+    `html`, `text` and `picture` (SVG) draw items; each gets them, and how many came before those that are kept.
+    The text and the picture are stored with the notebook once the view has stopped; before, the text only says
+    that it is live. `controls` are widgets: whoever changes them calls `redraw`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source[T],
+        *,
+        html: Draw[T],
+        text: Draw[T],
+        picture: Draw[T],
+        controls: Sequence[Any] = (),
+    ) -> None:
+        self.name = name
+        self._source = source
+        self._html, self._text, self._svg = html, text, picture
+        self._items: deque[T] = deque(maxlen=KEPT)
+        self._count = 0
+        self._problem = ""
+        self._changed, self._over = threading.Event(), threading.Event()
+        self._taking, self._drawing = threading.Lock(), threading.Lock()
+        self._canvas = Picture()
+        self._button = Button(description="Stop", icon="stop", layout={"width": "auto"}, tooltip=f"Stop {name}")
+        self._button.on_click(lambda _: self.stop())
+        super().__init__([HBox([self._button, *controls], layout={"flex_flow": "row wrap"}), self._canvas])
+        self._draw()
+        self._cell = _follow_notebook()
+        self._threads = [threading.Thread(target=task, daemon=True) for task in (self._read, self._keep_drawing)]
+        _live.add(self)
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def items(self) -> tuple[T, ...]:
+        """What came, the newest 2000."""
+        return self._kept()[0]
+
+    @property
+    def is_live(self) -> bool:
+        return not self._over.is_set()
+
+    def redraw(self) -> None:
+        """Draw again soon, as something besides the items has changed; from any thread."""
+        if self.is_live:
+            self._changed.set()
+        else:
+            self._draw()
+
+    def stop(self) -> None:
+        """End the source and both threads, and draw what came; from any thread, and more than once."""
+        self._over.set()
+        self._changed.set()
+        self._source.close()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
+
+    def catch_up(self) -> None:
+        """Wait for what has happened already and is still on its way; a source that can tell overrides this."""
+
+    def __enter__(self) -> "LiveView[T]":
+        self._stage = Stage([self])
+        display(self._stage)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop, and show the view anew where it stopped: it moves there, and is not seen twice."""
+        try:
+            if kind is None:
+                self.catch_up()
+        finally:
+            self.stop()
+            self._stage.children = ()
+            display(self)  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        if self.is_live:
+            return f"({self.name}, live)"
+        text = self._text(*self._kept())
+        return f"{text}\nstopped: {self._problem}" if self._problem else text
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        if not self.is_live:
+            bundle["image/svg+xml"] = self._svg(*self._kept())
+        return {**bundle, "text/plain": repr(self)}
+
+    def _kept(self) -> tuple[tuple[T, ...], int]:
+        with self._taking:
+            return tuple(self._items), self._count - len(self._items)
+
+    def _read(self) -> None:
+        try:
+            for item in self._source:
+                with self._taking:
+                    self._items.append(item)
+                    self._count += 1
+                self._changed.set()
+        except Exception as error:  # whatever it is, it is shown
+            self._problem = cut(legal(f"{type(error).__name__}: {error}"), MAX_PROBLEM)
+        finally:
+            self._source.close()
+            self._over.set()
+            self._changed.set()
+            _live.discard(self)
+
+    def _keep_drawing(self) -> None:
+        while self.is_live:
+            self._changed.wait()
+            self._changed.clear()
+            began = time.monotonic()
+            self._draw()
+            self._over.wait(max(PERIOD_S, REST * (time.monotonic() - began)))
+        self._draw()
+
+    def _draw(self) -> None:
+        with self._drawing:
+            live = self.is_live
+            state = "live" if live else "stopped"
+            words = escape(f"{state}: {self._problem}" if self._problem else state)
+            title = f'<div style="{STATE}">{escape(self.name)}: <b data-state="{state}">{words}</b></div>'
+            self._canvas.html = title + self._html(*self._kept())
+            self._button.disabled = not live
+
+
+class Stage(VBox):  # type: ignore[misc]
+    """Where a view is seen until its cell ends."""
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        return {**bundle, "text/plain": f"({self.children[0].name}, live until this cell ends)"}
+
+
+def stop_all() -> None:
+    """Stop every live view."""
+    for view in list(_live):
+        view.stop()
+
+
+def _follow_notebook() -> object:
+    """Have the notebook's cells and interrupts stop views; give the cell that runs (None outside a notebook)."""
+    notebook = get_ipython()
+    kernel = getattr(notebook, "kernel", None)
+    if notebook is None or kernel is None:
+        return None
+    notebook.events.register("pre_run_cell", _begin_cell)
+    notebook.events.register("post_run_cell", _end_cell)
+    # An idle kernel ignores SIGINT; ipykernel puts this handler in its place when the running cell has ended.
+    kernel.saved_sigint_handler = lambda *_: kernel.io_loop.add_callback_from_signal(stop_all)
+    return _running_cell()
+
+
+def _running_cell() -> object:
+    """The identity of the cell that runs: the front end's, or its text where the front end names none."""
+    request = get_ipython().kernel.get_parent("shell")  # type: ignore[union-attr]
+    return request["metadata"].get("cellId") or request["content"].get("code")
+
+
+def _begin_cell(_: object) -> None:
+    cell = _running_cell()
+    for view in list(_live):
+        if view._cell == cell:
+            view.stop()
+
+
+def _end_cell(result: Any) -> None:
+    """Stop all if the cell was interrupted; one that awaits is cancelled, and has no result."""
+    if result is None or isinstance(result.error_in_exec, KeyboardInterrupt):
+        stop_all()
