@@ -1,0 +1,335 @@
+"""What does the record make of the bytes of a connection, however they were split?"""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from labkit.frames import STDERR, STDOUT, Frame, build_frame
+from labkit.record import (
+    KEPT_BYTES,
+    KEPT_EXCHANGES,
+    KEPT_PIECES,
+    MAX_HEAD_BYTES,
+    Conversation,
+    Direction,
+    Heard,
+    Record,
+    parse_request,
+)
+
+UP, DOWN = "up", "down"
+Said = tuple[Direction, bytes]
+
+GET = b"GET /v1.41/info HTTP/1.1\r\nHost: docker\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+ATTACH = b"POST /containers/a/attach?stdin=1 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+SECRET = b"c2VjcmV0"
+
+
+def hear(said: Iterable[Said], *, close: bool = True) -> list[Heard]:
+    """Let a record hear one connection; each piece takes a second."""
+    record = Record()
+    talk = Conversation(record, 1)
+    for at_s, (direction, data) in enumerate(said):
+        talk.hear(direction, data, float(at_s))
+    if close:
+        talk.end(UP, 100.0)
+        talk.end(DOWN, 100.0)
+        talk.close()
+    return record.exchanges
+
+
+def short(heard: Heard) -> tuple[str, bytes, int, bytes, bool]:
+    return (str(heard.request), heard.request.body, heard.answer.status, heard.answer.body, heard.finished)
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+DIALOGUES: dict[str, tuple[bytes, bytes, list[tuple[str, bytes, int, bytes, bool]]]] = {
+    "no body, and a length": (GET, OK, [("GET /info", b"", 200, b"OK", True)]),
+    "two on one connection": (
+        GET + b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc" + GET,
+        OK + b"HTTP/1.1 204 No Content\r\n\r\n" + OK,
+        [
+            ("GET /info", b"", 200, b"OK", True),
+            ("POST /x", b"abc", 204, b"", True),
+            ("GET /info", b"", 200, b"OK", True),
+        ],
+    ),
+    "chunks both ways, with a trailer": (
+        b"PUT /x HTTP/1.1\r\n" + CHUNKED + b"3\r\nabc\r\n2;a=b\r\nde\r\n0\r\n\r\n" + GET,
+        b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"00A\r\n0123456789\r\n0\r\nA: b\r\nC: d\r\n\r\n" + OK,
+        [("PUT /x", b"abcde", 200, b"0123456789", True), ("GET /info", b"", 200, b"OK", True)],
+    ),
+    "HEAD and 304 announce a body that does not come": (
+        b"HEAD /x HTTP/1.1\r\n\r\n" + GET + GET,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+        + b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"
+        + OK,
+        [
+            ("HEAD /x", b"", 200, b"", True),
+            ("GET /info", b"", 304, b"", True),
+            ("GET /info", b"", 200, b"OK", True),
+        ],
+    ),
+    "continue first": (
+        b"PUT /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        [("PUT /x", b"abc", 200, b"OK", True)],
+    ),
+    "a body until the end": (
+        GET,
+        b"HTTP/1.0 200 OK\r\n\r\nall of it",
+        [("GET /info", b"", 200, b"all of it", True)],
+    ),
+    "an answer that is cut": (
+        GET,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        [("GET /info", b"", 200, b"abc", False)],
+    ),
+    "an answer before all was asked": (
+        b"PUT /x HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno",
+        [("PUT /x", b"abc", 400, b"no", False)],
+    ),
+    "an upgrade that is refused": (
+        ATTACH,
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+        [("POST /containers/a/attach", b"", 404, b"no", True)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+def test_every_split(name: str) -> None:
+    """Cut anywhere, or at every byte, the same is heard."""
+    up, down, expected = DIALOGUES[name]
+    splits = [[(UP, up), (DOWN, down)]]
+    splits += [[(UP, up[:at]), (UP, up[at:]), (DOWN, down)] for at in range(1, len(up))]
+    splits += [[(UP, up), (DOWN, down[:at]), (DOWN, down[at:])] for at in range(1, len(down))]
+    splits += [[(UP, bytes([byte])) for byte in up] + [(DOWN, bytes([byte])) for byte in down]]
+
+    for said in splits:
+        assert expected == [short(one) for one in hear(said)], said
+
+
+@pytest.mark.parametrize(
+    "head", [UPGRADED, b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"]
+)
+def test_a_connection_that_is_given_away(head: bytes) -> None:
+    """After 101, or the 200 of an attach that asked for no upgrade, every byte is a piece, split anywhere."""
+    frames = build_frame(STDOUT, b"out\n") + build_frame(STDERR, b"err\n")
+    down = head + frames
+    for at in range(1, len(down)):
+        (one,) = hear([(UP, ATTACH), (DOWN, down[:at]), (DOWN, down[at:]), (UP, b"in\n")])
+
+        assert (b"in\n", frames) == tuple(
+            b"".join(piece.data for piece in one.pieces if piece.direction == way) for way in (UP, DOWN)
+        )
+        assert (Frame(STDOUT, b"out\n"), Frame(STDERR, b"err\n")) == one.frames
+        assert one.finished
+
+
+def test_a_terminal_has_no_frames() -> None:
+    """A wrong guess gives no frames, and no error; neither does half a frame."""
+    (terminal,) = hear([(UP, ATTACH), (DOWN, UPGRADED + b"hi\r\n")])
+    (half,) = hear([(UP, ATTACH), (DOWN, UPGRADED + build_frame(STDOUT, b"one") + build_frame(STDOUT, b"two")[:-1])])
+
+    assert () == terminal.frames
+    assert (Frame(STDOUT, b"one"),) == half.frames
+
+
+def test_early_input() -> None:
+    """What the client says before the engine has given the connection away is not taken for a request."""
+    (one,) = hear([(UP, ATTACH + b"GET / HT"), (DOWN, UPGRADED)])
+
+    assert [b"GET / HT"] == [piece.data for piece in one.pieces]
+
+
+def test_a_head_comes_before_its_body() -> None:
+    """`wait` answers at once, and says the status when the container exits: both times are kept, while it runs too."""
+    head = b"HTTP/1.1 200 OK\r\n" + CHUNKED
+    said: list[Said] = [(UP, b"POST /containers/a/wait HTTP/1.1\r\n\r\n"), (DOWN, head)]
+    (early,) = hear(said, close=False)
+    (late,) = hear([*said, (DOWN, b""), (DOWN, b"2\r\n{}\r\n"), (DOWN, b"0\r\n\r\n")])
+
+    assert (200, 1.0, 1.0, False) == (early.answer.status, early.head_s, early.seconds, early.finished)
+    assert (b"{}", 1.0, 4.0, True) == (late.answer.body, late.head_s, late.seconds, late.finished)
+
+
+def test_no_answer_yet() -> None:
+    """A question is heard before its answer; afterwards the note says who ended it."""
+    (open_,) = hear([(UP, GET)], close=False)
+    (closed,) = hear([(UP, GET)])
+
+    assert (0, None, False, "") == (open_.answer.status, open_.head_s, open_.finished, open_.note)
+    assert (0, False, "the client closed first") == (closed.answer.status, closed.finished, closed.note)
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "words"),
+    [
+        (b"\x16\x03\x01\x02\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n", "not HTTP/1"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"", "no request of HTTP/1"),
+        (b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"", "is no header"),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1, 2\r\n\r\n", b"", "is not one number"),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"", "is not chunked"),
+        (b"GET / HTTP/1.1\r\n" + CHUNKED + b"nonsense\r\n", b"", "does not begin with its size"),
+        (b"GET / HTTP/1.1\r\n" + CHUNKED + b"1\r\nabc", b"", "does not"),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * MAX_HEAD_BYTES, b"", "does not"),
+        (GET, b"SSH-2.0-x\r\n", "not HTTP/1"),
+        (GET, OK + OK, "without being asked"),
+        (GET, b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "no header line"),
+    ],
+)
+def test_what_is_not_understood(up: bytes, down: bytes, words: str) -> None:
+    """The rest of the connection is kept as bytes, with the reason; nothing raises."""
+    one = hear([(UP, up), (DOWN, down), (UP, b"more"), (DOWN, b"last")])[-1]
+
+    assert words in one.note
+    assert (DOWN, b"last") == one.pieces[-1][1:]
+    assert down or len(up) > KEPT_BYTES or up.endswith(b"".join(p.data for p in one.pieces if p.direction == UP)[:-4])
+
+
+def test_noise() -> None:
+    """Whatever is heard, in whatever order, and cut wherever: the record keeps its limits and does not raise."""
+    rng = random.Random(1)
+    parts = [GET, OK, ATTACH, UPGRADED, b"\r\n\r\n", CHUNKED, b"5\r\nhello\r\n", b"0\r\n\r\n", bytes(range(256))]
+    parts += [up for up, _, _ in DIALOGUES.values()] + [down for _, down, _ in DIALOGUES.values()]
+    for _ in range(2000):
+        said: list[Said] = []
+        for _ in range(rng.randrange(1, 8)):
+            part = rng.choice(parts)
+            said.append((rng.choice((UP, DOWN)), part[: rng.randrange(len(part) + 1)]))
+        for one in hear(said):
+            assert one.finished or one.note, said
+            assert one.frames is not None
+
+
+@pytest.mark.parametrize("name", ["X-Registry-Auth", "x-registry-config", "AUTHORIZATION", "Proxy-Authorization"])
+def test_secret_headers(name: str) -> None:
+    """The value is masked in the headers and in the head, split anywhere, also where a line breaks within it."""
+    for value in (SECRET, b"Basic\n" + SECRET, SECRET + b"\r" + SECRET):
+        request = b"POST /images/create HTTP/1.1\r\n%b: %b\r\nA: b\r\n\r\n" % (name.encode(), value)
+        for at in range(1, len(request)):
+            (one,) = hear([(UP, request[:at]), (UP, request[at:]), (DOWN, OK)])
+
+            assert ("(masked)", "b") == (one.request.headers[name.lower()], one.request.headers["a"])
+            assert SECRET not in repr(one).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [(b"/v1.41/auth", b'{"IdentityToken":"%b"}'), (b"/secrets/create", b"{}"), (b"/v1.2/images/a/b/push", b"{}")],
+)
+def test_secret_bodies(path: bytes, answer: bytes) -> None:
+    """A password that is sent, and the token that comes back, are masked; no byte of them is kept."""
+    body = b'{"password":"%b"}' % SECRET
+    answer = answer.replace(b"%b", SECRET)
+    (one,) = hear(
+        [
+            (UP, b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (path, len(body)) + body),
+            (DOWN, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer),
+        ]
+    )
+
+    assert b"(masked)" == one.request.body
+    assert one.finished
+    assert SECRET not in repr(one).encode()
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        b"GET / HTTP/1.1\r\nX-Registry-Auth: first\r\n " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbroken\r\nAuthorization: " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Registry-Auth: " + SECRET,  # and then the end
+        b"GET / HTTP/1.1\r\nX-Registry-Config: " + SECRET * (MAX_HEAD_BYTES // 4),
+        b"POST /auth HTTP/1.1\r\n" + CHUNKED + b'bad\r\n{"password":"' + SECRET,
+        b'POST /auth HTTP/3\r\n\r\n{"password":"' + SECRET,
+        b"\x00" + b'{"password":"' + SECRET,
+    ],
+)
+def test_secrets_in_what_is_not_understood(up: bytes) -> None:
+    """Where a secret may stand in bytes that nobody understands, the rest of them is left out, split anywhere."""
+    for at in range(1, min(len(up), 200)):
+        heard = hear([(UP, up[:at]), (UP, up[at:])])
+
+        assert SECRET not in repr(heard).encode()
+        assert len(SECRET) <= heard[-1].left_out_bytes or b"(masked)" == heard[-1].request.body
+
+
+def test_users_in_addresses() -> None:
+    """An address in the query keeps its host, and loses its user and password; other addresses stay as they are."""
+    seen = parse_request(b"POST /build?remote=https%3A%2F%2Fme%3Apass%40host%2Fa HTTP/1.1\r\n\r\n")
+    plain = parse_request(b"POST /build?remote=https://host/a@b&c=d%40e HTTP/1.1\r\n\r\n")
+
+    assert "/build?remote=https%3A%2F%2F(masked)%40host%2Fa" == seen.target
+    assert seen.target.encode() in seen.head
+    assert "/build?remote=https://host/a@b&c=d%40e" == plain.target
+
+
+def test_http2_is_counted() -> None:
+    """BuildKit asks the client for passwords over HTTP/2: how much was said is known, not what."""
+    session = b"POST /session HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    (one,) = hear([(UP, session), (DOWN, UPGRADED.replace(b"tcp", b"h2c") + b"abc"), (UP, SECRET)])
+
+    assert ((), 3 + len(SECRET), True) == (one.pieces, one.left_out_bytes, one.finished)
+    assert "HTTP/2" in one.note
+
+
+def test_limits() -> None:
+    """Of each direction 64 KiB are kept, of the pieces 1000, of the exchanges 500; the rest is counted."""
+    size = KEPT_BYTES + 10
+    put = b"PUT /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+    (body,) = hear([(UP, put), (UP, b"a" * size), (DOWN, answer), (DOWN, b"b" * size)])
+    (typed,) = hear([(UP, ATTACH), (DOWN, UPGRADED), *[(UP, b"x")] * (KEPT_PIECES + 7)])
+
+    assert (KEPT_BYTES, KEPT_BYTES, 20) == (len(body.request.body), len(body.answer.body), body.left_out_bytes)
+    assert (KEPT_PIECES, 7) == (len(typed.pieces), typed.left_out_bytes)
+
+    record = Record()
+    talk = Conversation(record, 1)
+    for _ in range(KEPT_EXCHANGES + 3):
+        talk.hear(UP, GET, 0.0)
+        talk.hear(DOWN, OK, 0.0)
+    assert (KEPT_EXCHANGES, 3) == (len(record.exchanges), record.forgotten)
+
+
+def test_too_many_questions() -> None:
+    """Who asks and asks, and never gets an answer, does not fill the memory."""
+    record = Record()
+    talk = Conversation(record, 1)
+    talk.hear(UP, GET * (2 * KEPT_EXCHANGES), 0.0)
+
+    assert (KEPT_EXCHANGES, 1) == (len(record.exchanges), record.forgotten)
+    assert "wait for their answers" in record.exchanges[-1].note
+    assert KEPT_BYTES >= sum(len(piece.data) for piece in record.exchanges[-1].pieces)
+
+
+def test_changes_grow() -> None:
+    """A view sees by one number that there is something new, and by its standing still that there is nothing."""
+    record = Record()
+    talk = Conversation(record, 1)
+    seen = [record.changes]
+    for act in (lambda: talk.hear(UP, GET, 0), lambda: talk.hear(DOWN, OK, 0), lambda: talk.end(UP, 0), talk.close):
+        act()
+        seen.append(record.changes)
+    assert record.exchanges
+
+    assert sorted(set(seen)) == seen
+    assert seen[-1] == record.changes
+
+
+def test_forgetting() -> None:
+    """What was heard is forgotten; what is heard later is there."""
+    record = Record()
+    talk = Conversation(record, 1)
+    talk.hear(UP, GET, 0)
+    record.clear()
+    talk.hear(DOWN, OK, 0)
+    talk.hear(UP, b"POST /x HTTP/1.1\r\n\r\n", 0)
+
+    assert ["POST /x"] == [str(one.request) for one in record.exchanges]
