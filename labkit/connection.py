@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from struct import pack
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ __all__ = ["Connection"]
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CHUNK_LINE_BYTES = 4096
+NAP_S = 5  # how long a call of recv() sleeps before it looks at the clock
 MAX_WAIT_MS = 1 << 30  # twelve days; poll(2) takes an int
 _START = b"HTTP/"
 _REFUSAL = re.compile(rb"HTTP/1\.[01] [45]")
@@ -57,10 +59,9 @@ class Connection:
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
             self._socket.close()
             raise _unreachable(address, error) from error
-        # From here on no call of the socket waits: `_wait` does, so that a call costs as few system calls as it can.
-        self._socket.setblocking(False)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        # From here on the kernel bounds each wait, not Python, which would ask poll(2) before every call.
+        self._socket.setblocking(True)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pack("ll", NAP_S, 0))
         if context is not None:
             self._shake_hands(address, deadline, context)
 
@@ -170,7 +171,7 @@ class Connection:
     def is_quiet(self) -> bool:
         """True if the idle connection is open and nothing came on it; end of file makes it readable too."""
         try:
-            self._socket.recv(1, socket.MSG_PEEK)
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
@@ -224,7 +225,7 @@ class Connection:
     def _send_some(self, left: memoryview) -> int | None:
         """Send what the socket takes now, perhaps nothing; None if the engine has closed."""
         try:
-            return self._socket.send(left)
+            return self._socket.send(left, socket.MSG_DONTWAIT)
         except BlockingIOError:  # the engine reads more slowly than we write
             return 0
         except (BrokenPipeError, ConnectionResetError):
@@ -235,9 +236,8 @@ class Connection:
     def _can_send_more(self) -> bool:
         """Wait until there is room; take in what comes meanwhile, as an engine may wait for that. False: it refuses."""
         event = select.POLLOUT | (select.POLLIN if len(self._buffer) < MAX_HEAD_BYTES else 0)
-        ready = select.poll()
-        ready.register(self._socket, event)
-        if self._wait(ready) & select.POLLIN and not self._receive_now():
+        happened = self._wait(event, self._remaining_s())
+        if happened & select.POLLIN and not self._receive_now(socket.MSG_DONTWAIT):
             return False
         return not _REFUSAL.match(self._buffer)
 
@@ -333,15 +333,18 @@ class Connection:
         while len(self._buffer) == length:  # woken for nothing, or for what TLS says to itself
             if self._tls and self._tls.has_ended:
                 return False
-            self._wait(self._poll)
-            if not self._receive_now():
+            remaining_s = self._remaining_s()
+            may_nap = self._idle_s is None and (remaining_s is None or remaining_s > NAP_S)
+            if not may_nap:
+                self._wait(select.POLLIN, remaining_s)
+            if not self._receive_now(0 if may_nap else socket.MSG_DONTWAIT):
                 return False
         return True
 
-    def _receive_now(self) -> bool:
+    def _receive_now(self, flags: int) -> bool:
         """Add what is there to the buffer, perhaps nothing; False when the engine has closed the connection."""
         try:
-            data = self._socket.recv(65536)
+            data = self._socket.recv(65536, flags)
         except BlockingIOError:  # woken for nothing
             return True
         except ConnectionResetError:
@@ -357,9 +360,11 @@ class Connection:
             self._buffer += data
         return bool(data)
 
-    def _wait(self, poll: select.poll) -> int:
-        """Wait until the socket is ready for what `poll` asks, or at its end; raises EngineTimeout."""
-        ready = poll.poll(_milliseconds(self._remaining_s()))
+    def _wait(self, event: int, remaining_s: float | None) -> int:
+        """Wait until the socket is ready for `event`, or at its end; raises EngineTimeout."""
+        poll = select.poll()
+        poll.register(self._socket, event)
+        ready = poll.poll(_milliseconds(remaining_s))
         if not ready:
             raise self._timeout()
         return ready[0][1]

@@ -22,6 +22,7 @@ from labkit.errors import EngineProtocolError, EngineUnreachable
 __all__ = ["Address", "Answer", "Exchange", "Request", "build_chunk", "build_request", "parse_head", "parse_host"]
 
 _WORD = re.compile(r"[\x21-\x7e]+")
+_HEADER_LINE = re.compile(r"[\x21-\x39\x3b-\x7e]+:")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (.*))?")
 _TLS_BY_SCHEME = {"tcp": None, "http": False, "https": True}
 _VERSION = re.compile(r"^/v[0-9.]+(?=/)")
@@ -132,10 +133,10 @@ def parse_head(head: bytes) -> Answer:
     if status[1] == "0":
         headers["connection"] = "close"  # what HTTP/1.0 means when it says nothing
     for line in lines:
-        name, colon, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        if not colon or not _WORD.fullmatch(name):
+        if not _HEADER_LINE.match(line):
             raise EngineProtocolError(f"{line[:80]!r} is no header line")
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return Answer(int(status[2]), status[3] or "", headers, b"", head)
 
