@@ -1,7 +1,8 @@
 """How does one talk to the engine, when all there is is a socket?
 
 A call is one request and one answer on a kept connection; a stream hands out the answer while it is still
-being written. `labkit.wire` has the bytes; here are versions, error words, reuse and the record.
+being written; a hijacked connection is no longer HTTP. `labkit.wire` has the text of HTTP, `labkit.connection` the
+socket; here are versions, error words, reuse and the record.
 
     engine = Engine()
     engine.get("/containers/json", query={"all": True}).json()
@@ -10,56 +11,35 @@ being written. `labkit.wire` has the bytes; here are versions, error words, reus
 
 import os
 import re
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from json import dumps, loads
-from threading import RLock
 from time import monotonic
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlencode
 
-from labkit.dump import dump
-from labkit.errors import EngineAnswer, EngineError, EngineProtocolError
-from labkit.wire import Answer, Connection, Request, build_request, parse_host
+from labkit.connection import Connection
+from labkit.errors import EngineAnswer, EngineProtocolError
+from labkit.stream import RECORDED_BODY_BYTES, Stream
+from labkit.wire import Address, Answer, Exchange, Request, build_request, parse_host
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from labkit.hijack import Hijack
+    from labkit.websocket import WebSocket
 
 __all__ = ["Answer", "Engine", "Exchange", "Request", "Stream"]
 
 DEFAULT_HOST = "unix:///run/docker.sock"
+FIRST_VERSION = "1.24"  # of engines that do not name theirs in /_ping, as docker's own client takes it
 MAX_BODY_BYTES = 256 * 1024 * 1024
 MAX_JSON_LINE_BYTES = 16 * 1024 * 1024
-RECORDED_BODY_BYTES = 64 * 1024
 SECRET_HEADERS = {"X-Registry-Auth", "X-Registry-Config"}
 CAN_RESEND = {"GET", "HEAD"}  # asking twice changes nothing; a POST may have been carried out already
+ACCEPTED = {"": range(200, 400), "tcp": (101, 200), "websocket": (101,)}  # statuses, by the protocol asked for
 _API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
-T = TypeVar("T")
-
-
-class Exchange(NamedTuple):
-    """One request, its answer, and how long both took together."""
-
-    request: Request
-    answer: Answer
-    seconds: float
-
-    def json(self) -> Any:
-        """Read the answer's body as JSON; raises EngineProtocolError if it is none."""
-        try:
-            return loads(self.answer.body)
-        except (ValueError, RecursionError) as error:
-            start = self.answer.body[:80]
-            raise EngineProtocolError(f"{self.request}: the body is not JSON: {start!r}") from error
-
-    def __str__(self) -> str:
-        """Both sides as they went over the wire, the bodies to be read."""
-        sent, got = (part.head.decode("latin-1").replace("\r\n", "\n") + dump(part.body) for part in self[:2])
-        return f"{sent.rstrip()}\n\n{got.rstrip()}"
-
-    @property
-    def text(self) -> str:
-        """The answer's body as text; what is not UTF-8 is replaced."""
-        return self.answer.body.decode("utf-8", "replace")
 
 
 class Engine:
@@ -69,7 +49,9 @@ class Engine:
 
     `host` is unix:///path or tcp://host:port (default: DOCKER_HOST, or Docker's own socket); `timeout_s` is for
     a call that names none; `version` ("1.41") saves asking for it; a longer body than `max_body_bytes` is
-    refused unless it is streamed. Raises EngineUnreachable for a host that cannot be one.
+    refused unless it is streamed. `tls` encrypts what goes to a tcp:// host; without it DOCKER_TLS_VERIFY, or
+    https://, has the certificates of DOCKER_CERT_PATH (default: ~/.docker) used, as docker does.
+    Raises EngineUnreachable for a host that cannot be one, or certificates that cannot be read.
 
     Every call raises EngineUnreachable, EngineTimeout, EngineProtocolError or EngineAnswer (`labkit.errors`), and
     ValueError for a path or header that cannot be sent. Paths, queries and bodies: the Engine API's reference.
@@ -81,6 +63,7 @@ class Engine:
         *,
         timeout_s: float = 60.0,
         version: str | None = None,
+        tls: "SSLContext | None" = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
@@ -88,6 +71,7 @@ class Engine:
         self.max_body_bytes = max_body_bytes
         self.exchanges: deque[Exchange] = deque(maxlen=500)
         self._address = parse_host(self.host)
+        self._context = _choose_context(self._address, tls)
         self._version = version
         self._idle: deque[Connection] = deque()
 
@@ -105,7 +89,7 @@ class Engine:
         *,
         query: Mapping[str, object] | None = None,
         json: object = None,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         versioned: bool = True,
         check: bool = True,
@@ -114,15 +98,18 @@ class Engine:
         """Send one request and read its whole answer, both within `timeout_s`.
 
         `path` is the reference's, without a version: that is put before it unless `versioned` is False. `query`
-        is encoded as the engine expects; `json` becomes the body, or else `body` does, as a tar.
+        is encoded as the engine expects; `json` becomes the body, or else `body` does, as a tar; pieces of unknown
+        number are sent as they come, in chunks.
 
         Raises EngineAnswer for a status of 400 and above unless `check` is False.
         """
-        deadline = monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
-        request, raw = self._prepare(deadline, method, path, query, json, body, headers, versioned)
-        began = monotonic()
-        connection, answer = self._send(request, raw, deadline)
-        return self._finish(connection, request, answer, began, check)
+        began, deadline = self._begin(versioned, timeout_s)
+        outgoing = self._prepare(method, path, query, json, body, headers, versioned)
+        connection, request, answer = self._send(outgoing, began, deadline)
+        exchange = self._finish(connection, request, answer, began)
+        if check and answer.status >= 400:
+            _refuse(exchange)
+        return exchange
 
     def get(self, path: str, **options: Any) -> Exchange:
         """`call` with GET."""
@@ -144,16 +131,42 @@ class Engine:
         """`call` with HEAD."""
         return self.call("HEAD", path, **options)
 
-    def stream(self, method: str, path: str, **options: Any) -> "Stream[bytes]":
+    def stream(self, method: str, path: str, **options: Any) -> Stream[bytes]:
         """Send one request and hand out the body's bytes as they come.
 
         Takes the options of `call`, and `idle_s`: the longest silence allowed (default: for ever).
         """
-        return self._open_stream(method, path, _same, **options)
+        return Stream(*self._open(method, path, "", **options), lambda pieces: pieces)
 
-    def json_lines(self, method: str, path: str, **options: Any) -> "Stream[dict[str, Any]]":
+    def json_lines(self, method: str, path: str, **options: Any) -> Stream[dict[str, Any]]:
         """As `stream`, one JSON object a line. An {"error": ...} line is handed out like any other."""
-        return self._open_stream(method, path, _parse_json_lines, **options)
+        return Stream(*self._open(method, path, "", **options), _parse_json_lines)
+
+    def hijack(self, method: str, path: str, **options: Any) -> "Hijack":
+        """Send one request and take the connection over, to talk both ways (attach, exec start).
+
+        Takes the options of `stream`. Raises EngineAnswer for any status but 101 and 200, unless `check` is False.
+        """
+        from labkit.hijack import Hijack
+
+        return Hijack(*self._open(method, path, "tcp", **options), self.timeout_s)
+
+    def websocket(self, path: str, **options: Any) -> "WebSocket":
+        """Ask for a websocket, to talk in messages (/containers/ID/attach/ws).
+
+        Takes the options of `stream`. Raises EngineAnswer for any status but 101, unless `check` is False.
+        """
+        from labkit.websocket import WebSocket, build_headers, check_accept
+
+        asked = build_headers(f"http://{self._address.name}")
+        headers = asked | options.pop("headers", {})
+        socket = WebSocket(*self._open("GET", path, "websocket", headers=headers, **options), self.timeout_s)
+        try:
+            check_accept(socket.answer, asked)
+        except EngineProtocolError:
+            socket.close()
+            raise
+        return socket
 
     def clear(self) -> None:
         """Forget the recorded exchanges."""
@@ -174,6 +187,15 @@ class Engine:
     def __repr__(self) -> str:
         return f"Engine({self.host!r})"
 
+    def _begin(self, versioned: bool, timeout_s: float | None) -> tuple[float, float]:
+        """Look at the clock, once the version is known: when the exchange begins, and by when it has to end."""
+        began = monotonic()
+        deadline = began + (self.timeout_s if timeout_s is None else timeout_s)
+        if versioned and self._version is None:
+            self._version = self._negotiate(deadline - began)
+            began = monotonic()
+        return began, deadline
+
     def _negotiate(self, timeout_s: float) -> str:
         deadline = monotonic() + timeout_s
         for method in ("HEAD", "GET"):  # engines before 19.03 know only GET /_ping
@@ -182,21 +204,20 @@ class Engine:
             version = answer.headers.get("api-version", "")
             if answer.status == 200 and _API_VERSION.fullmatch(version):
                 return version
+        if answer.body == b"OK" and not version:
+            return FIRST_VERSION
         raise EngineProtocolError(f"{self.host} names no Api-Version like 1.41: is it an engine? Pass version=")
 
     def _prepare(
         self,
-        deadline: float,
         method: str,
         path: str,
         query: Mapping[str, object] | None = None,
         json: object = None,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         versioned: bool = True,
-    ) -> tuple[Request, bytes]:
-        if versioned and self._version is None:
-            self._version = self._negotiate(deadline - monotonic())
+    ) -> "_Outgoing":
         target = f"/v{self._version}{path}" if versioned else path
         if query:
             target += ("&" if "?" in path else "?") + _build_query(query)
@@ -206,27 +227,33 @@ class Engine:
         elif body is not None:
             given = {"Content-Type": "application/x-tar"} | given  # the only plain bytes the engine takes
         given = {"Host": self._address.name, "User-Agent": "labkit"} | given
-        if body is not None or method not in CAN_RESEND:
-            given["Content-Length"] = str(len(body or b""))
+        whole, pieces = (body, None) if body is None or isinstance(body, bytes) else (b"", body)
+        if pieces is not None:
+            given["Transfer-Encoding"] = "chunked"
+        elif whole is not None or method not in CAN_RESEND:
+            given["Content-Length"] = str(len(whole or b""))
         shown = {name: "(masked)" if name in SECRET_HEADERS else value for name, value in given.items()}
         head = build_request(method, target, shown)
         sent = head if shown == given else build_request(method, target, given)
-        return Request(method, target, shown, body or b"", head), sent + (body or b"")
+        return _Outgoing(Request(method, target, shown, whole or b"", head), sent + (whole or b""), pieces)
 
-    def _send(self, request: Request, raw: bytes, deadline: float) -> tuple[Connection, Answer]:
+    def _send(self, outgoing: "_Outgoing", began: float, deadline: float) -> tuple[Connection, Request, Answer]:
         """Send on a kept connection or a new one; return once the answer's head is there."""
+        request = outgoing.request
         while True:
             kept = self._take_idle()
-            connection = kept or Connection(self._address, deadline)
-            connection.begin(request, deadline)
+            connection = kept or Connection(self._address, deadline, self._context)
+            connection.begin(request, began if kept else monotonic(), deadline)
             try:
-                connection.send(raw)
-                return connection, connection.read_head()
+                connection.send(outgoing.raw)
+                if outgoing.pieces is not None:
+                    request = request._replace(body=connection.send_chunks(outgoing.pieces, RECORDED_BODY_BYTES))
+                return connection, request, connection.read_head(upgrade="Upgrade" in request.headers)
             except BaseException as error:
                 connection.close()
                 # Closed before one byte came: the engine gave up the idle connection just as we used it.
                 stale = kept and isinstance(error, EngineProtocolError) and connection.received == 0
-                if not (stale and request.method in CAN_RESEND):
+                if not (stale and request.method in CAN_RESEND and outgoing.pieces is None):
                     raise
                 self.close()  # so that the second try is on a new connection, and the last
 
@@ -238,7 +265,7 @@ class Engine:
                 connection.close()
         return None
 
-    def _finish(self, connection: Connection, request: Request, answer: Answer, began: float, check: bool) -> Exchange:
+    def _finish(self, connection: Connection, request: Request, answer: Answer, began: float) -> Exchange:
         try:
             body = b"".join(connection.read_body(request.method, answer, self.max_body_bytes))
         except BaseException:
@@ -247,9 +274,35 @@ class Engine:
         self._keep(connection)
         exchange = Exchange(request, answer._replace(body=body), monotonic() - began)
         self._record(exchange)
-        if check and answer.status >= 400:
-            raise EngineAnswer(answer.status, _daemon_words(exchange), request.method, request.path)
         return exchange
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        protocol: str,
+        *,
+        idle_s: float | None = None,
+        timeout_s: float | None = None,
+        check: bool = True,
+        versioned: bool = True,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> tuple[Connection, Exchange, Callable[[Connection, Exchange], None]]:
+        """Send one request that may ask for another protocol; what a Stream needs to read the answer."""
+        if protocol:
+            headers = {"Connection": "Upgrade", "Upgrade": protocol} | dict(headers or {})
+        began, deadline = self._begin(versioned, timeout_s)
+        outgoing = self._prepare(method, path, headers=headers, versioned=versioned, **options)
+        connection, request, answer = self._send(outgoing, began, deadline)
+        if check and answer.status not in ACCEPTED[protocol]:
+            _refuse(self._finish(connection, request, answer, began))
+        connection.begin(request, began, None, idle_s)
+        return connection, Exchange(request, answer, began), self._end_stream
+
+    def _end_stream(self, connection: Connection, exchange: Exchange) -> None:
+        self._keep(connection)
+        self._record(exchange)
 
     def _keep(self, connection: Connection) -> None:
         if connection.reusable and len(self._idle) < 4:
@@ -265,83 +318,23 @@ class Engine:
             exchange = exchange._replace(request=request, answer=answer)
         self.exchanges.append(exchange)
 
-    def _open_stream(
-        self, method: str, path: str, parse: Callable[[Iterator[bytes]], Iterator[T]], **options: Any
-    ) -> "Stream[T]":
-        idle_s: float | None = options.pop("idle_s", None)
-        timeout_s: float | None = options.pop("timeout_s", None)
-        check: bool = options.pop("check", True)
-        deadline = monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
-        request, raw = self._prepare(deadline, method, path, **options)
-        began = monotonic()
-        connection, answer = self._send(request, raw, deadline)
-        if check and answer.status >= 400:
-            self._finish(connection, request, answer, began, check)
-        connection.begin(request, None, idle_s)
-        return Stream(self, connection, Exchange(request, answer, began), parse)
+
+class _Outgoing(NamedTuple):
+    """A request to be recorded, the bytes to be sent for it, and what follows them in chunks."""
+
+    request: Request
+    raw: bytes
+    pieces: Iterable[bytes] | None
 
 
-class Stream(Generic[T]):
-    """An answer's body, piece by piece. `close` works from any thread, and ends the iteration quietly."""
+def _choose_context(address: Address, given: "SSLContext | None") -> "SSLContext | None":
+    if given is not None and address.tls is False:
+        raise ValueError(f"TLS is for tcp:// and https://, not for {address.place}")
+    if given is not None or not (address.tls or address.tls is None and os.environ.get("DOCKER_TLS_VERIFY")):
+        return given
+    from labkit.tls import read_context  # here, as importing ssl takes longer than all else
 
-    def __init__(
-        self,
-        engine: Engine,
-        connection: Connection,
-        opened: Exchange,
-        parse: Callable[[Iterator[bytes]], Iterator[T]],
-    ) -> None:
-        self.answer = opened.answer
-        self._engine, self._connection, self._opened = engine, connection, opened
-        self._seen = bytearray()
-        self._stopped = self._over = False
-        self._reading = RLock()
-        self._items = parse(self._pieces())
-
-    def __iter__(self) -> "Stream[T]":
-        return self
-
-    def __next__(self) -> T:
-        with self._reading:
-            if self._over or self._stopped:
-                raise StopIteration
-            try:
-                return next(self._items)
-            except StopIteration:
-                self._end(self._engine._keep)
-                raise
-            except BaseException as error:  # a keyboard interrupt too leaves half an answer behind
-                self._end(Connection.close)
-                if self._stopped and isinstance(error, EngineError):
-                    raise StopIteration from None
-                raise
-
-    def close(self) -> None:
-        """Stop, and close the connection: the engine learns from that that nobody listens any more."""
-        self._stopped = True
-        if not self._over:
-            self._connection.wake()  # a reader in another thread returns now, and gives the lock back
-        with self._reading:
-            self._end(Connection.close)
-
-    def __enter__(self) -> "Stream[T]":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _pieces(self) -> Iterator[bytes]:
-        for piece in self._connection.read_body(self._opened.request.method, self.answer, sys.maxsize):
-            self._seen += piece[: RECORDED_BODY_BYTES - len(self._seen)]
-            yield piece
-
-    def _end(self, dispose: Callable[[Connection], None]) -> None:
-        if not self._over:
-            self._over = True
-            # Once close() was called it may wake this connection at any moment: nobody else can have it.
-            (Connection.close if self._stopped else dispose)(self._connection)
-            request, answer, began = self._opened
-            self._engine._record(Exchange(request, answer._replace(body=bytes(self._seen)), monotonic() - began))
+    return read_context(os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker"))
 
 
 def _build_query(query: Mapping[str, object]) -> str:
@@ -361,8 +354,9 @@ def _daemon_words(exchange: Exchange) -> str:
         return exchange.text.strip() or exchange.answer.reason or "the engine gave no reason"
 
 
-def _same(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    return pieces
+def _refuse(exchange: Exchange) -> NoReturn:
+    request = exchange.request
+    raise EngineAnswer(exchange.answer.status, _daemon_words(exchange), request.method, request.path)
 
 
 def _parse_json_lines(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
@@ -380,7 +374,7 @@ def _parse_json_lines(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 def _parse_json_line(line: bytearray) -> dict[str, Any]:
     try:
-        value = loads(line)
+        value = loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise EngineProtocolError(f"not a line of JSON: {bytes(line[:80])!r}") from error
     if not isinstance(value, dict):

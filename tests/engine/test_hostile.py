@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from labkit.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 from labkit.engine import MAX_JSON_LINE_BYTES, Engine
 from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
-from labkit.wire import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 
 HOLD = b""  # after this reply the connection stays open until the client closes it
 TIMEOUT_S = 0.2

@@ -14,12 +14,24 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
     0: {"dump", "errors", "frames", "oci", "layers", "proc", "cgroups"},
-    1: {"archives", "engine", "linux", "machine", "record", "shell", "store", "tap", "wire"},
+    1: {
+        *("archive", "archives", "connection", "engine", "hijack", "linux", "machine", "record", "shell", "store"),
+        *("stream", "tap", "tls", "websocket", "wire"),
+    },
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
     4: {"cli"},
 }
-CLIENTS = {"docker", "labkit.engine", "labkit.lesson", "labkit.machine", "labkit.record", "labkit.tap", "labkit.wire"}
+CLIENTS = {
+    "docker",
+    "labkit.connection",
+    "labkit.engine",
+    "labkit.lesson",
+    "labkit.machine",
+    "labkit.record",
+    "labkit.tap",
+    "labkit.wire",
+}
 
 Imports = dict[str, set[str]]
 
