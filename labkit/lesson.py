@@ -5,6 +5,8 @@ predict("Who answers?", "a", "b")       a question, before the machine answers i
 sh("docker images")                     what a line prints in a shell
 beside(curl=..., raw=...)               several ways to say the same thing, side by side
 lesson.wire()                           what this cell said to the engine, and what came back
+lesson.tap()                            what others say to the engine: `with lesson.tap() as said`, live
+lesson.consoles("name")                 two consoles attached to one container
 lesson.events()                         what happens in the engine, live
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
 lesson.close()                          undoes, newest first, removes what the lesson left in the engine
@@ -12,6 +14,7 @@ lesson.close()                          undoes, newest first, removes what the l
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pprint import pformat
 from typing import Any
@@ -26,9 +29,11 @@ from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
 from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
 from labkit.widgets.predict import Prediction
 from labkit.widgets.view import View
+from labkit.widgets.wire import WireView, tap_wire
 
 __all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
 
@@ -80,6 +85,16 @@ class Lesson:
         """Show what `engine` said in this cell, and what came back, as a sequence diagram."""
         said = list(self.engine.exchanges)
         return View(wire_html(said), wire_text(said), wire_svg(said))
+
+    def tap(self) -> AbstractContextManager[WireView]:
+        """Listen to what is said to the engine in a block, and show it as it goes: `labkit.tap` has the rules."""
+        return tap_wire()
+
+    def consoles(self, container: str) -> Consoles:
+        """Attach two consoles to a container; they are hung up when the lesson closes."""
+        consoles = Consoles(self.engine, container)
+        self.undo(consoles.stop)
+        return consoles
 
     def events(self, **filters: Sequence[str]) -> EventsView:
         """Watch what happens in the engine, live; `filters` are the engine's own, as type=["container"].

@@ -20,6 +20,7 @@ __all__ = ["WireExchange", "wire_html", "wire_svg", "wire_text"]
 
 NOTHING = "nothing went over the wire"
 VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
+SHOWN = 60  # exchanges, the newest
 FRAME_HEAD_BYTES = 8
 SHOWN_PARTS = 12  # of what went over a connection that was taken over
 LEFT_PX, RIGHT_PX, ROW_PX, TOP_PX = 60, 740, 46, 34
@@ -83,9 +84,12 @@ def wire_text(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
 
 def wire_html(exchanges: Iterable[WireExchange]) -> str:
     """The diagram, top to bottom, in the colours of the page's theme."""
-    rows = "".join(_html_row(one) for one in exchanges)
-    if not rows:
+    every = list(exchanges)
+    shown = every[-SHOWN:]
+    if not shown:
         return f"<em>{NOTHING}</em>"
+    note = f"<em>… {len(every) - len(shown)} before</em>" if len(every) > len(shown) else ""
+    rows = note + "".join(_html_row(one) for one in shown)
     life = "2px solid var(--jp-border-color1,#888)"
     return (
         '<div role="group" aria-label="wire view" style="max-width:60em;color:var(--jp-ui-font-color1);'

@@ -103,6 +103,13 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
     def is_live(self) -> bool:
         return not self._over.is_set()
 
+    def take(self, item: T) -> None:
+        """Add an item, as the source does; from any thread."""
+        with self._taking:
+            self._items.append(item)
+            self._count += 1
+        self._changed.set()
+
     def redraw(self) -> None:
         """Draw again soon, as something besides the items has changed; from any thread."""
         if self.is_live:
@@ -156,10 +163,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
     def _read(self) -> None:
         try:
             for item in self._source:
-                with self._taking:
-                    self._items.append(item)
-                    self._count += 1
-                self._changed.set()
+                self.take(item)
         except Exception as error:  # whatever it is, it is shown
             self._problem = cut(legal(f"{type(error).__name__}: {error}"), MAX_PROBLEM)
         finally:

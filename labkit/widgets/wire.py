@@ -1,0 +1,66 @@
+"""What does a docker command say, while it says it?
+
+with tap_wire() as said:                  the wire view, live while the block runs
+    sh("docker run --rm busybox true")
+said.exchanges
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.tap import Heard, Tap, tap
+from labkit.widgets.live import LiveView
+
+__all__ = ["TapChanges", "WireView", "tap_wire"]
+
+LOOK_S = 0.05
+
+
+@contextmanager
+def tap_wire() -> Iterator["WireView"]:
+    """Tap the engine for a block, as `labkit.tap.tap` does, and show what is heard."""
+    with tap() as said, WireView(said) as view:
+        yield view
+
+
+class WireView(LiveView[int]):
+    """What a tap hears, as a sequence diagram; `exchanges` holds it, in the order in which the requests came.
+
+    Queries differ between generations of the docker command: the page shows them, the stored text and picture do not.
+    """
+
+    def __init__(self, said: Tap) -> None:
+        self._said = said
+        super().__init__(
+            "wire",
+            TapChanges(said),
+            html=lambda *_: wire_html(said.exchanges),
+            text=lambda *_: wire_text(said.exchanges, query=False),
+            picture=lambda *_: wire_svg(said.exchanges, query=False),
+        )
+
+    @property
+    def exchanges(self) -> list[Heard]:
+        """What was heard until now; see `labkit.record.Heard`."""
+        return self._said.exchanges
+
+
+class TapChanges:
+    """The number of changes of a tap's record, whenever it has grown; `close` ends it, from any thread."""
+
+    def __init__(self, said: Tap) -> None:
+        self._said = said
+        self._over = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        seen = 0
+        while not self._over.wait(LOOK_S):
+            if self._said.changes != seen:
+                seen = self._said.changes
+                yield seen
+
+    def close(self) -> None:
+        """End the iteration."""
+        self._over.set()

@@ -1,0 +1,8 @@
+mine = {"Image": "busybox", "Cmd": ["sh", "-c", "echo from me >&2; exit 7"]}
+engine.post("/containers/create", query={"name": "mine"}, json=mine)
+with (
+    engine.hijack("POST", "/containers/mine/attach", query={"stream": True, "stderr": True}) as talk,
+    engine.stream("POST", "/containers/mine/wait", query={"condition": "next-exit"}) as wait,
+):
+    engine.post("/containers/mine/start")
+    print(list(talk.frames()), b"".join(wait))
