@@ -90,7 +90,10 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         super().__init__([HBox([self._button, *controls], layout={"flex_flow": "row wrap"}), self._canvas])
         self._draw()
         self._cell = _follow_notebook()
-        self._threads = [threading.Thread(target=task, daemon=True) for task in (self._read, self._keep_drawing)]
+        self._threads = [
+            threading.Thread(target=task, name=f"{name}: {task.__name__}", daemon=True)
+            for task in (self._read, self._keep_drawing)
+        ]
         _live.add(self)
         for thread in self._threads:
             thread.start()
