@@ -13,6 +13,7 @@ interrupts is in ipykernel's `kernelbase`.
 
 import threading
 import time
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
@@ -89,7 +90,10 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         super().__init__([HBox([self._button, *controls], layout={"flex_flow": "row wrap"}), self._canvas])
         self._draw()
         self._cell = _follow_notebook()
-        self._threads = [threading.Thread(target=task, daemon=True) for task in (self._read, self._keep_drawing)]
+        self._threads = [
+            threading.Thread(target=task, name=f"{name}: {task.__name__}", daemon=True)
+            for task in (self._read, self._keep_drawing)
+        ]
         _live.add(self)
         for thread in self._threads:
             thread.start()
@@ -130,7 +134,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         """Wait for what has happened already and is still on its way; a source that can tell overrides this."""
 
     def __enter__(self) -> "LiveView[T]":
-        self._stage = Stage([self])
+        self._stage = Stage(self)
         display(self._stage)  # type: ignore[no-untyped-call]
         return self
 
@@ -194,9 +198,16 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
 class Stage(VBox):  # type: ignore[misc]
     """Where a view is seen until its cell ends."""
 
+    def __init__(self, view: LiveView[Any]) -> None:
+        self.name = view.name
+        super().__init__([view])
+
+    def __repr__(self) -> str:
+        return f"({self.name}, live until this cell ends)"
+
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/plain": f"({self.children[0].name}, live until this cell ends)"}
+        return {**bundle, "text/plain": repr(self)}
 
 
 def stop_all() -> None:
@@ -214,7 +225,8 @@ def _follow_notebook() -> object:
     notebook.events.register("pre_run_cell", _begin_cell)
     notebook.events.register("post_run_cell", _end_cell)
     # An idle kernel ignores SIGINT; ipykernel puts this handler in its place when the running cell has ended.
-    kernel.saved_sigint_handler = lambda *_: kernel.io_loop.add_callback_from_signal(stop_all)
+    loop = kernel.io_loop.asyncio_loop
+    kernel.saved_sigint_handler = lambda *_: loop.call_soon_threadsafe(stop_all)
     return _running_cell()
 
 
@@ -232,6 +244,6 @@ def _begin_cell(_: object) -> None:
 
 
 def _end_cell(result: Any) -> None:
-    """Stop all if the cell was interrupted; one that awaits is cancelled, and has no result."""
-    if result is None or isinstance(result.error_in_exec, KeyboardInterrupt):
+    """Stop all if the cell was interrupted; one that awaits is cancelled."""
+    if isinstance(result.error_in_exec, KeyboardInterrupt | CancelledError):
         stop_all()
