@@ -176,8 +176,9 @@ class Conversation:
     def close(self, why: str = "") -> None:
         """Take it that the connection is over; `why` if it did not end by one side closing it."""
         self._record.changes += 1
-        if self._raw is None and any(voice.bytes for voice in self._voices.values()):
-            self._give_up("up", f"{why or 'the connection ended'}, within a head")
+        for direction in DIRECTIONS:
+            if self._raw is None and self._voices[direction].bytes:
+                self._give_up(direction, f"{why or 'the connection ended'}, within a head")
         if self._raw is not None and self._raw.is_understood and not why:
             self._raw.asked = self._raw.answered = True
         for growing in self._open:

@@ -189,7 +189,14 @@ def test_what_is_not_understood(up: bytes, down: bytes, words: str) -> None:
 
     assert words in one.note
     assert (DOWN, b"last") == one.pieces[-1][1:]
-    assert down or len(up) > KEPT_BYTES or up.endswith(b"".join(p.data for p in one.pieces if p.direction == UP)[:-4])
+
+
+def test_a_broken_head_is_kept() -> None:
+    """What turned out to be no head is among the pieces, from its first byte."""
+    head = b"GET / HTTP/1.1\r\nno header\r\n\r\n"
+    (one,) = hear([(UP, head[:20]), (UP, head[20:])])
+
+    assert head == b"".join(piece.data for piece in one.pieces)
 
 
 def test_noise() -> None:
