@@ -16,7 +16,7 @@ from benchmarks.machine import WAIT_UNTIL_READY
 from benchmarks.table import Row, bench
 from labkit.wire import build_chunk
 
-IMPORTS = 9
+IMPORTS = 15
 
 LIST_CONTAINERS = """
 import json, socket, time
@@ -139,15 +139,14 @@ def _answer_all(connection: socket.socket, answer: bytes) -> None:
 @bench
 def import_row() -> Iterator[Row]:
     """Import each client in a fresh interpreter; the bare interpreter's own time is taken off."""
-    bare = median(_seconds("pass") for _ in range(IMPORTS))
-    ours, theirs = (
-        median(_seconds(f"import {name}") for _ in range(IMPORTS)) - bare for name in ("labkit.engine", "docker")
-    )
+    codes = ("pass", "import labkit.engine", "import docker")
+    turns = [[_seconds(code) for code in codes] for _ in range(IMPORTS)]
+    bare, ours, theirs = (median(each) for each in zip(*turns, strict=True))
     yield Row(
         name="import of the client",
         unit="ms",
-        ours=ours * 1000,
-        peer=theirs * 1000,
+        ours=(ours - bare) * 1000,
+        peer=(theirs - bare) * 1000,
         peer_name="docker-py",
         goal=0.35,
         goal_on="ratio",
