@@ -137,7 +137,9 @@ class Connection:
         headers = answer.headers
         self.reusable = False
         can_stay = self._all_sent and "close" not in headers.get("connection", "").lower()
-        if method == "HEAD" or answer.status in (204, 304):
+        if method == "HEAD" and not can_stay:
+            self._buffer.clear()  # where it expects TLS, Go refuses plain HTTP with a body, even to HEAD
+        elif method == "HEAD" or answer.status in (204, 304):
             pass  # these have no body, whatever their headers announce
         elif "transfer-encoding" in headers:
             yield from self._read_chunks(headers["transfer-encoding"], limit)
@@ -212,13 +214,11 @@ class Connection:
 
     def _push(self, raw: bytes, patience_s: float) -> None:
         left = memoryview(raw)
-        writable = select.poll()
-        writable.register(self._socket, select.POLLOUT)
         while left:
             sent = self._send_some(left)
             if sent is None:
                 raise self._cut("before all was sent")
-            if not sent and not writable.poll(_milliseconds(patience_s)):
+            if not sent and not self._poll(select.POLLOUT, patience_s):
                 raise EngineTimeout(f"{self._subject}: nothing was taken for {patience_s} s: does the process read?")
             left = left[sent:]
 
@@ -362,12 +362,17 @@ class Connection:
 
     def _wait(self, event: int, remaining_s: float | None) -> int:
         """Wait until the socket is ready for `event`, or at its end; raises EngineTimeout."""
-        poll = select.poll()
-        poll.register(self._socket, event)
-        ready = poll.poll(_milliseconds(remaining_s))
-        if not ready:
+        happened = self._poll(event, remaining_s)
+        if not happened:
             raise self._timeout()
-        return ready[0][1]
+        return happened
+
+    def _poll(self, event: int, within_s: float | None) -> int:
+        """Wait as `_wait` does; 0 when the time is over."""
+        poll = select.poll()  # one for each thread
+        poll.register(self._socket, event)
+        within_ms = None if within_s is None else min(math.ceil(within_s * 1000), MAX_WAIT_MS)
+        return sum(happened for _, happened in poll.poll(within_ms))
 
     def _remaining_s(self) -> float | None:
         if self._deadline is None:
@@ -397,10 +402,6 @@ class Connection:
 
     def _lost(self, error: OSError) -> EngineUnreachable:
         return EngineUnreachable(f"{self._subject}: {error.strerror or error}: the way to the engine is gone")
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else min(math.ceil(seconds * 1000), MAX_WAIT_MS)
 
 
 def _unreachable(address: Address, error: OSError | UnicodeError) -> EngineError:

@@ -17,7 +17,6 @@ from contextlib import suppress
 from json import dumps, loads
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import urlencode
 
 from labkit.connection import Connection
 from labkit.errors import EngineAnswer, EngineProtocolError
@@ -339,6 +338,8 @@ def _choose_context(address: Address, given: "SSLContext | None") -> "SSLContext
 
 def _build_query(query: Mapping[str, object]) -> str:
     """Encode as the engine expects: true/false, filters and other structures as JSON, None left out."""
+    from urllib.parse import urlencode  # here, as it takes a tenth of the import of this module
+
     return urlencode({name: _query_text(value) for name, value in query.items() if value is not None})
 
 

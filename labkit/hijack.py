@@ -11,8 +11,10 @@ container"). Each direction can end by itself.
 """
 
 from collections.abc import Iterator
+from threading import Lock
 
 from labkit.connection import Connection
+from labkit.errors import EngineProtocolError
 from labkit.stream import RECORDED_BODY_BYTES, AtEnd, Stream
 from labkit.wire import Exchange
 
@@ -28,12 +30,19 @@ class Talk(Stream[bytes]):
     def __init__(self, connection: Connection, opened: Exchange, at_end: AtEnd, patience_s: float) -> None:
         super().__init__(connection, opened, at_end, lambda pieces: pieces)
         self._patience_s = patience_s
+        self._sending = Lock()
         self._sent = bytearray(opened.request.body[:RECORDED_BODY_BYTES])
 
     def send(self, data: bytes) -> None:
         """Send all of `data`; raises EngineTimeout if nothing of it is taken, EngineProtocolError after the end."""
-        self._connection.push(self._wrap(data), self._patience_s)
+        if self._over or self._stopped:
+            raise EngineProtocolError(f"{self._opened.request}: this conversation is over: open another one")
+        self._push(self._wrap(data))
         self._sent += data[: RECORDED_BODY_BYTES - len(self._sent)]
+
+    def _push(self, raw: bytes) -> None:
+        with self._sending:  # two messages at once would be torn
+            self._connection.push(raw, self._patience_s)
 
     def _wrap(self, data: bytes) -> bytes:
         return data

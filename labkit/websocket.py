@@ -7,6 +7,7 @@ container via a websocket"). The messages' form is websocket-client's work.
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha1
 from os import urandom
 from typing import cast
@@ -53,8 +54,8 @@ class WebSocket(Talk):
             if frame.opcode == ABNF.OPCODE_CLOSE:
                 return
             if frame.opcode == ABNF.OPCODE_PING:
-                pong = ABNF.create_frame(frame.data, ABNF.OPCODE_PONG).format()
-                self._connection.push(pong, self._patience_s)
+                with suppress(EngineProtocolError):  # it has closed; what it said before can still be read
+                    self._push(ABNF.create_frame(frame.data, ABNF.OPCODE_PONG).format())
             elif frame.opcode != ABNF.OPCODE_PONG:
                 yield cast(bytes, frame.data)
 

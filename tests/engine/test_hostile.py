@@ -16,73 +16,12 @@ import pytest
 from labkit.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 from labkit.engine import MAX_JSON_LINE_BYTES, Engine
 from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
+from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall, stop_all
 
-HOLD = b""  # after this reply the connection stays open until the client closes it
 TIMEOUT_S = 0.2
 PATIENCE_S = 5.0  # where an answer has to come at once, whatever else the machine does
-
-Reply = bytes | Callable[[socket.socket], None]
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 PING = OK + b"Api-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
-
-
-class FakeEngine:
-    """Play the scripts, one for each connection in turn; `requests` holds what came, by connection."""
-
-    def __init__(self, path: Path, scripts: tuple[list[Reply], ...]) -> None:
-        self.host = f"unix://{path}"
-        self.requests: list[tuple[int, bytes]] = []
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._open: socket.socket | None = None
-        self._thread = threading.Thread(target=self._play, args=(scripts,))
-        self._thread.start()
-
-    @property
-    def lines(self) -> list[tuple[int, str]]:
-        return [(number, raw.partition(b" HTTP")[0].decode()) for number, raw in self.requests]
-
-    def stop(self) -> None:
-        for each in (self._listener, self._open):
-            if each is not None:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _play(self, scripts: tuple[list[Reply], ...]) -> None:
-        with suppress(OSError):  # stop() or the client ended the conversation
-            for number, script in enumerate(scripts):
-                self._open, _ = self._listener.accept()
-                with self._open as connection, suppress(OSError):
-                    self._converse(number, connection, script)
-
-    def _converse(self, number: int, connection: socket.socket, script: list[Reply]) -> None:
-        for reply in script:
-            if reply == HOLD:
-                while connection.recv(65536):
-                    pass
-            elif request := read_request(connection):
-                self.requests.append((number, request))
-                reply(connection) if callable(reply) else connection.sendall(reply)
-
-
-def read_request(connection: socket.socket) -> bytes:
-    raw = b""
-    while b"\r\n\r\n" not in raw:
-        if not (data := connection.recv(65536)):
-            return b""
-        raw += data
-    head, _, body = raw.partition(b"\r\n\r\n")
-    _, _, length = head.partition(b"Content-Length: ")
-    missing = int(length.split(b"\r\n")[0] or 0) - len(body)
-    while missing > 0:
-        raw += (data := connection.recv(65536))
-        missing -= len(data)
-    return raw
 
 
 @pytest.fixture
@@ -95,12 +34,7 @@ def play(tmp_path: Path) -> Iterator[Callable[..., FakeEngine]]:
         return started[-1]
 
     yield start
-    for fake in started:
-        fake.stop()
-
-
-def stall(connection: socket.socket) -> None:
-    connection.recv(65536)
+    stop_all(started)
 
 
 def drip(connection: socket.socket) -> None:
@@ -396,6 +330,66 @@ def test_an_early_refusal_of_a_long_body(tmp_path: Path) -> None:
         early.stop()
 
 
+def test_a_body_in_pieces(play: Callable[..., FakeEngine]) -> None:
+    """Pieces go out as chunks, an empty one does not end them, and the record has what was sent."""
+    heard: list[bytes] = []
+
+    def take(connection: socket.socket) -> None:
+        while not b"".join(heard).endswith(b"0\r\n\r\n"):
+            heard.append(connection.recv(65536))
+        connection.sendall(EMPTY)
+
+    fake = play([take, EMPTY])
+    with Engine(fake.host, version="1.41", timeout_s=PATIENCE_S) as engine:
+        exchange = engine.put("/x", body=iter([b"hello", b"", b"world"]))
+        engine.get("/again")
+
+    assert b"Transfer-Encoding: chunked\r\n" in fake.requests[0][1]
+    assert b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n" in fake.requests[0][1] + b"".join(heard)
+    assert b"helloworld" == exchange.request.body
+    assert [0, 0] == [number for number, _ in fake.lines]
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_an_early_refusal_of_an_endless_body(tmp_path: Path, closes: bool) -> None:
+    """The engine says no and reads no further: its words are told, and the connection is not kept."""
+    late = threading.Event()
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1024)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno!")
+        closes or late.wait(PATIENCE_S)
+
+    early = EarlyEngine(tmp_path / "s", ([refuse],))
+    engine = Engine(early.host, version="1.41", timeout_s=PATIENCE_S)
+    try:
+        with pytest.raises(EngineAnswer, match="400: no!"):
+            engine.post("/x", body=iter(lambda: bytes(65536), b""))
+        assert not engine._idle
+    finally:
+        late.set()
+        early.stop()
+
+
+def test_progress_while_a_body_is_sent(tmp_path: Path) -> None:
+    """An engine that answers before it has read everything, and goes on reading, gets everything."""
+    size, heard = 4_000_000, bytearray()
+
+    def load(connection: socket.socket) -> None:
+        connection.sendall(CHUNKED + b"3\r\none\r\n")
+        while not heard.endswith(b"0\r\n\r\n"):
+            heard.extend(connection.recv(65536))
+        connection.sendall(b"3\r\ntwo\r\n0\r\n\r\n")
+
+    early = EarlyEngine(tmp_path / "s", ([load],))
+    with Engine(early.host, version="1.41", timeout_s=PATIENCE_S) as engine:
+        answer = engine.post("/x", body=iter([bytes(size)])).answer
+    early.stop()
+
+    assert b"onetwo" == answer.body
+    assert len(heard) > size
+
+
 class EarlyEngine(FakeEngine):
     """Answers without reading the request to its end."""
 
@@ -426,6 +420,15 @@ def test_the_version_is_negotiated_once(play: Callable[..., FakeEngine], script:
         assert "1.41" == engine.version
 
     assert [*asked, "GET /v1.41/x", "GET /v1.41/y"] == [line for _, line in fake.lines]
+
+
+def test_an_engine_before_it_named_its_version(play: Callable[..., FakeEngine]) -> None:
+    """Engines of API 1.24 answer /_ping with OK and no version: then 1.24 is spoken, as by docker itself."""
+    fake = play([NO_HEAD, body_of("2", b"OK"), EMPTY])
+    with Engine(fake.host, timeout_s=PATIENCE_S) as engine:
+        engine.get("/x")
+
+    assert ["HEAD /_ping", "GET /_ping", "GET /v1.24/x"] == [line for _, line in fake.lines]
 
 
 @pytest.mark.parametrize(

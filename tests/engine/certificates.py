@@ -1,0 +1,30 @@
+"""Which certificates does `dockerd --tlsverify` need? Made by openssl, for one test run."""
+
+import subprocess
+from pathlib import Path
+
+EXTENSIONS = """
+[server]
+subjectAltName=IP:127.0.0.1,DNS:localhost
+extendedKeyUsage=serverAuth
+[client]
+extendedKeyUsage=clientAuth
+"""
+
+
+def make_certificates(folder: Path) -> None:
+    """Make ca.pem with ca.key; server.pem with server.key, for 127.0.0.1; cert.pem with key.pem, for a client."""
+    (folder / "extensions").write_text(EXTENSIONS)
+    openssl(folder, *NEW, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    for who, key, certificate in (("server", "server.key", "server.pem"), ("client", "key.pem", "cert.pem")):
+        openssl(folder, *NEW, "-subj", f"/CN={who}", "-keyout", key, "-out", "request")
+        signed_by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+        said = ["-extfile", "extensions", "-extensions", who]
+        openssl(folder, "x509", "-req", "-in", "request", *signed_by, *said, "-out", certificate)
+
+
+NEW = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
