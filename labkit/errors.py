@@ -4,7 +4,7 @@
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     └── EngineError               a conversation with the engine went wrong
-        ├── EngineUnreachable     nobody listens at the engine's address
+        ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
         ├── EngineTimeout         the engine did not finish its answer in time
         ├── EngineProtocolError   the bytes that came back are not what HTTP promises
         └── EngineAnswer          the engine understood, and said no (status 400 and above)
@@ -47,7 +47,7 @@ class EngineError(LabError):
 
 
 class EngineUnreachable(EngineError):
-    """Nobody listens at the engine's address."""
+    """Nobody listens at the engine's address, or nobody that TLS trusts."""
 
 
 class EngineTimeout(EngineError):

@@ -50,7 +50,7 @@ exec dockerd --config-file=/run/daemon.json --host="unix://$1" --cgroup-parent="
 def reason_to_skip() -> str | None:
     if os.geteuid() != 0:
         return "a private dockerd needs root"
-    missing = [name for name in ("dockerd", "unshare", "ip", "busybox") if not shutil.which(name)]
+    missing = [name for name in ("dockerd", "unshare", "ip", "busybox", "openssl") if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
     if subprocess.run(["unshare", "-m", "-n", "-p", "-f", "true"], capture_output=True, check=False).returncode:
