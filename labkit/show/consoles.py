@@ -80,4 +80,4 @@ def _bytes_html(piece: Spoken) -> str:
 
 def _colour(piece: Spoken) -> str:
     plain = "var(--jp-content-font-color1,#000)"
-    return f"color-mix(in srgb,{COLOURS[piece.stream]} 70%,{plain})" if piece.stream in COLOURS else plain
+    return f"color-mix(in srgb,{COLOURS[piece.stream]} 45%,{plain})" if piece.stream in COLOURS else plain

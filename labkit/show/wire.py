@@ -167,7 +167,8 @@ def _first_words(data: bytes) -> str:
 def _bytes_html(parts: Sequence[Part]) -> str:
     if not parts:
         return ""
-    text = "\n".join(f"{part.direction} {part.stream}, {len(part.data)} bytes\n{hex_dump(part.data)}" for part in parts)
+    dumps = [f"{part.direction} {part.stream}, {len(part.data)} bytes\n{hex_dump(part.data)}" for part in parts]
+    text = "\n".join(dumps[:SHOWN_PARTS])
     return f'<div style="padding:0 8px 4px">{_pre_html("bytes", text)}</div>'
 
 

@@ -66,19 +66,20 @@ class Console(LiveView[Spoken]):
     def __init__(self, name: str, engine: Engine, container: str) -> None:
         self._engine, self._container = engine, container
         self._streams = AttachedStreams(engine, container)
-        line = Text(placeholder="type, then Enter", description=name, continuous_update=False)
-        line.on_submit(self._submit)
+        self._line = Text(placeholder="type, then Enter", description=name)
+        self._line.on_msg(self._hear_key)
         end = Button(description="End of input", layout={"width": "auto"})
         end.on_click(lambda _: self._streams.close_write())
-        controls = [line, end, *(self._terminal_controls() if self._streams.has_terminal else [])]
+        self._controls = [self._line, end, *(self._terminal_controls() if self._streams.has_terminal else [])]
         super().__init__(
             name,
             self._streams,
             html=console_html,
             text=console_text,
             picture=console_svg,
-            controls=controls,
+            controls=self._controls,
         )
+        self.layout.flex, self.layout.min_width = "1 1 0", "26em"  # beside the other one, where there is room
 
     @property
     def text(self) -> str:
@@ -91,8 +92,8 @@ class Console(LiveView[Spoken]):
 
     def send(self, data: bytes) -> None:
         """Type bytes: keys have no names here, Ctrl-D is 04."""
+        self.take(Spoken("typed", data))  # first, or its echo would come before it
         self._streams.send(data)
-        self.take(Spoken("typed", data))
 
     def wait_for(self, words: str, seconds: float = PATIENCE_S) -> None:
         """Wait until the container has said these words here; raises EngineTimeout when it has not in time."""
@@ -110,9 +111,15 @@ class Console(LiveView[Spoken]):
         """Type the keys by which the engine lets go of this console, and the container goes on."""
         self.send(DETACH_KEYS)
 
-    def _submit(self, line: Text) -> None:
-        self.type(line.value)
-        line.value = ""
+    def _draw(self) -> None:
+        super()._draw()
+        for control in self._controls:
+            control.disabled = not self.is_live
+
+    def _hear_key(self, _: object, content: dict[str, str], __: object) -> None:
+        if content.get("event") == "submit":  # Enter; a value also changes when one clicks elsewhere
+            self.type(self._line.value)
+            self._line.value = ""
 
     def _terminal_controls(self) -> list[Button | Dropdown]:
         detach = Button(description="Ctrl-P Ctrl-Q", tooltip="Detach", layout={"width": "auto"})
@@ -133,6 +140,7 @@ class Consoles(HBox):  # type: ignore[misc]
                 self.consoles.append(Console(name, engine, container))
                 stack.callback(self.consoles[-1].stop)
             super().__init__(self.consoles, layout={"flex_flow": "row wrap"})
+            self.add_class("labkit-consoles")
             stack.pop_all()
 
     def __iter__(self) -> Iterator[Console]:

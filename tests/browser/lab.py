@@ -123,6 +123,10 @@ class Notebook:
         """Begin to run one code cell, and do not wait for it."""
         self.page.evaluate("number => lab.startCell(number)", number)
 
+    def wait_until_idle(self) -> None:
+        """Wait until no cell runs, nor waits to be run."""
+        self.page.wait_for_function("() => lab.code().every(cell => cell.model.executionState === 'idle')")
+
     def state(self) -> dict[str, Any]:
         """What a person would look at: the kernel's state, the cells' numbers, errors."""
         answer: dict[str, Any] = self.page.evaluate("() => lab.state()")

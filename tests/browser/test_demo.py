@@ -82,14 +82,14 @@ def test_a_lesson_is_shown_without_code(demo: tuple[str, str], page: Page, tmp_p
         page.goto(address)
         expect(page.locator("body")).to_contain_text("is closed; left behind", timeout=LESSON_S * 1000)
         for view, selector in VIEWS.items():
-            wanted = sum(CALLS[view] in source for source in sources)
+            wanted = sum(bool(re.search(CALLS[view], source)) for source in sources)
             expect(page.locator(selector)).to_have_count(wanted)
-        assert CALLS["boot"] not in page.locator("body").inner_text()
+        assert "open_lesson(" not in page.locator("body").inner_text()
 
         for summary in page.locator(f"{VIEWS['wire']} summary").all():
             summary.click()
         for message in page.locator(f"{VIEWS['wire']} pre").all():
-            expect(message).to_contain_text("HTTP/1.1")
+            expect(message).to_contain_text(re.compile(r"HTTP/1\.1|, \d+ bytes"))
             assert message.is_visible()
 
         for question in page.locator(VIEWS["prediction"]).all():

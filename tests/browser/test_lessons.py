@@ -1,5 +1,6 @@
 """Does a lesson work in a browser: do its cells run, do its views appear, and do their controls do what they say?"""
 
+import re
 from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,17 @@ VIEWS = {
     "side by side": '[aria-label^="side by side"]',
     "wire": '[aria-label="wire view"]',
     "prediction": ".widget-vbox:has(.widget-toggle-buttons)",
+    "events": '[aria-label="events view"]',
+    "consoles": ".labkit-consoles",
 }
-CALLS = {"boot": "open_lesson(", "side by side": "beside(", "wire": ".wire()", "prediction": "predict("}
+CALLS = {
+    "boot": r"open_lesson\(",
+    "side by side": r"\bbeside\(",
+    "wire": r"\.(wire|tap)\(\)",
+    "prediction": r"\bpredict\(",
+    "events": r"\.events\(",
+    "consoles": r"\.consoles\(",
+}
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 PREDICTIONS = "[one.choice for one in map(Out.get, sorted(Out)) if type(one).__name__ == 'Prediction']"  # in the kernel
 
@@ -39,7 +49,7 @@ def test_run_all_ends_without_an_error(lesson: Notebook) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_appears(lesson: Notebook, view: str) -> None:
     """As many views are drawn as the lesson's cells ask for."""
-    wanted = sum(CALLS[view] in source for source in lesson.sources())
+    wanted = sum(bool(re.search(CALLS[view], source)) for source in lesson.sources())
     found = lesson.views(VIEWS[view])
     assert wanted == len(found)
     for one in found:
@@ -65,7 +75,7 @@ def test_an_exchange_opens_and_shows_its_bytes(lesson: Notebook, key: str) -> No
             one = view.locator("details").nth(number)
             assert not one.locator("pre").first.is_visible()
             _use(one.locator("summary"), key)
-            request, answer = one.locator("pre").all_inner_texts()
+            request, answer, *_bytes = one.locator("pre").all_inner_texts()
             assert one.locator("summary").inner_text().split()[0] == request.split()[0]
             assert request.splitlines()[0].endswith("HTTP/1.1")
             assert answer.startswith("HTTP/1.1 ")
@@ -103,6 +113,25 @@ def test_a_prediction_reaches_the_kernel(lesson: Notebook) -> None:
         view.get_by_text(f"You say: {chosen[-1]}.").wait_for()
     assert chosen
     assert chosen == literal_eval(lesson.evaluate(PREDICTIONS))
+
+
+def test_what_is_typed_on_one_console_is_heard_on_both(lesson: Notebook) -> None:
+    """A line and Enter on either console reach the container; its answer shows on both, with the bytes beside."""
+    sources = lesson.sources()
+    if not any(".consoles(" in source for source in sources):
+        return
+    for marks in ('{"name": "shared"}', ".consoles("):  # again, since the lesson has been closed
+        (cell,) = (number for number, source in enumerate(sources) if marks in source)
+        lesson.run_cell(cell)
+        lesson.wait_until_idle()
+    for view in lesson.views(VIEWS["consoles"]):
+        lesson.show(view)
+        for number, words in enumerate(("from the left", "from the right")):
+            view.get_by_placeholder("type, then Enter").nth(number).fill(words)
+            view.get_by_placeholder("type, then Enter").nth(number).press("Enter")
+            for pane in (0, 1):
+                view.get_by_label("text").nth(pane).get_by_text(f"heard {words}").wait_for()
+                view.get_by_label("bytes").nth(pane).get_by_text(f"heard {words}".encode().hex(" ")).wait_for()
 
 
 @pytest.mark.parametrize("theme", THEMES)

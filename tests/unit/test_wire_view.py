@@ -1,7 +1,12 @@
 """Does the wire view show what was said, hide what differs from run to run, and obey nothing that came back?"""
 
+from contextlib import suppress
+
 from labkit.engine import Exchange
-from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.errors import EngineProtocolError
+from labkit.frames import Frame, build_frame, parse_frames
+from labkit.record import Piece
+from labkit.show.wire import SHOWN, SHOWN_PARTS, wire_html, wire_svg, wire_text
 from labkit.wire import Answer, Request
 
 
@@ -39,3 +44,60 @@ def test_the_picture_names_each_status() -> None:
     drawn = wire_svg([exchange("/images/json"), exchange("/nope", 404, "Not Found")])
 
     assert "GET /images/json" in drawn and "404 Not Found" in drawn and "12" not in wire_text([exchange("/x")])
+
+
+class Taken:
+    """An exchange whose connection was taken over, as `labkit.tap` keeps it."""
+
+    def __init__(self, pieces: list[Piece], note: str = "", status: int = 101) -> None:
+        self.request = Request("POST", "/v1.41/containers/box/attach?stdout=1", {}, b"", b"")
+        self.answer = Answer(status, "UPGRADED", {}, b"", b"") if status else Answer(0, "no answer yet", {}, b"", b"")
+        self.seconds, self.head_s, self.note, self.pieces = 0.5, 0.01, note, tuple(pieces)
+
+    @property
+    def frames(self) -> list[Frame]:
+        with suppress(EngineProtocolError):
+            return list(parse_frames([b"".join(piece.data for piece in self.pieces if piece.direction == "down")]))
+        return []
+
+
+FRAMES = build_frame(1, b"out\n") + build_frame(2, b"<b>err\n")
+
+
+def test_a_taken_connection_shows_its_streams() -> None:
+    """Frames are taken apart wherever they were cut, in order with what was typed, named and counted by stream."""
+    pieces = [Piece(0.1, "up", b"ls\n"), Piece(0.2, "down", FRAMES[:5]), Piece(0.3, "down", FRAMES[5:])]
+    one = Taken(pieces)
+    drawn = wire_html([one])
+
+    expected = "POST /containers/box/attach  ->  101 UPGRADED, then stdin 3 bytes, stdout 4 bytes, stderr 7 bytes"
+    assert expected == wire_text([one], query=False)
+    assert "attach?stdout=1" in wire_text([one]) and "stdout=1" not in wire_svg([one], query=False)
+    assert drawn.index("stdin: ls") < drawn.index("stdout: out") < drawn.index("stderr: &lt;b&gt;err")
+    assert "10 ms, the end 500 ms" in drawn and "<b>" not in drawn.split("client", 1)[1]
+
+
+def test_a_terminal_has_no_frames_to_be_counted() -> None:
+    """Its bytes are shown as they are, and not compared: they differ from run to run."""
+    one = Taken([Piece(0.1, "down", b"/ # ls\r\n"), Piece(0.2, "down", b"\x1b[6n")])
+
+    assert wire_text([one], query=False).endswith("101 UPGRADED")
+    assert "bytes: / # ls" in wire_html([one])
+
+
+def test_a_talkative_stream_is_cut() -> None:
+    """A view stays small whatever goes over a connection, and says what it leaves out."""
+    drawn = wire_html([Taken([Piece(0.1, "up", b"x" * 1000)] * 500)])
+
+    assert f"… and {500 - SHOWN_PARTS} more" in drawn and len(drawn) < 100_000
+
+
+def test_what_has_no_answer_says_so() -> None:
+    """An exchange that still goes on, or broke, is told by its note."""
+    assert wire_text([Taken([], status=0)]).endswith("->  no answer yet")
+    assert wire_text([Taken([], note="the engine closed first", status=0)]).endswith("->  the engine closed first")
+
+
+def test_a_long_record_shows_the_newest() -> None:
+    """500 exchanges are more than a page can hold."""
+    assert f"… {500 - SHOWN} before" in wire_html([exchange("/x")] * 500)
