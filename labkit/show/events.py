@@ -28,9 +28,10 @@ ENDS = {"delete", "destroy", "die", "disconnect", "exec_die", "kill", "remove", 
 TROUBLE = {"oom", "health_status: unhealthy"}
 COLOURS = {"begin": "#1a73c8", "end": "#6b6b6b", "trouble": "#c4400c"}
 STYLE = (
-    "<style>.labkit-events{max-width:70em;overflow-x:auto;color:var(--jp-ui-font-color1);"
+    "<style>.labkit-events{max-width:70em;max-height:36em;overflow:auto;color:var(--jp-ui-font-color1);"
     "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);line-height:22px}"
     ".labkit-events summary{cursor:pointer;display:flex;white-space:nowrap}"
+    ".labkit-events summary:hover{background:var(--jp-layout-color2,#eee)}"
     ".labkit-events svg{flex:none;margin:0 8px}"
     ".labkit-events path{stroke:var(--jp-border-color1,#888)}"
     ".labkit-events time{flex:none;width:6em;text-align:right}"
@@ -51,9 +52,10 @@ MADE_UP = re.compile(r"[a-z]+_[a-z]+[0-9]?")  # the shape of the names that Dock
 class Event(NamedTuple):
     """One event, cut to what can be drawn; `json` is all of it, to be read.
 
-    `with_name` is the container that an event of something else is about.
+    `number` counts those that were read; `with_name` is the container that an event of something else is about.
     """
 
+    number: int
     kind: str
     identity: str
     name: str
@@ -89,7 +91,7 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
     A container keeps its name for the events of networks and volumes that tell only its identity.
     """
     names: dict[str, str] = {}
-    for one in said:
+    for number, one in enumerate(said):
         actor = _part(one, "Actor")
         attributes = _part(actor, "Attributes")
         kind, identity, action = _words(_get(one, "Type")), _words(_get(actor, "ID"), 80), _words(_get(one, "Action"))
@@ -98,6 +100,7 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
         if kind == "container":
             names[identity] = name
         yield Event(
+            number=number,
             kind=kind or "?",
             identity=identity,
             name=_short(name) or "?",
@@ -136,7 +139,7 @@ def events_html(events: Sequence[Event], left_out: int = 0, hidden: int = 0) -> 
     rows = "".join(_html_row(drawing, row, begin) for row in range(len(drawing.events)))
     notes = "".join(f"<div><em>{note}</em></div>" for note in _notes(drawing))
     return (
-        f'{STYLE}<div class="labkit-events" role="group" aria-label="events view">'
+        f'{STYLE}<div class="labkit-events" data-follow="1" role="group" aria-label="events view">'
         f"{notes}{rows or f'<em>{NOTHING}</em>'}</div>"
     )
 
@@ -180,7 +183,7 @@ def _html_row(drawing: Drawing, row: int, begin: int | None) -> str:
     since = "" if begin is None or event.time_ns is None else f"{(event.time_ns - begin) / 1e9:+.2f} s"
     lanes = _lanes_svg(drawing, row)
     return (
-        f'<details data-key="{drawing.left_out + row}"><summary><time>{since}</time>'
+        f'<details data-key="{event.number}"><summary><time>{since}</time>'
         f'<svg width="{drawing.width_px:g}" height="{ROW_PX}" aria-hidden="true">{lanes}</svg>'
         f"<span>{escape(event.kind)} <b>{escape(event.name)}</b> {escape(_what(event))}</span></summary>"
         f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></details>'
@@ -196,7 +199,9 @@ def _lanes_svg(drawing: Drawing, row: int) -> str:
             top, bottom = (middle if row == first else 0), (middle if row == last else ROW_PX)
             path += f"M{drawing.lane_px * (lane + 0.5):g} {top:g}V{bottom:g}"
     x = drawing.lane_px * (drawing.lanes[row] + 0.5)
-    return f'<path d="{path}" stroke="#888"/>{_mark(_meaning(drawing.events[row]), x, middle)}'
+    guide = f'<path d="M{x:g} {middle:g}H{drawing.width_px:g}" stroke="#888" opacity="0.4"/>'
+    mark = _mark(_meaning(drawing.events[row]), x, middle)
+    return f'<path d="{path}" stroke="#888"/>{guide}{mark}'
 
 
 def _mark(meaning: str, x: float, y: float) -> str:

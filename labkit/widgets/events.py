@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from ipywidgets import Dropdown, Text
+from ipywidgets import Text, ToggleButtons
 
 from labkit.engine import Engine
 from labkit.errors import EngineError
@@ -19,7 +19,7 @@ from labkit.widgets.live import LiveView, Source
 __all__ = ["EngineEvents", "EventSource", "EventsView", "watch_events"]
 
 PATIENCE_S = 5.0
-NARROW, WIDE = {"width": "12em"}, {"width": "18em"}
+LABEL = {"description_width": "auto"}
 Filters = Mapping[str, Sequence[str]]
 
 
@@ -61,10 +61,11 @@ class EventsView(LiveView[Event]):
 
     def __init__(self, source: EventSource) -> None:
         self._events = source
-        kinds = [("any", ""), *((kind, kind) for kind in KINDS)]
-        self._kind = Dropdown(description="type", options=kinds, layout=NARROW)
-        self._action = Text(description="action", placeholder="any", layout=NARROW)
-        self._name = Text(description="name", placeholder="any container or other", layout=WIDE)
+        # No drop-down list: JupyterLab takes the keys that are pressed on one for its own, x for "cut the cell".
+        kinds = [("any type", ""), *((kind, kind) for kind in KINDS)]
+        self._kind = ToggleButtons(options=kinds, style={"button_width": "auto"})
+        self._action = Text(description="action", placeholder="any", style=LABEL, layout={"width": "12em"})
+        self._name = Text(description="name", placeholder="any container or other", style=LABEL)
         controls = [self._kind, self._action, self._name]
         super().__init__("events", source, html=self._chosen, text=events_text, picture=events_svg, controls=controls)
         for control in controls:

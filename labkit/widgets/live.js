@@ -1,22 +1,50 @@
-// Draws what the kernel sends, at most once a frame, and keeps what the reader has opened, scrolled and focused.
+// Draws what the kernel sends, at most once a frame, and changes only what is new: what the reader has opened,
+// scrolled or focused stays. Rows are told apart by data-key. An element with data-follow stays at its end, where the
+// newest is, until it is scrolled away from there.
 
-function keyed(root) {
-  return [...root.querySelectorAll("details")].map((one, number) => [one.dataset.key ?? String(number), one]);
+const isSame = (one, other) => one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
+const isAtEnd = one => one.scrollTop + one.clientHeight > one.scrollHeight - 5;
+
+function change(old, wanted) {
+  if (old.isEqualNode(wanted)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = wanted.nodeValue;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (!wanted.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+  for (const { name, value } of wanted.attributes) old.setAttribute(name, value);
+  changeChildren(old, wanted);
+}
+
+function changeChildren(old, wanted) {
+  const keys = new Set([...wanted.children].map(one => one.dataset.key));
+  for (const one of [...old.children]) {
+    if (!keys.has(one.dataset.key)) one.remove();
+  }
+  let place = old.firstChild;
+  for (const one of [...wanted.childNodes]) {
+    if (place && isSame(place, one)) {
+      change(place, one);
+      place = place.nextSibling;
+    } else {
+      old.insertBefore(one, place);
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
 }
 
 function redraw(root, html) {
-  const open = new Map(keyed(root).filter(([, one]) => one.open)
-    .map(([key, one]) => [key, one.querySelector("pre")?.scrollTop ?? 0]));
-  const [focused] = keyed(root).find(([, one]) => one.contains(document.activeElement)) ?? [];
-  const inPane = document.activeElement?.tagName === "PRE";
-  root.innerHTML = html;
-  for (const [key, one] of keyed(root)) {
-    if (open.has(key)) {
-      one.open = true;
-      one.querySelector("pre")?.scrollTo(0, open.get(key));
-    }
-    if (key === focused) one.querySelector(inPane ? "pre" : "summary").focus({ preventScroll: true });
-  }
+  const following = [...root.querySelectorAll("[data-follow]")].filter(isAtEnd);
+  const wanted = document.createElement("template");
+  wanted.innerHTML = html;
+  changeChildren(root, wanted.content);
+  for (const one of following) one.scrollTop = one.scrollHeight;
 }
 
 export default {

@@ -1,0 +1,220 @@
+"""Does the page stay quick beside a busy live view, and do the view's controls work by mouse and by keyboard?"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator
+
+from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.test_lessons import READABLE, THEMES
+
+DEFINE, WATCH, BUTTON, REAL = range(4)
+RATE_PER_S, BUSY_S = 200, 8
+LONG_TASKS = """() => {
+    window.longTasks = [];
+    new PerformanceObserver(list => window.longTasks.push(...list.getEntries().map(one => one.duration)))
+        .observe({ type: "longtask" });
+}"""
+CELLS = [
+    """
+import itertools, threading, time
+from ipywidgets import Button
+from labkit.lesson import open_lesson, sh
+from labkit.show.events import read_events
+from labkit.widgets.events import EventsView
+
+class Busy:
+    "Thirty containers that live and die, 200 events a second; two of them are quiet and stay."
+    def __init__(self):
+        self.over = threading.Event()
+    def __iter__(self):
+        return read_events(self.say())
+    def say(self):
+        begin = time.monotonic()
+        for number in itertools.count():
+            if self.over.wait(max(0, begin + number / 200 - time.monotonic())):
+                return
+            name, turn = f"web-{number % 30}", number // 30 % 4
+            attributes = {"name": name, "image": "busybox"} | ({"exitCode": str(number % 3)} if turn == 2 else {})
+            yield {"Type": "container", "Action": ("create", "start", "die", "destroy")[turn],
+                   "Actor": {"ID": f"{number % 30:064x}", "Attributes": attributes}, "timeNano": time.time_ns()}
+    def last(self):
+        return None
+    def close(self):
+        self.over.set()
+
+busy = lambda: [one.name for one in threading.enumerate() if one.name.startswith("events")]
+print("defined")
+""",
+    "view = EventsView(Busy()); view",
+    """
+answer = Button(description="Answer")
+answer.on_click(lambda _: setattr(answer, "description", "Answered"))
+answer
+""",
+    """
+lesson = open_lesson("x")
+with lesson.events() as seen:
+    sh("docker run --name=web -d busybox sleep 60")
+    sh("docker exec web ls")
+    sh("docker volume create data")
+    sh("docker network create back")
+    sh("docker network connect back web")
+    sh("docker rm -f web")
+    sh("docker run --rm busybox false")
+    sh("docker network rm back; docker volume rm data")
+""",
+]
+
+
+@pytest.fixture(scope="module")
+def lab(lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
+    return lab_of("native")
+
+
+@pytest.fixture
+def notebook(lab: JupyterLab, browser: Browser) -> Iterator[Notebook]:
+    """A notebook of its own, whose helpers are defined."""
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
+    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "live.ipynb"
+    )
+    with lab.open(browser, "live") as opened:
+        opened.run_cell(DEFINE)
+        opened.wait_for_text(DEFINE, "defined")
+        yield opened
+        assert [] == opened.complaints
+
+
+def watch(notebook: Notebook) -> Locator:
+    """Run the cell of the busy view; give its output."""
+    notebook.run_cell(WATCH)
+    view = notebook.page.locator(".jp-Cell-outputArea .widget-vbox:has([aria-label='events view'])").first
+    view.locator("details").first.wait_for()
+    return view
+
+
+def state(view: Locator) -> str:
+    return view.locator("[data-state]").inner_text()
+
+
+def test_the_page_stays_quick(notebook: Notebook) -> None:
+    """Beside 200 events a second a click on a button is answered within a second, and the page never hangs."""
+    view = watch(notebook)
+    notebook.run_cell(BUTTON)
+    button = notebook.page.get_by_role("button", name="Answer")
+    button.wait_for()
+    notebook.page.evaluate(LONG_TASKS)
+    seen = int(notebook.evaluate("view._count"))
+    cpu, began = float(notebook.evaluate("time.process_time()")), time.monotonic()
+    notebook.page.wait_for_timeout(BUSY_S * 1000)
+    clicked = time.monotonic()
+    button.click()
+    notebook.page.get_by_role("button", name="Answered").wait_for()
+    answered_s = time.monotonic() - clicked
+    took_s = time.monotonic() - began
+    share = (float(notebook.evaluate("time.process_time()")) - cpu) / took_s
+    rate = (int(notebook.evaluate("view._count")) - seen) / took_s
+    tasks = notebook.page.evaluate("window.longTasks")
+
+    print(
+        f"answered in {answered_s:.2f} s, long tasks {len(tasks)} of {sum(tasks):.0f} ms, the longest"
+        f" {max(tasks, default=0):.0f} ms, {rate:.0f} events/s, {100 * share:.0f} % of a processor in the kernel"
+    )
+    assert 1 > answered_s
+    assert 500 > max(tasks, default=0)
+    assert 0.9 * RATE_PER_S < rate
+    assert 60 == view.locator("details").count()
+    assert "earlier events are left out" in view.inner_text()
+
+
+def test_filters_and_stop_by_keyboard(notebook: Notebook) -> None:
+    """Tab goes from the stop button to each filter; what is chosen is drawn; an open event stays open; Enter stops."""
+    view = watch(notebook)
+    page = notebook.page
+    view.get_by_role("button", name="Stop").focus()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    page.keyboard.type("die")
+    page.keyboard.press("Tab")
+    page.keyboard.type("web-7")
+    page.wait_for_function(
+        "view => [...view.querySelectorAll('summary')].every(one => one.innerText.includes('web-7 die'))"
+        " && view.innerText.includes('hidden by the filters')",
+        arg=view.element_handle(),
+    )
+    assert "('container', 'die', 'web-7')" == notebook.evaluate(
+        "(view._kind.value, view._action.value, view._name.value)"
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    opened = view.locator("details[open]")
+    opened.wait_for()
+    key = opened.get_attribute("data-key")
+    page.wait_for_timeout(1500)
+    assert key == opened.get_attribute("data-key")
+    assert '"Action": "die"' in opened.locator("pre").inner_text()
+    assert opened.locator("summary").evaluate("one => one === document.activeElement")
+
+    view.get_by_role("button", name="Stop").focus()
+    page.keyboard.press("Enter")
+    view.locator("[data-state=stopped]").wait_for()
+    assert "stopped" == state(view)
+    assert "[]" == notebook.evaluate("busy()")
+    view.locator("summary").last.click()
+    assert view.locator("details").last.locator("pre").is_visible()
+
+
+def test_run_again_interrupt_and_restart(notebook: Notebook) -> None:
+    """A second run has one view; an idle interrupt from the menu stops it; a restart leaves no thread, and says so."""
+    watch(notebook)
+    view = watch(notebook)
+    notebook.page.wait_for_timeout(500)
+    assert ("2", 1) == (notebook.evaluate("len(busy())"), len(notebook.views("[aria-label='events view']")))
+    notebook.menu("Kernel", "Interrupt Kernel")
+    view.locator("[data-state=stopped]").wait_for()
+    assert "[]" == notebook.evaluate("busy()")
+
+    view = watch(notebook)
+    view.locator("[data-state=live]").wait_for()
+    notebook.menu("Kernel", "Restart Kernel")
+    notebook.accept()
+    view.get_by_text("stopped: the kernel has gone").wait_for()
+    notebook.page.wait_for_function("() => lab.state().kernel === 'idle'")
+    assert "[]" == notebook.evaluate(
+        "[one.name for one in __import__('threading').enumerate() if one.name.startswith('events')]"
+    )
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_an_engine_does_can_be_read(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
+    """A block shows its view once, with a real engine's events, in both themes, open events too; so does a busy one."""
+    notebook.command("apputils:change-theme", theme=theme)
+    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.run_cell(REAL)
+    real = notebook.page.locator(".jp-Cell-outputArea .widget-vbox:has(> .widget-hbox):has([data-state=stopped])").last
+    real.wait_for()
+    assert 1 == notebook.page.locator("[aria-label='events view']").count()
+    assert notebook.evaluate("len(seen.items)") == str(real.locator("summary").count())
+    busy = watch(notebook)
+    notebook.page.wait_for_timeout(2000)
+    busy.get_by_role("button", name="Stop").click()
+    busy.locator("[data-state=stopped]").wait_for()
+    weak = []
+    for name, view in (("real", real), ("busy", busy)):
+        view.locator("summary").nth(3).click()
+        weak += [
+            f"{name}: {text!r} has a contrast of {ratio:.1f}"
+            for ratio, text in view.evaluate("view => lab.contrasts(view)")
+            if ratio < READABLE
+        ]
+        if directory := pytestconfig.getoption("screenshots"):
+            view.screenshot(path=Path(directory) / f"live-{name}-{theme.split()[-1]}.png")
+    assert [] == weak
