@@ -33,6 +33,8 @@ PERMITTED = ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privil
 # What a hub starts, spelled as BinderHub and repo2docker spell it.
 SERVER = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--ServerApp.base_url=/user/somebody/", "--no-browser"]
 SOON = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"]
+LESSONS = sorted(path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb"))
+QUIET = ["--quiet", "--override-ini=addopts=", "-p", "no:cacheprovider"]
 PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
 GOAL_ANSWER_S = 5
 GOAL_LESSON_S = 90
@@ -61,7 +63,8 @@ def main() -> int:
         starts: list[float] = []
         with server(engine, "2g", starts) as name:
             show_commands(engine, name, report)
-            judge_lessons(ask(engine, name, "run", "00", "01"), report)
+            judge_lessons(ask(engine, name, "run", *LESSONS), report)
+            judge_client(engine, name, report)
         with server(engine, "1g", starts) as name:
             judge_crowd(ask(engine, name, "crowd", "1"), 1, "1 GB", report)
         with server(engine, "2g", starts) as name:
@@ -141,6 +144,24 @@ def judge_lessons(findings: dict[str, Any], report: Report) -> None:
         )
     judge_outputs(findings, report)
     report.judge(findings["oom_kills"] == 0, "one lesson at a time in 2 GB", f"at most {findings['peak_mib']} MiB held")
+
+
+def judge_client(engine: ContainerEngine, name: str, report: Report) -> None:
+    """The engine client's own tests, against the engine of this image: two generations of engines have to pass them."""
+    test = [
+        "env",
+        "LABKIT_TEST_HOST=unix:///run/docker.sock",
+        "python",
+        "-m",
+        "pytest",
+        *QUIET,
+        "tests/engine/test_real.py",
+    ]
+    done = engine.docker("exec", name, "labkit", "run", "--machine=uml", "--", *test, check=False)
+    last = (done.stdout.strip().splitlines() or [done.stderr])[-1]
+    report.judge(done.returncode == 0, "the client passes its tests on this engine", last)
+    if done.returncode:
+        print(done.stdout[-5000:], done.stderr[-2000:])
 
 
 def judge_outputs(findings: dict[str, Any], report: Report) -> None:
