@@ -14,12 +14,21 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
     0: {"dump", "errors", "frames", "oci", "layers", "proc", "cgroups"},
-    1: {"archives", "engine", "linux", "machine", "record", "shell", "store", "tap", "wire"},
+    1: {"archives", "conversation", "engine", "linux", "machine", "record", "shell", "store", "tap", "wire"},
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
     4: {"cli"},
 }
-CLIENTS = {"docker", "labkit.engine", "labkit.lesson", "labkit.machine", "labkit.record", "labkit.tap", "labkit.wire"}
+CLIENTS = {
+    "docker",
+    "labkit.conversation",
+    "labkit.engine",
+    "labkit.lesson",
+    "labkit.machine",
+    "labkit.record",
+    "labkit.tap",
+    "labkit.wire",
+}
 
 Imports = dict[str, set[str]]
 
