@@ -30,8 +30,9 @@ from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, DefaultSelector
 from tempfile import mkdtemp
 from time import monotonic, sleep
 
+from labkit.conversation import Conversation
 from labkit.engine import DEFAULT_HOST
-from labkit.record import Conversation, Direction, Heard, Record
+from labkit.record import Direction, Heard, Record
 from labkit.wire import Address, parse_host
 
 __all__ = ["Heard", "Tap", "tap"]

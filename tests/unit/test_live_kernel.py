@@ -39,7 +39,7 @@ class Notebook:
         """Send a cell to be run; give the identity of the request."""
         metadata = {} if cell is None else {"cellId": cell}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-        request = self.client.session.msg("execute_request", {**content, "stop_on_error": True}, metadata=metadata)
+        request = self.client.session.msg("execute_request", {**content, "stop_on_error": False}, metadata=metadata)
         self.client.shell_channel.send(request)
         return str(request["header"]["msg_id"])
 

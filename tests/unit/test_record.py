@@ -5,18 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from labkit.conversation import MAX_HEAD_BYTES, Conversation, parse_request
 from labkit.frames import STDERR, STDOUT, Frame, build_frame
-from labkit.record import (
-    KEPT_BYTES,
-    KEPT_EXCHANGES,
-    KEPT_PIECES,
-    MAX_HEAD_BYTES,
-    Conversation,
-    Direction,
-    Heard,
-    Record,
-    parse_request,
-)
+from labkit.record import KEPT_BYTES, KEPT_EXCHANGES, KEPT_PIECES, Direction, Heard, Record
 
 UP, DOWN = "up", "down"
 Said = tuple[Direction, bytes]
