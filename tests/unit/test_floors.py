@@ -14,25 +14,30 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
     0: {"dump", "errors", "frames", "oci", "layers", "proc", "cgroups"},
-<<<<<<< HEAD
     1: {
-        *("archive", "archives", "connection", "engine", "hijack", "linux", "machine", "record", "shell", "store"),
+        *(
+            "archive",
+            "archives",
+            "connection",
+            "conversation",
+            "engine",
+            "hijack",
+            "linux",
+            "machine",
+            "record",
+            "shell",
+            "store",
+        ),
         *("stream", "tap", "tls", "websocket", "wire"),
     },
-=======
-    1: {"archives", "conversation", "engine", "linux", "machine", "record", "shell", "store", "tap", "wire"},
->>>>>>> tap
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
     4: {"cli"},
 }
 CLIENTS = {
     "docker",
-<<<<<<< HEAD
     "labkit.connection",
-=======
     "labkit.conversation",
->>>>>>> tap
     "labkit.engine",
     "labkit.lesson",
     "labkit.machine",
