@@ -19,9 +19,9 @@ __all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "even
 KINDS = ("container", "network", "volume", "image")
 NOTHING = "no events"
 SHOWN = 60  # events that are drawn, the newest
-MAX_NAME, MAX_JSON = 60, 4000  # characters
+MAX_WORDS, MAX_NAME, MAX_LINE, MAX_JSON = 200, 60, 90, 4000  # characters: what is kept, what is drawn
 MAX_TIME_NS = 1 << 63
-ROW_PX, COLUMNS = 22, 90
+ROW_PX = 22
 LANES_PX, LANE_PX = 400, (7, 18)  # lanes are narrower where there are many
 
 ENDS = {"delete", "destroy", "die", "disconnect", "exec_die", "kill", "remove", "stop", "unmount", "untag"}
@@ -94,9 +94,9 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
     for number, one in enumerate(said):
         actor = _part(one, "Actor")
         attributes = _part(actor, "Attributes")
-        kind, identity, action = _words(_get(one, "Type")), _words(_get(actor, "ID"), 80), _words(_get(one, "Action"))
+        kind, identity, action = _words(_get(one, "Type")), _words(_get(actor, "ID")), _words(_get(one, "Action"))
         name = _words(attributes.get("name")) or identity
-        partner = _words(attributes.get("container"), 80)
+        partner = _words(attributes.get("container"))
         if kind == "container":
             names[identity] = name
         yield Event(
@@ -154,7 +154,7 @@ def events_svg(events: Sequence[Event], left_out: int = 0) -> str:
         for row in range(len(drawing.events))
     ]
     x = drawing.width_px + 20
-    lines = [cut(_line(one), COLUMNS) for one in _masked(drawing.events)]
+    lines = [_line(one) for one in _masked(drawing.events)]
     words = [
         f'<text x="{10 if row < len(heads) else x:g}" y="{ROW_PX * row + 15}">{escape(line)}</text>'
         for row, line in enumerate([*heads, *lines])
@@ -182,10 +182,11 @@ def _html_row(drawing: Drawing, row: int, begin: int | None) -> str:
     event = drawing.events[row]
     since = "" if begin is None or event.time_ns is None else f"{(event.time_ns - begin) / 1e9:+.2f} s"
     lanes = _lanes_svg(drawing, row)
+    kind, name, what = (escape(cut(words, MAX_NAME)) for words in (event.kind, event.name, _what(event)))
     return (
         f'<details data-key="{event.number}"><summary><time>{since}</time>'
         f'<svg width="{drawing.width_px:g}" height="{ROW_PX}" aria-hidden="true">{lanes}</svg>'
-        f"<span>{escape(event.kind)} <b>{escape(event.name)}</b> {escape(_what(event))}</span></summary>"
+        f"<span>{kind} <b>{name}</b> {what}</span></summary>"
         f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></details>'
     )
 
@@ -222,11 +223,11 @@ def _meaning(event: Event) -> str:
 
 
 def _line(event: Event) -> str:
-    return f"{event.kind} {event.name}: {_what(event)}"
+    return cut(f"{event.kind} {cut(event.name, MAX_NAME)}: {_what(event)}", MAX_LINE)
 
 
 def _what(event: Event) -> str:
-    partner = f" {event.with_name}" if event.with_name else ""
+    partner = f" {cut(event.with_name, MAX_NAME)}" if event.with_name else ""
     detail = f" ({event.detail})" if event.detail else ""
     return f"{event.action}{partner}{detail}"
 
@@ -253,7 +254,7 @@ def _part(value: object, key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _words(value: object, limit: int = MAX_NAME) -> str:
+def _words(value: object, limit: int = MAX_WORDS) -> str:
     """One line of text that can be drawn: no end of line, no control, nothing that turns the writing around."""
     if not isinstance(value, str):
         return ""
