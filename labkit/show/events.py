@@ -19,9 +19,9 @@ __all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "even
 KINDS = ("container", "network", "volume", "image")
 NOTHING = "no events"
 SHOWN = 60  # events that are drawn, the newest
-MAX_NAME, MAX_JSON = 60, 4000  # characters
+MAX_WORDS, MAX_NAME, MAX_LINE, MAX_JSON = 200, 60, 90, 4000  # characters: what is kept, what is drawn
 MAX_TIME_NS = 1 << 63
-ROW_PX, COLUMNS = 22, 90
+ROW_PX = 22
 LANES_PX, LANE_PX = 400, (7, 18)  # lanes are narrower where there are many
 
 ENDS = {"delete", "destroy", "die", "disconnect", "exec_die", "kill", "remove", "stop", "unmount", "untag"}
@@ -94,9 +94,9 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
     for number, one in enumerate(said):
         actor = _part(one, "Actor")
         attributes = _part(actor, "Attributes")
-        kind, identity, action = _words(_get(one, "Type")), _words(_get(actor, "ID"), 80), _words(_get(one, "Action"))
+        kind, identity, action = _words(_get(one, "Type")), _words(_get(actor, "ID")), _words(_get(one, "Action"))
         name = _words(attributes.get("name")) or identity
-        partner = _words(attributes.get("container"), 80)
+        partner = _words(attributes.get("container"))
         if kind == "container":
             names[identity] = name
         yield Event(
@@ -124,8 +124,11 @@ def choose_events(events: Iterable[Event], kind: str = "", action: str = "", nam
 
 
 def events_text(events: Sequence[Event], left_out: int = 0) -> str:
-    """One line per event, without what differs from run to run: identities, times, names that Docker made up."""
-    drawing = _lay_out(events, left_out)
+    """One line per event, without what differs from run to run or between engines.
+
+    That is identities, times, names that Docker made up, and the order in which a container's death is told.
+    """
+    drawing = _lay_out(_in_one_order(events), left_out)
     return "\n".join([*_notes(drawing), *map(_line, _masked(drawing.events))]) or f"({NOTHING})"
 
 
@@ -145,8 +148,8 @@ def events_html(events: Sequence[Event], left_out: int = 0, hidden: int = 0) -> 
 
 
 def events_svg(events: Sequence[Event], left_out: int = 0) -> str:
-    """The timeline as a still picture, without identities, times and made-up names."""
-    drawing = _lay_out(events, left_out)
+    """The timeline as a still picture of what `events_text` tells."""
+    drawing = _lay_out(_in_one_order(events), left_out)
     heads = _notes(drawing) if drawing.events else [NOTHING]
     top = ROW_PX * len(heads)
     parts = [
@@ -154,12 +157,27 @@ def events_svg(events: Sequence[Event], left_out: int = 0) -> str:
         for row in range(len(drawing.events))
     ]
     x = drawing.width_px + 20
-    lines = [cut(_line(one), COLUMNS) for one in _masked(drawing.events)]
+    lines = [_line(one) for one in _masked(drawing.events)]
     words = [
         f'<text x="{10 if row < len(heads) else x:g}" y="{ROW_PX * row + 15}">{escape(line)}</text>'
         for row, line in enumerate([*heads, *lines])
     ]
     return frame_svg([*parts, *words], 800, top + ROW_PX * len(drawing.events) + 4)
+
+
+def _in_one_order(events: Iterable[Event]) -> list[Event]:
+    """Put a container's death before its networks let go of it: Docker 20.10 tells it so, 28.5 the other way round."""
+    ordered: list[Event] = []
+    for event in events:
+        place = len(ordered)
+        while event.action == "die" and place and _lets_go(ordered[place - 1], event):
+            place -= 1
+        ordered.insert(place, event)
+    return ordered
+
+
+def _lets_go(event: Event, dead: Event) -> bool:
+    return event.action == "disconnect" and event.with_name == dead.name
 
 
 def _lay_out(events: Sequence[Event], left_out: int, hidden: int = 0) -> Drawing:
@@ -182,23 +200,24 @@ def _html_row(drawing: Drawing, row: int, begin: int | None) -> str:
     event = drawing.events[row]
     since = "" if begin is None or event.time_ns is None else f"{(event.time_ns - begin) / 1e9:+.2f} s"
     lanes = _lanes_svg(drawing, row)
+    kind, name, what = (escape(cut(words, MAX_NAME)) for words in (event.kind, event.name, _what(event)))
     return (
         f'<details data-key="{event.number}"><summary><time>{since}</time>'
         f'<svg width="{drawing.width_px:g}" height="{ROW_PX}" aria-hidden="true">{lanes}</svg>'
-        f"<span>{escape(event.kind)} <b>{escape(event.name)}</b> {escape(_what(event))}</span></summary>"
+        f"<span>{kind} <b>{name}</b> {what}</span></summary>"
         f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></details>'
     )
 
 
 def _lanes_svg(drawing: Drawing, row: int) -> str:
     """One row of all lanes: the lines of those that go on here, and the mark of this row's event on its own."""
-    middle = ROW_PX / 2
+    middle, lane_px = ROW_PX / 2, drawing.lane_px
     path = ""
     for lane, (first, last) in enumerate(drawing.spans):
         if first <= row <= last and first < last:
             top, bottom = (middle if row == first else 0), (middle if row == last else ROW_PX)
-            path += f"M{drawing.lane_px * (lane + 0.5):g} {top:g}V{bottom:g}"
-    x = drawing.lane_px * (drawing.lanes[row] + 0.5)
+            path += f"M{lane_px * (lane + 0.5):g} {top:g}V{bottom:g}"
+    x = lane_px * (drawing.lanes[row] + 0.5)
     guide = f'<path d="M{x:g} {middle:g}H{drawing.width_px:g}" stroke="#888" opacity="0.4"/>'
     mark = _mark(_meaning(drawing.events[row]), x, middle)
     return f'<path d="{path}" stroke="#888"/>{guide}{mark}'
@@ -222,11 +241,11 @@ def _meaning(event: Event) -> str:
 
 
 def _line(event: Event) -> str:
-    return f"{event.kind} {event.name}: {_what(event)}"
+    return cut(f"{event.kind} {cut(event.name, MAX_NAME)}: {_what(event)}", MAX_LINE)
 
 
 def _what(event: Event) -> str:
-    partner = f" {event.with_name}" if event.with_name else ""
+    partner = f" {cut(event.with_name, MAX_NAME)}" if event.with_name else ""
     detail = f" ({event.detail})" if event.detail else ""
     return f"{event.action}{partner}{detail}"
 
@@ -253,12 +272,12 @@ def _part(value: object, key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _words(value: object, limit: int = MAX_NAME) -> str:
+def _words(value: object, limit: int = MAX_WORDS) -> str:
     """One line of text that can be drawn: no end of line, no control, nothing that turns the writing around."""
     if not isinstance(value, str):
         return ""
     line = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in value[: limit + 1])
-    return cut(line, limit)
+    return cut(line, limit).strip()
 
 
 def _short(name: str) -> str:

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.daemon import Daemon, run_daemon
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """An engine that answers and has busybox loaded."""
+    with run_daemon(tmp_path_factory.mktemp("d")) as running:
+        yield running
+
 
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:

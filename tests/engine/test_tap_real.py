@@ -23,7 +23,7 @@ from labkit.frames import STDERR, STDOUT, Frame
 from labkit.record import Heard
 from labkit.shell import sh
 from labkit.tap import Tap, tap
-from tests.engine.test_real import IMAGE, PATIENCE_S, sock  # noqa: F401  # sock is a fixture
+from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
 
 COMMANDS = sorted(
     {os.path.realpath(path) for path in ("/usr/bin/docker", "/usr/local/bin/docker") if Path(path).exists()}
@@ -36,14 +36,14 @@ Step = Callable[[], object]
 
 
 @pytest.fixture
-def host(sock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
+def host(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The engine's address; docker's clients find no configuration of this computer."""
     for name in ("DOCKER_TLS_VERIFY", "DOCKER_CONTEXT", "DOCKER_API_VERSION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{sock}")
-    return f"unix://{sock}"
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    return daemon.host
 
 
 @contextmanager

@@ -15,20 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "labkit"
 FLOORS = {
     0: {"dump", "errors", "frames", "oci", "layers", "proc", "cgroups"},
     1: {
-        *(
-            "archive",
-            "archives",
-            "connection",
-            "conversation",
-            "engine",
-            "hijack",
-            "linux",
-            "machine",
-            "record",
-            "shell",
-            "store",
-        ),
-        *("stream", "tap", "tls", "websocket", "wire"),
+        *("archive", "archives", "connection", "conversation", "engine", "hijack", "linux", "machine", "record"),
+        *("shell", "store", "stream", "tap", "tls", "websocket", "wire"),
     },
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
