@@ -1,0 +1,109 @@
+"""Do the live views follow a real engine: what a command says while it runs, and two consoles on one container?"""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from labkit.engine import Engine
+from labkit.show.wire import wire_text
+from labkit.widgets.consoles import Consoles
+from labkit.widgets.wire import tap_wire
+from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
+
+REPEAT = "while read line; do echo heard $line; echo oops $line >&2; done"
+
+
+@pytest.fixture
+def engine(daemon: Daemon) -> Iterator[Engine]:
+    with Engine(daemon.host, timeout_s=PATIENCE_S) as engine:
+        yield engine
+
+
+@pytest.fixture
+def start(engine: Engine) -> Iterator[Callable[..., str]]:
+    """Start containers that read their input, and remove them after the test."""
+    made: list[str] = []
+
+    def start(*command: str, tty: bool = False) -> str:
+        wanted = {"Image": IMAGE, "Cmd": command, "OpenStdin": True, "Tty": tty, "HostConfig": {"NetworkMode": "none"}}
+        made.append(engine.post("/containers/create", json=wanted).json()["Id"])
+        engine.post(f"/containers/{made[-1]}/start")
+        return made[-1]
+
+    yield start
+    for name in made:
+        engine.delete(f"/containers/{name}", query={"force": True})
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_wire_view_shows_a_command_while_it_runs(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the container says is drawn before the command has ended; then the view holds the whole conversation."""
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    line = ["docker", "run", "--rm", "-i", "--network=none", IMAGE, "sh", "-c", "echo one; read line; echo $line >&2"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with tap_wire() as said, subprocess.Popen(line, **pipes) as run:
+        wait_until(lambda: "stdout: one" in said._canvas.html)
+        assert run.poll() is None and said.is_live
+        _, words = run.communicate(b"two\n", timeout=PATIENCE_S)
+
+    assert b"two\n" == words
+    create, attach, wait, start = wire_text(said.exchanges, query=False).splitlines()[1:5]
+    assert create.startswith("POST /containers/create  ->  201")
+    assert attach.endswith("101 UPGRADED, then stdin 4 bytes, stdout 4 bytes, stderr 4 bytes")
+    assert "wait" in wait and "start" in start
+    assert repr(said) == wire_text(said.exchanges, query=False)
+    assert not said.is_live
+
+
+def test_two_consoles_share_a_container(engine: Engine, start: Callable[..., str]) -> None:
+    """What is typed on either is answered on both, in frames of both streams."""
+    both = Consoles(engine, start("sh", "-c", REPEAT))
+    for one in both:
+        one.type(f"from the {one.name}")
+        for other in both:
+            other.wait_for(f"heard from the {one.name}")
+            other.wait_for(f"oops from the {one.name}")
+    both.stop()
+
+    for one in both:
+        assert {"typed", "stdout", "stderr"} == {piece.stream for piece in one.items}
+        assert all(piece.header[4:] == len(piece.data).to_bytes(4) for piece in one.items if piece.header)
+
+
+def test_a_terminal_is_resized_and_left(engine: Engine, start: Callable[..., str]) -> None:
+    """A console tells the terminal its size; the detach keys end that console, and neither the other nor the shell."""
+    name = start("sh", tty=True)
+    both = Consoles(engine, name)
+    left, right = both
+    left.resize(20, 50)
+    left.type("stty size")
+    right.wait_for("20 50\n")
+    left.detach()
+    wait_until(lambda: not left.is_live)
+    right.type("echo still $((40+2))")
+    right.wait_for("still 42\n")
+    both.stop()
+
+    assert engine.get(f"/containers/{name}/json").json()["State"]["Running"]
+    assert not any(piece.header for piece in right.items)
+
+
+def test_a_console_ends_with_its_container(engine: Engine, start: Callable[..., str]) -> None:
+    """The end of input ends `cat`, and so both consoles, quietly."""
+    both = Consoles(engine, start("cat"))
+    left, right = both
+    left.type("last words")
+    right.wait_for("last words")
+    engine.post(f"/containers/{left._container}/kill")
+    wait_until(lambda: not left.is_live and not right.is_live)
+    both.stop()
+
+    assert ("", "") == (left._problem, right._problem)
