@@ -47,8 +47,10 @@ class EngineEvents:
     def last(self) -> Event | None:
         """The last event until now, asked for by a request of its own; None where there is none."""
         query = {"since": self._since, "until": _now(), "filters": self._filters}
-        with self._engine.json_lines("GET", "/events", query=query) as passed:
-            return next(iter([*read_events(passed)][-1:]), None)
+        patience = {"timeout_s": PATIENCE_S, "idle_s": PATIENCE_S}  # the clock of an engine elsewhere may be slow
+        with self._engine.json_lines("GET", "/events", query=query, **patience) as passed:
+            found = [*read_events(passed)]
+        return found[-1] if found else None
 
     def close(self) -> None:
         """Hang up, from any thread."""

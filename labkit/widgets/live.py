@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from anywidget import AnyWidget
 from IPython.core.getipython import get_ipython
@@ -133,7 +133,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
     def catch_up(self) -> None:
         """Wait for what has happened already and is still on its way; a source that can tell overrides this."""
 
-    def __enter__(self) -> "LiveView[T]":
+    def __enter__(self) -> Self:
         self._stage = Stage(self)
         display(self._stage)  # type: ignore[no-untyped-call]
         return self

@@ -130,6 +130,8 @@ def test_the_page_stays_quick(notebook: Notebook) -> None:
     assert 0.9 * RATE_PER_S < rate
     assert 60 == view.locator("details").count()
     assert "earlier events are left out" in view.inner_text()
+    newest = "one => one.scrollHeight > one.clientHeight && one.scrollTop + one.clientHeight > one.scrollHeight - 5"
+    assert view.locator("[data-follow]").evaluate(newest)
 
 
 def test_filters_and_stop_by_keyboard(notebook: Notebook) -> None:
