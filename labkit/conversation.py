@@ -73,23 +73,26 @@ class Conversation:
         self._voices[direction].ended = True
         self._go_on()
 
-    def close(self, why: str = "") -> None:
-        """Take it that the connection is over; `why` if it did not end by one side closing it."""
+    def close(self, why: str = "", *, cut: bool = False) -> None:
+        """Take it that the connection is over; `why` if it did not end by one side closing it.
+
+        What a connection was given away to ends with it, and has finished, unless a third party `cut` it.
+        """
         self._record.changes += 1
         for direction in DIRECTIONS:
             if self._raw is None and self._voices[direction].bytes:
                 self._give_up(direction, f"{why or 'the connection ended'}, within a head")
-        if self._raw is not None and self._raw.is_understood and not why:
+        if self._raw is not None and self._raw.is_understood and not cut:
             self._raw.asked = self._raw.answered = True
         for growing in self._open:
-            growing.close(why or CLOSED_FIRST[self._first_to_end])
+            growing.close(why or ("" if growing.finished else CLOSED_FIRST[self._first_to_end]))
         self._open.clear()
 
     def fail(self, why: str, at_s: float) -> None:
         """Take it that there was no way to the engine."""
         self._now = at_s
         self._give_up("up", why)
-        self.close(why)
+        self.close(why, cut=True)
 
     def _go_on(self) -> None:
         """Let both read on: the answer first, since what the client's next bytes are may depend on it."""

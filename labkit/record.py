@@ -50,8 +50,8 @@ class Heard:
     """One exchange as it stood when it was asked for; header names are in lower case.
 
     `began_s` counts from the opening of the record. `head_s` and `seconds` count from there: to the end of the answer's
-    head (None: it has not come), and to the last byte so far. `note` says why an exchange did not finish, or was not
-    understood. An answer of status 0 has not come; a request "(bytes)" is none.
+    head (None: it has not come), and to the last byte so far. `note` says why an exchange did not finish, was not
+    understood, or broke. An answer of status 0 has not come; a request "(bytes)" is none.
 
     `pieces` is what followed the heads once the connection was no longer HTTP: attach, exec, an upgrade, or bytes that
     were not understood. `left_out_bytes` were heard and not kept: of each direction 64 KiB are, and 1000 pieces in all.
@@ -186,7 +186,8 @@ class Growing:
 
     def close(self, why: str) -> None:
         """Take it that nothing more will come, and `why`."""
-        self.note = self.note or ("" if self.finished else why)
+        self.note = self.note or why
+        self.answer = self.answer or NO_ANSWER._replace(reason="no answer")
         self._value = self.value()
 
     def value(self) -> Heard:

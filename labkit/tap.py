@@ -32,6 +32,7 @@ from time import monotonic, sleep
 
 from labkit.conversation import Conversation
 from labkit.engine import DEFAULT_HOST
+from labkit.errors import EngineUnreachable
 from labkit.record import Direction, Heard, Record
 from labkit.wire import Address, parse_host
 
@@ -41,8 +42,8 @@ READ_BYTES = 128 * 1024
 MAX_LINKS = 256  # connections at a time; who comes later waits in the listener's queue
 CONNECT_S = 2.0  # for an engine on tcp; a unix socket answers at once
 PAUSE_S = 0.02
-NAMES = {"up": "the client", "down": "the engine"}
 QUIET_S = 0.5  # to pass on what was said before one looks at the record, or closes the tap
+NAMES = {"up": "the client", "down": "the engine"}
 
 
 @contextmanager
@@ -52,7 +53,8 @@ def tap(host: str | None = None) -> Iterator["Tap"]:
     `host` is the engine, unix:///path or tcp://host:port (default: DOCKER_HOST, or Docker's own socket). After
     the block, however it ends, DOCKER_HOST is what it was, and the tap is closed; its record stays.
 
-    Raises EngineUnreachable for a host that cannot be one; one that does not answer is the clients' business.
+    Raises EngineUnreachable for a host that cannot be one, and where the tap's own socket cannot be made; an engine
+    that does not answer is the clients' business.
     """
     before = os.environ.get("DOCKER_HOST")
     with Tap(host) as said:
@@ -69,7 +71,7 @@ def tap(host: str | None = None) -> Iterator["Tap"]:
 class Tap:
     """A socket that leads to the engine, and a record of what passes; `host` is its address, as DOCKER_HOST takes it.
 
-    `close` ends every connection. The record outlives it.
+    `close` ends every connection. The record outlives it. Raises EngineUnreachable as `tap` does.
     """
 
     def __init__(self, host: str | None = None) -> None:
@@ -92,13 +94,16 @@ class Tap:
             self._listener.bind(place)
             self._listener.listen(MAX_LINKS)
             self._thread.start()
-        except BaseException:
+        except OSError as error:
             self._release()
-            raise
+            raise EngineUnreachable(f"{place}: {error}: name a directory with a shorter path in TMPDIR") from error
 
     @property
     def exchanges(self) -> list[Heard]:
-        """What was heard until now, in the order in which the requests came; see `labkit.record.Heard`."""
+        """What was heard, in the order in which the requests came; see `labkit.record.Heard`.
+
+        Everything that was said before is in it, but for somebody who talks without a pause: it waits 0.5 s at most.
+        """
         self._settle()
         with self._lock:
             return self._record.exchanges
@@ -169,8 +174,9 @@ class Tap:
             if not ready:
                 for asker in askers:
                     asker.set()
-        for link in tuple(self._links):
-            link.close("the tap closed first")
+        with self._lock:
+            for link in tuple(self._links):
+                link.close("the tap closed first", cut=True)
 
     def _listen(self, wanted: bool) -> None:
         watch(self._selector, self._listener, EVENT_READ if wanted else 0, self._accept)
@@ -220,13 +226,13 @@ class _Link:
             end.setblocking(False)
         self._watch()
 
-    def close(self, why: str = "") -> None:
-        """End both connections; `why` if they did not end by themselves."""
+    def close(self, why: str = "", *, cut: bool = False) -> None:
+        """End both connections; `why` if neither side closed its own, `cut` if it was not their will."""
         self._over = True
         for lane in (self._up, self._down):
             watch(self._selector, lane.source, 0)
             lane.source.close()
-        self._talk.close(why)
+        self._talk.close(why, cut=cut)
         self._forget(self)
 
     def _serve(self, end: socket.socket, events: int) -> None:
@@ -312,7 +318,7 @@ def connect(engine: Address) -> socket.socket:
 
 
 def is_closed_both_ways(end: socket.socket) -> bool:
-    """After the end of what the other side says: does it listen no more, too (POLLHUP, unix(7))?"""
+    """After the end of what the other side says: does it listen no more, too (POLLHUP, poll(2))?"""
     poll = select.poll()
     poll.register(end, 0)
     return bool(poll.poll(0))

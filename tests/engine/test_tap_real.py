@@ -94,7 +94,7 @@ def command_line(command: str, folder: Path) -> dict[str, object]:
         "images": say(command, "images", "built", "--format={{.Repository}}:{{.Tag}}"),
         "rmi": say(command, "rmi", "built")[0],
         "pull": say(command, "pull", "127.0.0.1:1/nothing"),
-        "save": hashlib.sha256(subprocess.check_output([command, "save", IMAGE])).hexdigest(),
+        "save": files(subprocess.check_output([command, "save", IMAGE])),
         "wrong": say(command, "inspect", "nobody"),
     }
     with running(command):
@@ -103,7 +103,7 @@ def command_line(command: str, folder: Path) -> dict[str, object]:
             "exec, with input": say(command, "exec", "-i", "box", "cat", given=b"hello\n"),
             "exec, in a terminal": typed(command, "exec", "-it", "box", "sh", talk=[("#", "exit 5\r")]),
             "cp in": say(command, "cp", str(folder / "note"), "box:/note")[0],
-            "cp out": only_file(subprocess.check_output([command, "cp", "box:/note", "-"])),
+            "cp out": files(subprocess.check_output([command, "cp", "box:/note", "-"])),
             "ps": say(command, "ps", "--format={{.Names}} {{.Image}} {{.State}}"),
             "stop": say(command, "stop", "-t", "0", "box"),
         }
@@ -116,11 +116,11 @@ def command_line(command: str, folder: Path) -> dict[str, object]:
     return out
 
 
-def only_file(packed: bytes) -> bytes:
+def files(packed: bytes) -> dict[str, str]:
+    """The files in a tar, by name, and the digests of what is in them; newer engines put the time of a save into it."""
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        file = tar.extractfile(tar.getmembers()[0])
-        assert file
-        return file.read()
+        opened = {each.name: tar.extractfile(each) for each in tar if each.isfile()}
+        return {name: hashlib.sha256(file.read()).hexdigest() for name, file in opened.items() if file}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -134,8 +134,10 @@ def test_the_command_line(host: str, tmp_path: Path, command: str) -> None:
     assert without == through
     assert (3, "out\n", "err\n") == through["run"]
     assert 3 == through["run, in a terminal"][0]  # type: ignore[index]
+    assert {"note": hashlib.sha256(b"a note\n").hexdigest()} == through["cp out"]
+    assert "manifest.json" in through["save"]  # type: ignore[operator]
     # It tells a terminal's size and does not stay for the answer; nor, once detached, for the container's end.
-    assert {"the client closed first"} >= {one.note for one in said.exchanges if one.note}
+    assert [] == [one.note for one in said.exchanges if one.note and not one.note.startswith("the client ")]
     unfinished = {one.request.path.rpartition("/")[2] for one in said.exchanges if not one.finished}
     assert {"resize", "wait"} >= unfinished
 
@@ -162,7 +164,7 @@ def test_the_order_of_a_run(host: str, command: str) -> None:
     assert wait.head_s is not None and start.head_s is not None
     # The head of wait's answer is there before start is asked; its body comes when the container has ended.
     assert wait.began_s + wait.head_s < start.began_s
-    assert wait.began_s + wait.seconds > start.began_s + start.head_s + 0.2
+    assert wait.began_s + wait.seconds > start.began_s + start.head_s
     assert {Frame(STDOUT, b"out\n"), Frame(STDERR, b"err\n")} == set(attach.frames)
     assert all(one.finished for one in heard)
 

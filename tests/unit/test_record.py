@@ -8,6 +8,7 @@ import pytest
 from labkit.conversation import MAX_HEAD_BYTES, Conversation, parse_request
 from labkit.frames import STDERR, STDOUT, Frame, build_frame
 from labkit.record import KEPT_BYTES, KEPT_EXCHANGES, KEPT_PIECES, Direction, Heard, Record
+from labkit.show.wire import wire_text
 
 UP, DOWN = "up", "down"
 Said = tuple[Direction, bytes]
@@ -131,6 +132,18 @@ def test_a_terminal_has_no_frames() -> None:
     assert (Frame(STDOUT, b"one"),) == half.frames
 
 
+def test_what_ends_a_connection_that_was_given_away() -> None:
+    """It has finished when one side ends or breaks it, which the note says; not when somebody else cuts it."""
+    for cut in (False, True):
+        record = Record()
+        talk = Conversation(record, 1)
+        talk.hear(UP, ATTACH, 0)
+        talk.hear(DOWN, UPGRADED, 0)
+        talk.close("broken", cut=cut)
+
+        assert (not cut, "broken") == (record.exchanges[0].finished, record.exchanges[0].note)
+
+
 def test_early_input() -> None:
     """What the client says before the engine has given the connection away is not taken for a request."""
     (one,) = hear([(UP, ATTACH + b"GET / HT"), (DOWN, UPGRADED)])
@@ -156,6 +169,7 @@ def test_no_answer_yet() -> None:
 
     assert (0, None, False, "") == (open_.answer.status, open_.head_s, open_.finished, open_.note)
     assert (0, False, "the client closed first") == (closed.answer.status, closed.finished, closed.note)
+    assert "GET /info  ->  0 no answer yet\nGET /info  ->  0 no answer" == wire_text([open_, closed])
 
 
 @pytest.mark.parametrize(
