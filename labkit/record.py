@@ -92,7 +92,7 @@ class Heard:
 
 
 class Record:
-    """The latest 500 exchanges of any number of connections; `forgotten` counts the earlier ones.
+    """The latest 500 exchanges of any number of connections, 130 MB at most; `forgotten` counts the earlier ones.
 
     `changes` grows with everything that is heard: a view asks for it, and looks at the exchanges only if it grew.
     """

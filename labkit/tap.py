@@ -41,7 +41,7 @@ __all__ = ["Heard", "Tap", "tap"]
 READ_BYTES = 128 * 1024
 MAX_LINKS = 256  # connections at a time; who comes later waits in the listener's queue
 CONNECT_S = 2.0  # for an engine on tcp; a unix socket answers at once
-PAUSE_S = 0.02
+PAUSE_S = 0.02  # before the next try to accept, where one failed
 QUIET_S = 0.5  # to pass on what was said before one looks at the record, or closes the tap
 NAMES = {"up": "the client", "down": "the engine"}
 
@@ -165,18 +165,23 @@ class Tap:
         self._selector.register(self._bell, EVENT_READ, lambda _: os.eventfd_read(self._bell))
         self._listener.setblocking(False)
         self._listen(True)
-        while not self._over:
-            askers = [asker for asker in tuple(self._askers) if not asker.is_set()]
-            ready = self._selector.select(0 if askers else None)
-            for key, events in ready:
-                with self._lock:
-                    key.data(events)
-            if not ready:
-                for asker in askers:
-                    asker.set()
-        with self._lock:
-            for link in tuple(self._links):
-                link.close("the tap closed first", cut=True)
+        try:
+            while not self._over:
+                self._serve_once([asker for asker in tuple(self._askers) if not asker.is_set()])
+        finally:
+            with self._lock:
+                for link in tuple(self._links):
+                    link.close("the tap closed first", cut=True)
+
+    def _serve_once(self, askers: list[threading.Event]) -> None:
+        """Do what can be done now; if there is nothing, say so to those who ask for it, or else wait."""
+        ready = self._selector.select(0 if askers else None)
+        for key, events in ready:
+            with self._lock:
+                key.data(events)
+        if not ready:
+            for asker in askers:
+                asker.set()
 
     def _listen(self, wanted: bool) -> None:
         watch(self._selector, self._listener, EVENT_READ if wanted else 0, self._accept)

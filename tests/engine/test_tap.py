@@ -4,13 +4,14 @@ A scripted engine listens on a Unix socket; each of its connections is given to 
 """
 
 import os
+import queue
 import resource
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -207,13 +208,13 @@ def test_the_client_has_said_all(tapped: Callable[[Handler], Tap]) -> None:
 
 def test_the_engine_has_said_all(tapped: Callable[[Handler], Tap]) -> None:
     """The other way round: the client hears the end, and the engine still hears the client."""
-    heard: list[bytes] = []
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def engine(end: socket.socket) -> None:
         read_head(end)
         end.sendall(UPGRADED + b"bye")
         end.shutdown(socket.SHUT_WR)
-        heard.append(read_all(end))
+        heard.put(read_all(end))
 
     said = tapped(engine)
     with connect(said) as client:
@@ -222,7 +223,7 @@ def test_the_engine_has_said_all(tapped: Callable[[Handler], Tap]) -> None:
         client.sendall(b"still here")
     (one,) = wait_for(said, lambda heard: heard[0].finished)
 
-    assert [b"still here"] == heard
+    assert b"still here" == heard.get(timeout=PATIENCE_S)
     assert b"still here" == one.pieces[-1].data
 
 
@@ -493,17 +494,14 @@ def test_closing_while_somebody_talks_without_a_pause(tapped: Callable[[Handler]
 
 def test_the_last_word_is_passed_on(tapped: Callable[[Handler], Tap]) -> None:
     """What a client said before it went reaches the engine, also when the tap closes right after."""
-    heard: list[bytes] = []
-    said = tapped(lambda end: heard.append(read_all(end)))
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    said = tapped(lambda end: heard.put(read_all(end)))
     with connect(said) as client:
         client.sendall(PING)
     said.close()
 
     assert ["GET /_ping"] == [str(one.request) for one in said.exchanges]
-    end = time.monotonic() + PATIENCE_S
-    while not heard and time.monotonic() < end:
-        time.sleep(0.005)
-    assert [PING] == heard
+    assert PING == heard.get(timeout=PATIENCE_S)
 
 
 def test_forgetting_and_changes(tapped: Callable[[Handler], Tap]) -> None:
@@ -522,24 +520,40 @@ def test_forgetting_and_changes(tapped: Callable[[Handler], Tap]) -> None:
 
 
 def test_no_descriptor_is_left(tapped: Callable[[Handler], Tap]) -> None:
-    """Where the process may open no more files, a client is turned away or waits, and the tap lives on."""
+    """Where the process may open no more files, a new client waits until it may; the others do not notice."""
     said = tapped(answer_all)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with connect(said) as early:
+    with connect(said) as early, socket.socket(socket.AF_UNIX) as late:
         early.sendall(PING)
         assert OK == early.recv(1000)
-        late = socket.socket(socket.AF_UNIX)
-        with late:
+        with no_descriptors() as again:
             late.settimeout(PATIENCE_S)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (late.fileno() + 1, hard))
-            try:
-                late.connect(said.host.removeprefix("unix://"))
-                early.sendall(PING)
-                assert OK == early.recv(1000)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            late.connect(said.host.removeprefix("unix://"))
             late.sendall(PING)
+            early.sendall(PING)
+            assert OK == early.recv(1000)
+            again()
             assert OK == late.recv(1000)
+
+
+@contextmanager
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """Take all descriptors that this process may have; the function that is given gives them back."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+
+    def again() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        while taken:
+            os.close(taken.pop())
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield again
+    finally:
+        again()
 
 
 def test_over_tcp() -> None:
@@ -565,8 +579,10 @@ def test_over_tcp() -> None:
 def test_another_process(tapped: Callable[[Handler], Tap]) -> None:
     """What a program said is in the record as soon as it has ended."""
     said = tapped(answer_all)
-    line = f"curl -s --unix-socket {said.host.removeprefix('unix://')} http://docker/"
     for number in range(5):
-        subprocess.run([*line.split()[:-1], f"http://docker/{number}"], check=True, capture_output=True)
+        place = said.host.removeprefix("unix://")
+        subprocess.run(
+            ["curl", "-s", "--unix-socket", place, f"http://docker/{number}"], check=True, capture_output=True
+        )
         assert f"GET /{number}" == str(said.exchanges[-1].request)
         assert said.exchanges[-1].finished
