@@ -1,5 +1,6 @@
 """Which certificates does `dockerd --tlsverify` need? Made by openssl, for one test run."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,9 +14,15 @@ extendedKeyUsage=clientAuth
 
 
 def make_certificates(folder: Path) -> None:
-    """Make ca.pem with ca.key; server.pem with server.key, for 127.0.0.1; cert.pem with key.pem, for a client."""
+    """Make ca.pem with ca.key; server.pem with server.key, for 127.0.0.1; cert.pem with key.pem, for a client.
+
+    The folder `stranger` is that of a client without a certificate of its own. Like docker's own recipe, this one
+    gives the authority's certificate no key usage.
+    """
     (folder / "extensions").write_text(EXTENSIONS)
     openssl(folder, *NEW, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    (folder / "stranger").mkdir()
+    shutil.copy(folder / "ca.pem", folder / "stranger")
     for who, key, certificate in (("server", "server.key", "server.pem"), ("client", "key.pem", "cert.pem")):
         openssl(folder, *NEW, "-subj", f"/CN={who}", "-keyout", key, "-out", "request")
         signed_by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]

@@ -6,7 +6,6 @@ Which engine it is says tests/engine/daemon.py.
 import ctypes
 import io
 import socket
-import ssl
 import tarfile
 import threading
 import time
@@ -22,6 +21,7 @@ from labkit.errors import EngineAnswer, EngineError, EngineUnreachable
 from labkit.frames import STDERR, STDOUT, build_frame, parse_frames
 from labkit.hijack import Hijack
 from labkit.linux import CLONE_NEWNET
+from labkit.tls import read_context
 from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
 
 
@@ -444,7 +444,7 @@ def test_over_tls(daemon: Daemon, tls_port: int, create: Callable[..., str], mon
 
 def test_tls_without_a_certificate_of_ours(daemon: Daemon, tls_port: int) -> None:
     """The engine refuses who shows none; the error says which files it wants."""
-    context = ssl.create_default_context(cafile=daemon.certificates / "ca.pem")
+    context = read_context(daemon.certificates / "stranger")
     with (
         Engine(f"tcp://127.0.0.1:{tls_port}", tls=context, timeout_s=PATIENCE_S) as engine,
         pytest.raises(EngineUnreachable, match=r"the engine refuses: .*cert\.pem and key\.pem"),

@@ -213,7 +213,7 @@ def test_another_name(serve: Callable[..., int], folder: Path) -> None:
 def test_no_certificate_of_ours(serve: Callable[[Play], int], folder: Path, newest: str) -> None:
     """The engine wants one: the error says which files, whether it is told at once or with the first answer."""
     port = serve(under_tls(folder, lambda _: None, newest=newest))
-    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context = read_context(folder / "stranger")
     with (
         Engine(f"tcp://127.0.0.1:{port}", version="1.41", tls=context) as engine,
         pytest.raises(EngineUnreachable, match=r"the engine refuses: .*cert\.pem and key\.pem"),

@@ -169,7 +169,7 @@ def test_no_answer_yet() -> None:
 
     assert (0, None, False, "") == (open_.answer.status, open_.head_s, open_.finished, open_.note)
     assert (0, False, "the client closed first") == (closed.answer.status, closed.finished, closed.note)
-    assert "GET /info  ->  0 no answer yet\nGET /info  ->  0 no answer" == wire_text([open_, closed])
+    assert "GET /info  ->  no answer yet\nGET /info  ->  the client closed first" == wire_text([open_, closed])
 
 
 @pytest.mark.parametrize(
