@@ -45,9 +45,13 @@ class EngineEvents:
         return read_events(self._stream)
 
     def last(self) -> Event | None:
-        """The last event until now, asked for by a request of its own; None where there is none."""
+        """The last event until now, asked for by a request of its own; None where there is none.
+
+        Raises EngineTimeout when the engine is silent for 5 s.
+        """
         query = {"since": self._since, "until": _now(), "filters": self._filters}
-        with self._engine.json_lines("GET", "/events", query=query) as passed:
+        patience = {"timeout_s": PATIENCE_S, "idle_s": PATIENCE_S}
+        with self._engine.json_lines("GET", "/events", query=query, **patience) as passed:
             return next(iter([*read_events(passed)][-1:]), None)
 
     def close(self) -> None:
