@@ -169,6 +169,8 @@ def check_heard(engine: Engine, name: str, words: str) -> Verdict:
     command = " ".join([container["Path"], *container["Args"]])
     if container["State"]["Status"] != "running":
         return Verdict(True, f"{name} exists, but its state is {container['State']['Status']}")
+    if container["Config"]["Tty"]:
+        return Verdict(True, f"{name} has a terminal, which repeats by itself what is typed: start it without one")
     if words in command or words in " ".join(container["Config"]["Env"] or []):
         return Verdict(True, f"{name} was started with {words!r}: let it read them from its input")
     written = "".join(_read_log(engine, name).values())

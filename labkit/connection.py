@@ -181,12 +181,13 @@ class Connection:
         return False
 
     def wake(self) -> None:
-        """End the wait of another thread that reads here: it sees the end of the stream."""
+        """End the wait of other threads: who reads here sees the end of the stream."""
         with suppress(OSError):  # the engine was first to close
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket; a second time does nothing."""
+        """Close the socket, also for a thread that still waits to send; a second time does nothing."""
+        self.wake()
         self._socket.close()
 
     def _shake_hands(self, address: Address, deadline: float, context: "SSLContext") -> None:

@@ -19,8 +19,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
 
+from labkit.engine import MASK
 from labkit.errors import EngineProtocolError
-from labkit.record import KEPT_EXCHANGES, MASK, Direction, Growing, Record
+from labkit.record import KEPT_EXCHANGES, Direction, Growing, Record
 from labkit.wire import Request, parse_head
 
 __all__ = ["Conversation", "parse_request"]

@@ -35,7 +35,10 @@ DEFAULT_HOST = "unix:///run/docker.sock"
 FIRST_VERSION = "1.24"  # of engines that do not name theirs in /_ping, as docker's own client takes it
 MAX_BODY_BYTES = 256 * 1024 * 1024
 MAX_JSON_LINE_BYTES = 16 * 1024 * 1024
-SECRET_HEADERS = {"X-Registry-Auth", "X-Registry-Config"}
+SECRET_HEADERS = {"X-Registry-Auth", "X-Registry-Config", "Authorization", "Proxy-Authorization"}
+# Whose body holds a secret; that of a push did before there was X-Registry-Auth, and engines still take it.
+SECRET_REQUEST = re.compile(r"/(auth|secrets/create|images/.+/push)")
+MASK = b"(masked)"
 CAN_RESEND = {"GET", "HEAD"}  # asking twice changes nothing; a POST may have been carried out already
 ACCEPTED = {"": range(200, 400), "tcp": (101, 200), "websocket": (101,)}  # statuses, by the protocol asked for
 _API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
@@ -44,7 +47,7 @@ _API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
 class Engine:
     """A client of one engine; safe to share between threads. `exchanges` keeps the last 500 of them.
 
-    A kept exchange holds at most the first 64 KiB of each body. A stream is kept when it has ended.
+    A kept exchange holds at most the first 64 KiB of each body, and no password. A stream is kept when it has ended.
 
     `host` is unix:///path or tcp://host:port (default: DOCKER_HOST, or Docker's own socket); `timeout_s` is for
     a call that names none; `version` ("1.41") saves asking for it; a longer body than `max_body_bytes` is
@@ -234,7 +237,10 @@ class Engine:
         shown = {name: "(masked)" if name in SECRET_HEADERS else value for name, value in given.items()}
         head = build_request(method, target, shown)
         sent = head if shown == given else build_request(method, target, given)
-        return _Outgoing(Request(method, target, shown, whole or b"", head), sent + (whole or b""), pieces)
+        request = Request(method, target, shown, whole or b"", head)
+        if whole and SECRET_REQUEST.fullmatch(request.path):
+            request = request._replace(body=MASK)
+        return _Outgoing(request, sent + (whole or b""), pieces)
 
     def _send(self, outgoing: "_Outgoing", began: float, deadline: float) -> tuple[Connection, Request, Answer]:
         """Send on a kept connection or a new one; return once the answer's head is there."""
@@ -311,7 +317,9 @@ class Engine:
 
     def _record(self, exchange: Exchange) -> None:
         request, answer, limit = exchange.request, exchange.answer, RECORDED_BODY_BYTES
-        if len(request.body) > limit or len(answer.body) > limit:
+        if request.body == MASK and request.path == "/auth":  # it is answered with a token
+            exchange = exchange._replace(answer=answer._replace(body=MASK))
+        elif len(request.body) > limit or len(answer.body) > limit:
             request = request._replace(body=request.body[:limit])
             answer = answer._replace(body=answer.body[:limit])
             exchange = exchange._replace(request=request, answer=answer)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from labkit.connection import Connection
-from labkit.errors import EngineProtocolError
+from labkit.errors import EngineError, EngineProtocolError
 from labkit.stream import RECORDED_BODY_BYTES, AtEnd, Stream
 from labkit.wire import Exchange
 
@@ -35,10 +35,18 @@ class Talk(Stream[bytes]):
 
     def send(self, data: bytes) -> None:
         """Send all of `data`; raises EngineTimeout if nothing of it is taken, EngineProtocolError after the end."""
+        try:
+            self._check_open()
+            self._push(self._wrap(data))
+        except (EngineError, ValueError):  # ValueError: poll(2) of a socket that another thread has closed just now
+            self._check_open()
+            raise
+        with self._sending:
+            self._sent += data[: RECORDED_BODY_BYTES - len(self._sent)]
+
+    def _check_open(self) -> None:
         if self._over or self._stopped:
             raise EngineProtocolError(f"{self._opened.request}: this conversation is over: open another one")
-        self._push(self._wrap(data))
-        self._sent += data[: RECORDED_BODY_BYTES - len(self._sent)]
 
     def _push(self, raw: bytes) -> None:
         with self._sending:  # two messages at once would be torn
@@ -68,4 +76,5 @@ class Hijack(Talk):
 
     def close_write(self) -> None:
         """End the input: the process reads end-of-file (if stdin was opened with StdinOnce), and can still write."""
-        self._connection.close_write(self._patience_s)
+        with self._sending:  # what is still being sent comes before the end
+            self._connection.close_write(self._patience_s)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from labkit.engine import Exchange
+from labkit.engine import MASK, SECRET_REQUEST, Exchange
 from labkit.errors import EngineProtocolError
 from labkit.frames import Frame, parse_frames
 from labkit.wire import Answer, Request
@@ -24,12 +24,9 @@ KEPT_EXCHANGES = 500
 KEPT_BYTES = 64 * 1024  # of each direction of an exchange
 KEPT_PIECES = 1000
 
-MASK = b"(masked)"
 NO_ANSWER = Answer(0, "no answer yet", {}, b"", b"")
 
 _TAKES_THE_CONNECTION = re.compile(r"/(containers/[^/]+/attach|exec/[^/]+/start)")
-# A push carried the password in its body before there was X-Registry-Auth, and engines still take it.
-_SECRET_REQUEST = re.compile(r"/(auth|secrets/create|images/.+/push)")
 # In bytes that were not understood: what may stand before a secret.
 _SECRET_WORD = re.compile(rb"x-registry-|authorization|/auth|/secrets|password|token", re.IGNORECASE)
 LONGEST_WORD = 16
@@ -136,7 +133,7 @@ class Growing:
         self._bodies = {"up": bytearray(), "down": bytearray()}
         self._pieces: list[Piece] = []
         self._left_out_bytes = 0
-        self._secret = {"up": bool(_SECRET_REQUEST.fullmatch(request.path)), "down": request.path == "/auth"}
+        self._secret = {"up": bool(SECRET_REQUEST.fullmatch(request.path)), "down": request.path == "/auth"}
         self._unsure = {"up": b"", "down": b""}
         self._value: Heard | None = None
 

@@ -80,7 +80,7 @@ class Tap:
         place = f"{self._folder}/docker.sock"
         self.host = f"unix://{place}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # wakes the thread
+        self._bell: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # wakes the thread
         self._selector = DefaultSelector()
         self._opened = monotonic()
         self._record = Record()
@@ -88,6 +88,7 @@ class Tap:
         self._number = 0
         self._askers: deque[threading.Event] = deque()  # who waits until all that was said is passed on
         self._lock = threading.Lock()  # of the record
+        self._ringing = threading.Lock()  # once the bell is closed, its number is another file's
         self._over = False
         self._thread = threading.Thread(target=self._serve, name="tap", daemon=True)
         try:
@@ -132,7 +133,7 @@ class Tap:
             self._settle()
         finally:
             self._over = True
-            os.eventfd_write(self._bell, 1)
+            self._ring()
             self._thread.join()
             self._release()
 
@@ -145,10 +146,19 @@ class Tap:
     def __repr__(self) -> str:
         return f"Tap({self.host!r})"
 
+    def _ring(self) -> None:
+        with self._ringing:
+            if self._bell is not None:
+                os.eventfd_write(self._bell, 1)
+
     def _release(self) -> None:
+        with self._ringing:
+            bell, self._bell = self._bell, None
+        if bell is None:  # another thread does it
+            return
         self._selector.close()
         self._listener.close()
-        os.close(self._bell)
+        os.close(bell)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _settle(self) -> None:
@@ -157,12 +167,14 @@ class Tap:
             return
         asker = threading.Event()
         self._askers.append(asker)
-        os.eventfd_write(self._bell, 1)
+        self._ring()
         asker.wait(QUIET_S)
         self._askers.remove(asker)
 
     def _serve(self) -> None:
-        self._selector.register(self._bell, EVENT_READ, lambda _: os.eventfd_read(self._bell))
+        bell = self._bell
+        assert bell is not None
+        self._selector.register(bell, EVENT_READ, lambda _: os.eventfd_read(bell))
         self._listener.setblocking(False)
         self._listen(True)
         try:

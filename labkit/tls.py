@@ -76,8 +76,11 @@ class Tls:
     def encrypt(self, data: bytes) -> bytes:
         """Turn `data` into what has to be sent."""
         with self._lock:
-            if data:
-                self._object.write(data)
+            try:
+                if data:
+                    self._object.write(data)
+            except ssl.SSLError as error:  # after close_write()
+                raise self._explain(error) from error
             return self._out.read()
 
     def decrypt(self, received: bytes) -> bytes:

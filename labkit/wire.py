@@ -29,7 +29,7 @@ _VERSION = re.compile(r"^/v[0-9.]+(?=/)")
 
 
 class Request(NamedTuple):
-    """What was sent; the values of secret headers are masked."""
+    """What was sent; the values of secret headers are masked, and bodies that hold a secret."""
 
     method: str
     target: str

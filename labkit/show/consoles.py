@@ -54,8 +54,11 @@ def console_html(spoken: Sequence[Spoken], left_out: int = 0) -> str:
 
 def console_text(spoken: Sequence[Spoken], left_out: int = 0) -> str:
     """Whose words they are and the words, sorted: two streams are two pipes, and either may come first."""
-    lines = sorted(f"{piece.stream}: {piece.data.decode('utf-8', 'replace').rstrip()}" for piece in spoken)
-    return "\n".join(lines) or "(nothing was said)"
+    shown = spoken[-SHOWN:]
+    left_out += len(spoken) - len(shown)
+    note = [f"… {left_out} pieces before"] if left_out else []
+    words = ((piece.stream, cut(piece.data.decode("utf-8", "replace").rstrip(), MAX_TEXT)) for piece in shown)
+    return "\n".join([*note, *sorted(f"{stream}: {said}" for stream, said in words)]) or "(nothing was said)"
 
 
 def console_svg(spoken: Sequence[Spoken], left_out: int = 0) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from labkit.dump import dump, hex_dump
 from labkit.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR
-from labkit.show.still import cut, frame_svg, mask
+from labkit.show.still import cut, frame_svg, legal, mask
 
 __all__ = ["WireExchange", "wire_html", "wire_svg", "wire_text"]
 
@@ -88,8 +88,9 @@ def wire_html(exchanges: Iterable[WireExchange]) -> str:
     shown = every[-SHOWN:]
     if not shown:
         return f"<em>{NOTHING}</em>"
-    note = f"<em>… {len(every) - len(shown)} before</em>" if len(every) > len(shown) else ""
-    rows = note + "".join(_html_row(one) for one in shown)
+    first = len(every) - len(shown)
+    note = f"<em>… {first} before</em>" if first else ""
+    rows = note + "".join(_html_row(one, number) for number, one in enumerate(shown, first))
     life = "2px solid var(--jp-border-color1,#888)"
     return (
         '<div role="group" aria-label="wire view" style="max-width:60em;color:var(--jp-ui-font-color1);'
@@ -99,7 +100,7 @@ def wire_html(exchanges: Iterable[WireExchange]) -> str:
     )
 
 
-def _html_row(one: WireExchange) -> str:
+def _html_row(one: WireExchange, number: int) -> str:
     theme = "var(--jp-error-color1,#b3261e)" if one.answer.status >= 400 else "var(--jp-success-color1,#1a6e3c)"
     # The light theme's green is too pale to be read; some of the text's own colour helps in every theme.
     colour = f"color-mix(in srgb,{theme} 75%,var(--jp-ui-font-color1,#000))"
@@ -110,7 +111,7 @@ def _html_row(one: WireExchange) -> str:
     took = f"{escape(_status_line(one))}{size}, {_took(one)}"
     parts = _parts(one)
     return (
-        '<details style="padding:3px 0"><summary style="cursor:pointer;padding-left:8px">'
+        f'<details data-key="{number}" style="padding:3px 0"><summary style="cursor:pointer;padding-left:8px">'
         f"{escape(_request_line(one))}"
         f'<div style="display:flex">{there}</div><div style="display:flex;color:{colour}">{back}'
         f'<span style="padding:0 8px">{took}</span></div>{_parts_html(parts)}</summary>'
@@ -221,10 +222,10 @@ def _svg_row(one: WireExchange, y: int, query: bool) -> str:
 
 def _request_line(one: WireExchange, query: bool = True) -> str:
     target = VERSION.sub("", one.request.target)
-    return f"{one.request.method} {mask(target if query else target.partition('?')[0])}"
+    return legal(f"{one.request.method} {mask(target if query else target.partition('?')[0])}")
 
 
 def _status_line(one: WireExchange) -> str:
     if one.answer.status == 0:  # it has not come, or never will
-        return str(getattr(one, "note", "")) or one.answer.reason
-    return f"{one.answer.status} {one.answer.reason}".rstrip()
+        return legal(str(getattr(one, "note", "")) or one.answer.reason)
+    return legal(f"{one.answer.status} {one.answer.reason}".rstrip())

@@ -98,8 +98,13 @@ class Console(LiveView[Spoken]):
     def wait_for(self, words: str, seconds: float = PATIENCE_S) -> None:
         """Wait until the container has said these words here; raises EngineTimeout when it has not in time."""
         deadline = time.monotonic() + seconds
-        while words not in self.text:
-            if time.monotonic() > deadline or not self.is_live:
+        while True:
+            may_come = (
+                self.is_live and time.monotonic() < deadline
+            )  # first: the last words may come just before the end
+            if words in self.text:
+                return
+            if not may_come:
                 raise EngineTimeout(f"{self._container} did not say {words!r} within {seconds} s: {self.text[-200:]!r}")
             time.sleep(0.01)
 

@@ -45,7 +45,10 @@ class EngineEvents:
         return read_events(self._stream)
 
     def last(self) -> Event | None:
-        """The last event until now, asked for by a request of its own; None where there is none."""
+        """The last event until now, asked for by a request of its own; None where there is none.
+
+        Raises EngineTimeout when the engine is silent for 5 s.
+        """
         query = {"since": self._since, "until": _now(), "filters": self._filters}
         patience = {"timeout_s": PATIENCE_S, "idle_s": PATIENCE_S}  # the clock of an engine elsewhere may be slow
         with self._engine.json_lines("GET", "/events", query=query, **patience) as passed:

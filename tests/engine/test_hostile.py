@@ -643,6 +643,17 @@ def test_a_secret_is_sent_but_not_recorded(play: Callable[..., FakeEngine]) -> N
     assert "hush" not in repr(engine.exchanges)
 
 
+def test_a_password_in_a_body_is_sent_but_not_recorded(play: Callable[..., FakeEngine]) -> None:
+    """Nor is the token that it is exchanged for; who asks gets it."""
+    fake = play([OK + b'Content-Length: 11\r\n\r\n{"T":"tok"}'])
+    with Engine(fake.host, version="1.41", timeout_s=PATIENCE_S) as engine:
+        exchange = engine.post("/auth", json={"password": "hush"})
+
+    assert b"hush" in fake.requests[0][1]
+    assert {"T": "tok"} == exchange.json()
+    assert not any(word in repr(engine.exchanges) + repr(exchange.request) for word in ("hush", "tok"))
+
+
 def test_threads_share_one_engine(play: Callable[..., FakeEngine]) -> None:
     """Calls from several threads at once get each their own answer."""
 

@@ -17,6 +17,7 @@ import pytest
 from labkit.engine import Engine
 from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout
 from labkit.frames import STDERR, STDOUT, Frame, build_frame
+from labkit.hijack import Hijack
 from labkit.stream import RECORDED_BODY_BYTES
 from labkit.websocket import MAX_MESSAGE_BYTES, RFC_6455
 from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall, stop_all
@@ -182,6 +183,36 @@ def test_sending_after_the_engine_has_closed(client: Callable[..., Engine]) -> N
         assert [] == list(talk)
         with pytest.raises(EngineError, match="POST /x: this conversation is over"):
             talk.send(b"x")
+
+
+def test_who_still_sends_learns_that_it_is_over(play: Callable[..., FakeEngine]) -> None:
+    """The reader ends the talk while the engine takes nothing: the sender learns it then, not after its patience."""
+    late = threading.Event()
+    failed: list[BaseException] = []
+
+    def deaf(connection: socket.socket) -> None:
+        connection.sendall(UPGRADED)
+        late.wait(PATIENCE_S)
+
+    def send(talk: Hijack) -> None:
+        try:
+            talk.send(bytes(10_000_000))
+        except BaseException as error:
+            failed.append(error)
+
+    with Engine(play([deaf]).host, version="1.41", timeout_s=PATIENCE_S) as engine:
+        talk = engine.hijack("POST", "/x", idle_s=TIMEOUT_S)
+        sender = threading.Thread(target=send, args=(talk,))
+        sender.start()
+        with pytest.raises(EngineTimeout):
+            next(talk)
+        sender.join(PATIENCE_S / 2)
+        ended_early = not sender.is_alive()
+        late.set()
+        sender.join()
+
+    assert ended_early
+    assert ["POST /x: this conversation is over: open another one"] == [str(error) for error in failed]
 
 
 def accept(connection: socket.socket, request: bytes) -> bytes:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -490,6 +491,25 @@ def test_closing_while_somebody_talks_without_a_pause(tapped: Callable[[Handler]
         assert 2 > time.monotonic() - began
         reader.join(PATIENCE_S)
         assert not reader.is_alive()
+
+
+def test_closing_while_somebody_looks(tapped: Callable[[Handler], Tap]) -> None:
+    """Who looks just as others close, twice at once, sees the record, and rings no bell that is another file by now."""
+    said = tapped(answer_all)
+    looker = threading.current_thread()
+
+    class Askers(deque[threading.Event]):
+        def append(self, asker: threading.Event) -> None:
+            super().append(asker)
+            if threading.current_thread() is looker:
+                closers = [threading.Thread(target=said.close) for _ in range(2)]
+                for closer in closers:
+                    closer.start()
+                for closer in closers:
+                    closer.join()
+
+    said._askers = Askers()
+    assert [] == said.exchanges
 
 
 def test_the_last_word_is_passed_on(tapped: Callable[[Handler], Tap]) -> None:

@@ -121,6 +121,22 @@ def test_the_input_ends_and_the_output_goes_on(serve: Callable[[Play], int], fol
             assert text == b"".join(talk)
 
 
+def test_nothing_follows_the_end_of_the_input(serve: Callable[[Play], int], folder: Path) -> None:
+    """What is sent after close_write is refused in the client's own words, as it is in the clear."""
+
+    def wait(secured: socket.socket) -> None:
+        secured.sendall(UPGRADED)
+        secured.recv(65536)
+        end(secured)
+
+    host = f"tcp://127.0.0.1:{serve(under_tls(folder, wait))}"
+    with Engine(host, version="1.41", tls=read_context(folder), timeout_s=PATIENCE_S) as engine:  # noqa: SIM117
+        with engine.hijack("POST", "/x", idle_s=PATIENCE_S) as talk:
+            talk.close_write()
+            with pytest.raises(EngineProtocolError):
+                talk.send(b"more")
+
+
 def stall(connection: socket.socket) -> None:
     while connection.recv(65536):
         pass

@@ -218,8 +218,8 @@ def test_container_ran(mine: tuple[int, Any] | None, log: bytes, verdict: str) -
     assert repr(check.check_container_ran(Answers(prepared), "mine", 7, stderr="from me\n")) == verdict  # type: ignore[arg-type]
 
 
-def parrot(*command: str, status: str = "running") -> tuple[int, Any]:
-    config = {"Env": ["PATH=/bin"]}
+def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[int, Any]:
+    config = {"Env": ["PATH=/bin"], "Tty": tty}
     return 200, {"State": {"Status": status}, "Path": command[0], "Args": list(command[1:]), "Config": config}
 
 
@@ -232,6 +232,11 @@ def parrot(*command: str, status: str = "running") -> tuple[int, Any]:
             parrot("echo", "hello"),
             b"hello\n",
             "not yet: parrot was started with 'hello': let it read them from its input",
+        ),
+        (
+            parrot("sleep", "600", tty=True),
+            b"hello\n",
+            "not yet: parrot has a terminal, which repeats by itself what is typed: start it without one",
         ),
         (parrot("cat"), b"good day\n", "not yet: parrot has not repeated 'hello' yet"),
         (parrot("cat"), b"oh, hello\n", "done"),

@@ -134,3 +134,10 @@ def test_the_first_hangs_up_where_the_second_finds_no_engine() -> None:
         Consoles(FakeEngine(1), "shared")  # type: ignore[arg-type]
 
     assert [True] == [talk.over for talk in FakeTalk.attached]
+
+
+def test_a_container_that_never_stops_talking() -> None:
+    """What is stored of it is the newest, and small."""
+    said = console_text([Spoken("stdout", b"y\n" * 16384)] * 2000)
+
+    assert said.startswith(f"… {2000 - SHOWN} pieces before\n") and len(said) < 200_000

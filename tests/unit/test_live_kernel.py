@@ -131,6 +131,7 @@ def test_an_interrupt_of_an_idle_kernel_stops_all_views(notebook: Notebook, mana
     notebook.run("one = watch()")
     notebook.run("two = watch()")
     notebook.wait_for("len(one.items) > 3", "True")
+    time.sleep(0.5)  # a kernel that has just replied is not idle yet: ipykernel takes an interrupt for its own
     manager.interrupt_kernel()
     time.sleep(1)  # in which nothing else wakes the kernel
     assert "(False, False)" == notebook.value("(one.is_live, two.is_live)")

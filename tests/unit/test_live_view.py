@@ -4,15 +4,20 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labkit.engine import Engine
+from labkit.errors import EngineTimeout
 from labkit.show.events import Event, read_events
-from labkit.widgets import live
-from labkit.widgets.events import EventsView
+from labkit.widgets import events, live
+from labkit.widgets.consoles import Console
+from labkit.widgets.events import EngineEvents, EventsView
 from labkit.widgets.live import KEPT, LiveView
 from tests.engine.conftest import nothing_leaks
+from tests.engine.scripted import HOLD, OK, FakeEngine
 
 __all__ = ["nothing_leaks"]  # every test leaves as many threads and open files as it found
 
@@ -232,6 +237,36 @@ def test_a_block_waits_for_what_has_happened() -> None:
         pass
 
     assert "volume late: create" == repr(seen)
+
+
+def test_an_engine_that_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for the last event does not wait for ever for the end of the answer."""
+    monkeypatch.setattr(events, "PATIENCE_S", 0.1)
+    head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    fake = FakeEngine(tmp_path / "engine.sock", ([head], [head, HOLD]))
+    source = EngineEvents(Engine(fake.host, version="1.41"))
+    with pytest.raises(EngineTimeout, match="nothing came for"):
+        source.last()
+    source.close()
+    fake.stop()
+
+
+class LastWords:
+    """A console whose container says "bye" and ends, just after one has looked for it."""
+
+    is_live = True
+    _container = "x"
+    _said = ""
+
+    @property
+    def text(self) -> str:
+        seen, self._said, self.is_live = self._said, "bye", False
+        return seen
+
+
+def test_last_words_are_heard() -> None:
+    """What comes between a look at the text and the end of the container has been said."""
+    Console.wait_for(LastWords(), "bye")  # type: ignore[arg-type]
 
 
 def test_filters_choose_what_is_drawn() -> None:

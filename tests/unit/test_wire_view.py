@@ -1,6 +1,8 @@
 """Does the wire view show what was said, hide what differs from run to run, and obey nothing that came back?"""
 
+import re
 from contextlib import suppress
+from xml.etree import ElementTree
 
 from labkit.engine import Exchange
 from labkit.errors import EngineProtocolError
@@ -101,3 +103,16 @@ def test_what_has_no_answer_says_so() -> None:
 def test_a_long_record_shows_the_newest() -> None:
     """500 exchanges are more than a page can hold."""
     assert f"… {500 - SHOWN} before" in wire_html([exchange("/x")] * 500)
+
+
+def test_an_exchange_keeps_its_key() -> None:
+    """What the reader has opened stays his when later exchanges push it up."""
+    every = [exchange(f"/{number}") for number in range(SHOWN + 1)]
+    keys = [re.findall(r'data-key="(\d+)"', wire_html(every[:count])) for count in (SHOWN, SHOWN + 1)]
+
+    assert SHOWN == len(keys[0]) and keys[0][1:] == keys[1][:-1]
+
+
+def test_a_picture_is_xml_whatever_was_said() -> None:
+    """A client may put any byte into its target, and an engine into its reason."""
+    ElementTree.fromstring(wire_svg([exchange("/\x01", reason="\x1b[31mOK")]))
