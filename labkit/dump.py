@@ -1,7 +1,7 @@
 r"""How does one look at bytes that came over a wire?
 
-JSON is indented, other text is shown as it is, and anything else as a hex dump: the offset, sixteen bytes, and what
-is printable among them.
+JSON is indented, other text is shown as it is, and anything else as a hex dump: the offset, sixteen bytes
+(fewer where there is no room), and what is printable among them.
 
 >>> print(dump(b"\x01\x00\x00\x00\x00\x00\x00\x03hi\n"))
 0000  01 00 00 00 00 00 00 03 68 69 0a                 ........hi.
@@ -15,17 +15,18 @@ __all__ = ["dump", "hex_dump"]
 MAX_BYTES = 256 * 1024  # of which anything is looked at
 MAX_CHARACTERS = 4000
 MAX_HEX_BYTES = 512
+ROW = 16
 
 
-def dump(data: bytes) -> str:
+def dump(data: bytes, *, row: int = ROW) -> str:
     """Give bytes as text to be read, cut after 4000 characters, or 512 bytes of a hex dump."""
     whole = len(data) <= MAX_BYTES
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(data[:MAX_BYTES], whole)
     except UnicodeDecodeError:
-        return hex_dump(data)
+        return hex_dump(data, row=row)
     if not all(character.isprintable() or character in "\r\n\t" for character in text[:MAX_CHARACTERS]):
-        return hex_dump(data)
+        return hex_dump(data, row=row)
     text = _indent(text)
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}\n… {len(data)} bytes in all"
 
@@ -38,13 +39,13 @@ def _indent(text: str) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def hex_dump(data: bytes) -> str:
-    """Give the first 512 bytes in rows of sixteen: offset, hexadecimal, and what is printable among them."""
+def hex_dump(data: bytes, *, row: int = ROW) -> str:
+    """Give the first 512 bytes in rows of so many: offset, hexadecimal, and what is printable among them."""
     shown = data[:MAX_HEX_BYTES]
-    lines = [_hex_line(offset, shown[offset : offset + 16]) for offset in range(0, len(shown), 16)]
+    lines = [_hex_line(offset, shown[offset : offset + row], row) for offset in range(0, len(shown), row)]
     return "\n".join(lines + ([f"… {len(data)} bytes in all"] if len(data) > MAX_HEX_BYTES else []))
 
 
-def _hex_line(offset: int, part: bytes) -> str:
+def _hex_line(offset: int, part: bytes, row: int) -> str:
     letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
-    return f"{offset:04x}  {part.hex(' '):<47}  {letters}"
+    return f"{offset:04x}  {part.hex(' '):<{3 * row - 1}}  {letters}"

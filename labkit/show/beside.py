@@ -32,7 +32,7 @@ def _pane_html(title: str, text: str) -> str:
     head = "padding:2px 8px;font-weight:600;background:var(--jp-layout-color2,#eee);color:var(--jp-ui-font-color1)"
     body = (
         "margin:0;padding:6px 8px;max-height:17em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;"
-        "line-height:1.35;"
+        "word-break:normal;line-height:1.35;"
         "font-size:var(--jp-code-font-size,13px);font-family:var(--jp-code-font-family,monospace);"
         "color:var(--jp-content-font-color1);background:var(--jp-layout-color0,transparent)"
     )

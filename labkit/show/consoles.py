@@ -17,8 +17,10 @@ SHOWN = 40  # the newest pieces
 MAX_TEXT, MAX_BYTES = 4000, 64  # characters of a console, bytes of a piece
 COLOURS = {"typed": "#6b6b6b", "stdout": "#1a73c8", "stderr": "#c4400c"}
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # ECMA-48, as far as a shell's prompt uses it
+_KEY = re.compile(r"[\x00-\x08\x0b-\x1f]")  # Ctrl and a letter, which terminals show as ^P
 PANE = (
-    "margin:0;padding:4px 6px;height:14em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.4;"
+    "margin:0;padding:4px 6px;height:14em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;"
+    "line-height:1.4;"
     "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1);flex:1 1 0;min-width:0"
 )
 
@@ -47,8 +49,8 @@ def console_html(spoken: Sequence[Spoken], left_out: int = 0) -> str:
     return (
         '<div style="display:flex;gap:6px;font-family:var(--jp-code-font-family,monospace);'
         'font-size:var(--jp-code-font-size,13px)">'
-        f'<pre tabindex="0" aria-label="text" style="{PANE}">{note}{text}</pre>'
-        f'<pre tabindex="0" aria-label="bytes" style="{PANE}">{bytes_}</pre></div>'
+        f'<pre data-follow="1" tabindex="0" aria-label="text" style="{PANE}">{note}{text}</pre>'
+        f'<pre data-follow="1" tabindex="0" aria-label="bytes" style="{PANE}">{bytes_}</pre></div>'
     )
 
 
@@ -69,7 +71,8 @@ def console_svg(spoken: Sequence[Spoken], left_out: int = 0) -> str:
 
 
 def _words_html(piece: Spoken) -> str:
-    words = legal(_CONTROL_SEQUENCE.sub("", piece.data.decode("utf-8", "replace")).replace("\r\n", "\n"))
+    words = _CONTROL_SEQUENCE.sub("", piece.data.decode("utf-8", "replace")).replace("\r\n", "\n")
+    words = legal(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if piece.stream == "typed" else words)
     style = f"color:{_colour(piece)};" + ("font-style:italic" if piece.stream == "typed" else "")
     return f'<span data-stream="{escape(piece.stream)}" style="{style}">{escape(cut(words, MAX_TEXT))}</span>'
 

@@ -36,7 +36,7 @@ STYLE = (
     ".labkit-events path{stroke:var(--jp-border-color1,#888)}"
     ".labkit-events time{flex:none;width:6em;text-align:right}"
     ".labkit-events pre{margin:0 0 4px 6em;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;"
-    "overflow-wrap:anywhere;line-height:1.4;background:var(--jp-layout-color2,#eee);"
+    "overflow-wrap:anywhere;word-break:normal;line-height:1.4;background:var(--jp-layout-color2,#eee);"
     "color:var(--jp-content-font-color1)}"
     + "".join(
         # Some of the text's own colour helps in every theme.

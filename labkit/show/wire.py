@@ -22,6 +22,7 @@ NOTHING = "nothing went over the wire"
 VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
 SHOWN = 60  # exchanges, the newest
 FRAME_HEAD_BYTES = 8
+HALF_ROW = 8  # bytes in a row of a hex dump, where it has half of the width
 SHOWN_PARTS = 12  # of what went over a connection that was taken over
 LEFT_PX, RIGHT_PX, ROW_PX, TOP_PX = 60, 740, 46, 34
 BAD, GOOD = "#b3261e", "#1a6e3c"
@@ -125,7 +126,7 @@ def _took(one: WireExchange) -> str:
     """An answer's head may come long before its end: that of `wait` comes at once."""
     head_s: float | None = getattr(one, "head_s", None)
     whole = f"{one.seconds * 1000:.0f} ms"
-    return whole if head_s is None or one.seconds - head_s < 0.01 else f"{head_s * 1000:.0f} ms, the end {whole}"
+    return whole if head_s is None or one.seconds - head_s < 0.01 else f"{head_s * 1000:.0f} ms, the end after {whole}"
 
 
 def _parts(one: WireExchange) -> list[Part]:
@@ -184,12 +185,13 @@ def _totals(one: WireExchange) -> str:
 
 
 def _message_html(name: str, head: bytes, body: bytes) -> str:
-    return _pre_html(name, head.decode("latin-1").replace("\r\n", "\n") + dump(body))
+    return _pre_html(name, head.decode("latin-1").replace("\r\n", "\n") + dump(body, row=HALF_ROW))
 
 
 def _pre_html(name: str, text: str) -> str:
     style = (
-        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;"
+        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;"
+        "overflow-wrap:anywhere;word-break:normal;"  # JupyterLab would break lines within words, and within a byte
         "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1)"
     )
     return f'<pre tabindex="0" aria-label="{name}" style="{style}">{escape(text)}</pre>'

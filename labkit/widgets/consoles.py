@@ -9,8 +9,11 @@ right.wait_for("hello")
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
-from ipywidgets import Button, Dropdown, HBox, Text
+from anywidget import AnyWidget
+from ipywidgets import Button, Dropdown, HBox
+from traitlets import Bool, Unicode
 
 from labkit.engine import Engine
 from labkit.errors import EngineTimeout
@@ -60,14 +63,22 @@ class AttachedStreams:
         self._talk.close()
 
 
+class Line(AnyWidget):
+    """A line to be typed; sends a message {"line": ...} with each Enter."""
+
+    _esm = Path(__file__).with_name("line.js")
+    name = Unicode().tag(sync=True)
+    disabled = Bool(False).tag(sync=True)
+
+
 class Console(LiveView[Spoken]):
     """One console on a container; what is typed here does not show twice unless the container repeats it."""
 
     def __init__(self, name: str, engine: Engine, container: str) -> None:
         self._engine, self._container = engine, container
         self._streams = AttachedStreams(engine, container)
-        self._line = Text(placeholder="type, then Enter", description=name)
-        self._line.on_msg(self._hear_key)
+        self._line = Line(name=f"type on {name}", layout={"flex": "1 1 10em", "width": "auto"})
+        self._line.on_msg(self._hear_line)
         end = Button(description="End of input", layout={"width": "auto"})
         end.on_click(lambda _: self._streams.close_write())
         self._controls = [self._line, end, *(self._terminal_controls() if self._streams.has_terminal else [])]
@@ -80,6 +91,7 @@ class Console(LiveView[Spoken]):
             controls=self._controls,
         )
         self.layout.flex, self.layout.min_width = "1 1 0", "26em"  # beside the other one, where there is room
+        self.layout.margin = "0 8px 8px 0"
 
     @property
     def text(self) -> str:
@@ -121,10 +133,8 @@ class Console(LiveView[Spoken]):
         for control in self._controls:
             control.disabled = not self.is_live
 
-    def _hear_key(self, _: object, content: dict[str, str], __: object) -> None:
-        if content.get("event") == "submit":  # Enter; a value also changes when one clicks elsewhere
-            self.type(self._line.value)
-            self._line.value = ""
+    def _hear_line(self, _: object, content: dict[str, str], __: object) -> None:
+        self.type(content["line"])
 
     def _terminal_controls(self) -> list[Button | Dropdown]:
         detach = Button(description="Ctrl-P Ctrl-Q", tooltip="Detach", layout={"width": "auto"})

@@ -15,7 +15,7 @@ VIEWS = {
     "boot": ".jupyter-widgets:has(> * progress)",
     "side by side": '[aria-label^="side by side"]',
     "wire": '[aria-label="wire view"]',
-    "prediction": ".widget-vbox:has(.widget-toggle-buttons)",
+    "prediction": ".widget-vbox:has(> .widget-toggle-buttons)",
     "events": '[aria-label="events view"]',
     "consoles": ".labkit-consoles",
 }
@@ -127,8 +127,10 @@ def test_what_is_typed_on_one_console_is_heard_on_both(lesson: Notebook) -> None
     for view in lesson.views(VIEWS["consoles"]):
         lesson.show(view)
         for number, words in enumerate(("from the left", "from the right")):
-            view.get_by_placeholder("type, then Enter").nth(number).fill(words)
-            view.get_by_placeholder("type, then Enter").nth(number).press("Enter")
+            line = view.get_by_placeholder("type, then Enter").nth(number)
+            line.press_sequentially(words)  # as fast as it goes
+            line.press("Enter")
+            assert "" == line.input_value()
             for pane in (0, 1):
                 view.get_by_label("text").nth(pane).get_by_text(f"heard {words}").wait_for()
                 view.get_by_label("bytes").nth(pane).get_by_text(f"heard {words}".encode().hex(" ")).wait_for()

@@ -141,3 +141,21 @@ def test_a_container_that_never_stops_talking() -> None:
     said = console_text([Spoken("stdout", b"y\n" * 16384)] * 2000)
 
     assert said.startswith(f"… {2000 - SHOWN} pieces before\n") and len(said) < 200_000
+
+
+def test_keys_are_shown_as_terminals_show_them() -> None:
+    """Ctrl-P and Ctrl-Q, typed, can be read; what a container says is not taken for keys."""
+    drawn = console_html([Spoken("typed", b"\x10\x11"), Spoken("bytes", b"\x10")])
+
+    assert ">^P^Q<" in drawn and "^P<" not in drawn
+
+
+def test_a_line_is_typed_whole() -> None:
+    """What was typed comes with its Enter, in one message."""
+    both = Consoles(FakeEngine(2), "shared")  # type: ignore[arg-type]
+    left, right = both
+    left._line._handle_custom_msg({"line": "hello"}, [])
+    right.wait_for("heard hello\n")
+    both.stop()
+
+    assert b"hello\n" == left.items[0].data

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.dump import dump
+from labkit.dump import dump, hex_dump
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_a_huge_body_is_cut(data: bytes) -> None:
     shown = dump(data)
 
     assert len(shown) < 5000 and shown.endswith(f"{len(data)} bytes in all")
+
+
+def test_a_row_can_be_shorter() -> None:
+    """Where there is no room for sixteen bytes, as many rows more are shown; what is printable stays in its column."""
+    assert f"0000  61 62 63  abc\n0003  {'64':<8}  d" == hex_dump(b"abcd", row=3)

@@ -76,7 +76,7 @@ def test_a_taken_connection_shows_its_streams() -> None:
     assert expected == wire_text([one], query=False)
     assert "attach?stdout=1" in wire_text([one]) and "stdout=1" not in wire_svg([one], query=False)
     assert drawn.index("stdin: ls") < drawn.index("stdout: out") < drawn.index("stderr: &lt;b&gt;err")
-    assert "10 ms, the end 500 ms" in drawn and "<b>" not in drawn.split("client", 1)[1]
+    assert "10 ms, the end after 500 ms" in drawn and "<b>" not in drawn.split("client", 1)[1]
 
 
 def test_a_terminal_has_no_frames_to_be_counted() -> None:
