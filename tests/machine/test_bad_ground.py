@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -36,9 +37,11 @@ mount -t overlay -o lowerdir=/usr/bin,upperdir=/mnt/upper,workdir=/mnt/work none
 rm /usr/bin/{0}
 """
 MOUNT_EVERYWHERE = f"""
-keep=$(mktemp -d /mnt/XXXX); mount --bind "$HOME" $keep
+kept=$(mktemp -d /mnt/XXXX); mkdir $kept/home $kept/project
+mount --bind "$HOME" $kept/home; mount --bind {quote(str(ROOT))} $kept/project
 for place in {EVERY_PLACE}; do mkdir -p $place; mount -t tmpfs -o {{0}} none $place; done
-mkdir -p "$HOME"; mount --move $keep "$HOME"; rmdir $keep
+mkdir -p "$HOME" {quote(str(ROOT))}; mount --move $kept/home "$HOME"; mount --move $kept/project {quote(str(ROOT))}
+rmdir $kept/home $kept/project $kept
 """
 FILL = 'mount -t tmpfs -o size=1m none "$LABKIT_TMPDIR"; head -c 2m /dev/zero >"$LABKIT_TMPDIR/filler" || true'
 
