@@ -33,7 +33,8 @@ def evaluate(client: BlockingKernelClient, expression: str) -> str:
 
 def interrupt(manager: KernelManager, client: BlockingKernelClient) -> tuple[str, float]:
     """Interrupt a cell that sleeps; give its error, and how long that took."""
-    request = client.execute("import time; print('asleep', flush=True); time.sleep(60)")
+    # In short naps: a signal that comes between Python's last look and sleep(2) would wait for the end of a long one.
+    request = client.execute("import time; print('asleep', flush=True)\nwhile True: time.sleep(0.1)")
     while client.get_iopub_msg(timeout=PATIENCE_S)["content"].get("text") != "asleep\n":
         pass
     began = time.monotonic()
