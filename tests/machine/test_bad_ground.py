@@ -170,7 +170,8 @@ def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatc
     manager = KernelManager(kernel_name="docker-lab")
     manager.start_kernel(stderr=subprocess.DEVNULL)
     launcher = manager.provisioner.process.pid
-    assert wait_until(lambda: has_part(launcher, "machine"), 10)
+    # Until slirp4netns has its name, it may be taken for the machine.
+    assert wait_until(lambda: all(has_part(launcher, part) for part in ("slirp4netns", "machine")), 10)
     os.kill(find_part(launcher, "machine"), signal.SIGKILL)
 
     answer = ask.run_cell(manager, "print(1)")
