@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -41,10 +42,19 @@ class Ledger:
         self.entries: list[dict[str, Any]] = []
         self.logs: dict[int, str] = {}
         self.last_words: dict[str, bytes] = {}  # by the name of the log
+        self._programs: list[subprocess.Popen[bytes]] = []
 
-    def add_process(self, pid: int, *, group: bool = False) -> None:
-        """Note a child process, or a whole process group. Its start time tells it from a later one of that pid."""
-        self._add(pid=pid, born=born(pid), group=group)
+    def add_process(self, pid: int) -> None:
+        """Note a child process. Its start time tells it from a later one of that pid."""
+        self._add(pid=pid, born=born(pid), group=False)
+
+    def add_program(self, program: "subprocess.Popen[bytes]") -> None:
+        """Note the whole process group of a program that was just started.
+
+        Its handle is kept: once nobody holds it, Python reaps the program, and nobody learns how it ended.
+        """
+        self._programs.append(program)
+        self._add(pid=program.pid, born=born(program.pid), group=True)
 
     def add_cgroup(self, path: Path) -> None:
         """Note a control group's directory; to be called before it is made."""
@@ -135,6 +145,8 @@ def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> st
         ledger.hear()
         if owner.fileno() in ready and not owner.recv(4096):
             return "its owner is gone"
+        if gone:
+            return gone
 
 
 def _how_ended(handle: int) -> str:

@@ -78,7 +78,7 @@ def start_slirp(ledger: Ledger, target: list[str]) -> int:
         preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
     )
     os.close(log)
-    ledger.add_process(process.pid, group=True)  # it forks, and drops the death signal with its privileges
+    ledger.add_program(process)  # it forks, and drops the death signal with its privileges
     return process.pid
 
 

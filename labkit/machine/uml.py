@@ -61,7 +61,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
         preexec_fn=prepare,
     )
     os.close(console)
-    ledger.add_process(process.pid, group=True)  # its helper processes outlive it
+    ledger.add_program(process)  # its helper processes outlive it
     yield "the machine", process.pid
 
 

@@ -1,5 +1,7 @@
-"""Does a machine that starts leave alone those that start in the same moment?"""
+"""Does a machine that starts leave others alone, and does its guard notice a part that is gone already?"""
 
+import socket
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,3 +28,12 @@ def test_a_directory_without_an_owner_is_removed_by_the_next_start(tmp_path: Pat
 
     assert [new] == list(tmp_path.iterdir())
     held.close()
+
+
+def test_a_part_that_was_reaped_has_ended(tmp_path: Path) -> None:
+    """A part may be gone before anybody looks at it: the guard says so at once, and does not look for ever."""
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert "the machine ended" == guard._wait_for_end(theirs, [("the machine", ended.pid)], guard.Ledger(tmp_path))
