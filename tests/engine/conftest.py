@@ -3,11 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.engine.daemon import Daemon, run_daemon
+from tests.engine.scripted import FakeEngine, Reply, stop_all
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +17,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """An engine that answers and has busybox loaded."""
     with run_daemon(tmp_path_factory.mktemp("d")) as running:
         yield running
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Callable[..., FakeEngine]]:
+    """Start scripted engines, and stop them after the test."""
+    started: list[FakeEngine] = []
+
+    def start(*scripts: list[Reply]) -> FakeEngine:
+        started.append(FakeEngine(tmp_path / f"{len(started)}.sock", scripts))
+        return started[-1]
+
+    yield start
+    stop_all(started)
 
 
 @pytest.fixture(autouse=True)

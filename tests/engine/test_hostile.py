@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,25 +16,12 @@ import pytest
 from labkit.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 from labkit.engine import MAX_JSON_LINE_BYTES, Engine
 from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
-from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall, stop_all
+from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
 TIMEOUT_S = 0.2
 PATIENCE_S = 5.0  # where an answer has to come at once, whatever else the machine does
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 PING = OK + b"Api-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Callable[..., FakeEngine]]:
-    """Start scripted engines, and stop them after the test."""
-    started: list[FakeEngine] = []
-
-    def start(*scripts: list[Reply]) -> FakeEngine:
-        started.append(FakeEngine(tmp_path / f"{len(started)}.sock", scripts))
-        return started[-1]
-
-    yield start
-    stop_all(started)
 
 
 def drip(connection: socket.socket) -> None:

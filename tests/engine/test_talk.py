@@ -10,7 +10,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha1
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from labkit.frames import STDERR, STDOUT, Frame, build_frame
 from labkit.hijack import Hijack
 from labkit.stream import RECORDED_BODY_BYTES
 from labkit.websocket import MAX_MESSAGE_BYTES, RFC_6455
-from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall, stop_all
+from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
 TIMEOUT_S = 0.2
 PATIENCE_S = 5.0
@@ -28,19 +27,6 @@ UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\
 RAW = OK + b"Content-Type: application/vnd.docker.raw-stream\r\n\r\n"
 FRAMES = [Frame(STDOUT, b"out\n"), Frame(STDERR, b"err\n"), Frame(STDOUT, b"")]
 BYTES = b"".join(build_frame(*frame) for frame in FRAMES)
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Callable[..., FakeEngine]]:
-    """Start scripted engines, and stop them after the test."""
-    started: list[FakeEngine] = []
-
-    def start(*scripts: list[Reply]) -> FakeEngine:
-        started.append(FakeEngine(tmp_path / f"{len(started)}.sock", scripts))
-        return started[-1]
-
-    yield start
-    stop_all(started)
 
 
 @pytest.fixture
