@@ -38,7 +38,7 @@ class PortTaken(MachineError):
     def __init__(self, port: int, words: str) -> None:
         super().__init__(
             f"Port {port} on 127.0.0.1 is taken by another program ({words}). "
-            "Shut the kernel down and start it again: a restarted one keeps its ports, a new one gets others."
+            "Restart the kernel (Kernel > Restart): it gets another one."
         )
 
 

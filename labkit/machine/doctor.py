@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from typing import Any
 
 from labkit.errors import MachineError
 from labkit.machine.busybox import BUSYBOX, is_static
+from labkit.machine.ports import reserve
 
-__all__ = ["KINDS", "Problem", "check", "choose_kind", "examine", "memory_dir", "require", "state_dir"]
+__all__ = ["KINDS", "Problem", "check", "check_port", "choose_kind", "examine", "memory_dir", "require", "state_dir"]
 
 KINDS = ("native", "uml")
 PACKAGES = {  # program: Debian package
@@ -65,10 +67,10 @@ class Problem:
 
 def examine() -> dict[str, Any]:
     """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
-    "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings, such as HOME}.
+    "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings: HOME, ports}.
     """
     kinds = {kind: check(kind) for kind in KINDS}
-    host = list(_check_home())
+    host = [*_check_home(), *check_port()]
     chosen = None
     try:
         chosen = choose_kind()
@@ -113,6 +115,24 @@ def check(kind: str) -> list[Problem]:
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
     return found
+
+
+def check_port() -> list[Problem]:
+    """What keeps a notebook's kernel from having a port on 127.0.0.1, and its client from reaching it."""
+    try:
+        with reserve(0) as port, socket.socket() as client:
+            port.listen()
+            client.settimeout(1)
+            client.connect(port.getsockname())
+    except OSError as error:
+        return [
+            Problem(
+                f"No port on 127.0.0.1 can be had and reached ({error.strerror or error}).",
+                "If the interface lo is down (ip link show lo), run as root: ip link set lo up. If it is up, all ports "
+                "of net.ipv4.ip_local_port_range are taken: end a program that holds many (ss -tanp).",
+            )
+        ]
+    return []
 
 
 def require(kind: str) -> None:

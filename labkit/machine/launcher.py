@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import MachineError, PortTaken
 from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, require
+from labkit.machine.ports import reserve
 
 if TYPE_CHECKING:
     from labkit.machine.outside import Machine
@@ -63,26 +64,18 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
     machine = Machine.boot(request)
     try:
-        return _attend(machine, {port: reserve(port) for port in ports}, client)
+        return _attend(machine, {port: _reserve(port) for port in ports}, client)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         machine.close()
         signal.signal(signal.SIGTERM, _raise_exit)  # for the refusal, should it come to that
 
 
-def reserve(port: int) -> socket.socket:
-    """Hold a port on 127.0.0.1 while the machine boots: no program that asks for any free port is given it.
-
-    Another that sets SO_REUSEADDR, as slirp4netns does, may bind it still: tcp(7), socket(7). Raises PortTaken.
-    """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _reserve(port: int) -> socket.socket:
     try:
-        held.bind(("127.0.0.1", port))
+        return reserve(port)
     except OSError as error:
-        held.close()
         raise PortTaken(port, str(error.strerror)) from error
-    return held
 
 
 def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int) -> int:

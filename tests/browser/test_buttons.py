@@ -1,13 +1,19 @@
 """Do a notebook's own menus (interrupt, restart, close) do on a machine what they do on any kernel?"""
 
+import json
+import os
+import signal
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.lab import JupyterLab, Notebook
-from tests.machine.host import KINDS, is_alive, wait_until
+from tests.machine.host import KINDS, children, is_alive, wait_until
 
 SLEEP, ANSWER, WRITE = range(3)
 CELLS = [
@@ -72,3 +78,30 @@ def test_close_and_shut_down_leaves_no_process(notebook: Notebook, lab: JupyterL
     notebook.menu("File", "Close and Shut Down Notebook")
     notebook.accept()
     assert wait_until(lambda: not lab.machines(), SOON_S), lab.machines()
+
+
+def test_a_port_that_another_program_takes(notebook: Notebook, lab: JupyterLab) -> None:
+    """A kernel that died and whose port was taken meanwhile is restarted on another, and its notebook finds it."""
+    assert "2" == notebook.evaluate("1 + 1")
+    (launcher,) = children(lab.process.pid)
+    words = Path(f"/proc/{launcher}/cmdline").read_text().split("\0")
+    connection = Path(words[words.index("-f") + 1])
+    port = json.loads(connection.read_text())["shell_port"]
+
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        os.kill(launcher, signal.SIGKILL)
+        assert wait_until(lambda: takes(squatter, port), SOON_S)
+        notebook.accept()  # "The kernel appears to have died. It will restart automatically."
+        assert "3" == notebook.evaluate("1 + 2")
+
+    assert port != json.loads(connection.read_text())["shell_port"]
+
+
+def takes(squatter: socket.socket, port: int) -> bool:
+    """Whether a program that wants this port gets it now."""
+    with suppress(OSError):
+        squatter.bind(("127.0.0.1", port))
+        squatter.listen()
+        return True
+    return False

@@ -16,6 +16,7 @@ from shlex import quote
 from typing import Any
 
 import pytest
+from jupyter_client.connect import write_connection_file
 from jupyter_client.manager import KernelManager
 
 from tests.machine import ask
@@ -209,24 +210,102 @@ def test_a_root_without_namespaces(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_taken_port(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The launcher ends at once and says so, where no kernel can answer; a new kernel gets other ports."""
+def test_a_taken_port(
+    kind: str, state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A kernel whose port belongs to another program gets another one, and the log says so."""
     monkeypatch.setenv("LABKIT_MACHINE", kind)
-    manager = KernelManager(kernel_name="docker-lab", cache_ports=False)
-    with socket.create_server(("127.0.0.1", 0)) as taken, (tmp_path / "log").open("w+") as log:
-        manager.shell_port = taken.getsockname()[1]
-        manager.start_kernel(stderr=log)
-        client = manager.client()
-        client.start_channels()
-        with pytest.raises(RuntimeError, match="Kernel died"):
-            client.wait_for_ready(timeout=PATIENCE_S)
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        log.seek(0)
-        words = f"labkit: Port {manager.shell_port} on 127.0.0.1 is taken by another program (Address already in use)"
-        assert words in log.read()
+    manager = KernelManager(kernel_name="docker-lab")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        manager.shell_port = taken = other.getsockname()[1]
+        manager.start_kernel()
+        given = manager.shell_port
 
-    assert "1\n" == ask.run_cell(ask.start(), "print(1)")["text"]
+        assert "1\n" == ask.run_cell(manager, "print(1)")["text"]
+
+    assert f"Port {taken} is another program's now: the kernel gets port {given} instead." in caplog.messages
+    assert given != taken
+
+
+def test_no_other_program_is_given_a_kernels_port(state: Path) -> None:
+    """A dead kernel's ports are held until it is shut down, and not a moment longer."""
+    manager = ask.start()
+    ports = manager.ports
+    launcher = manager.provisioner.process.pid
+    assert wait_until(lambda: has_part(launcher, "slirp4netns"), 10)
+    os.kill(launcher, signal.SIGKILL)
+    assert wait_until(lambda: not list((state / "labkit-0").iterdir()), 10)
+
+    free = [port for port in ports if may_have(port)]
+    manager.shutdown_kernel(now=True)
+
+    assert (5, []) == (len(set(ports)), free)
+    assert all(map(may_have, ports))
+
+
+def may_have(port: int) -> bool:
+    """Whether a program that insists on a port of its own gets this one."""
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_taken_port_where_jupyter_does_not_start_the_kernel(kind: str, state: Path, tmp_path: Path) -> None:
+    """The launcher ends at once and says so: its client speaks to the other program."""
+    before = snapshot(state)
+    file = str(tmp_path / "kernel.json")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        write_connection_file(file, shell_port=taken, key=b"key")
+        argv = [sys.executable, "-m", "labkit.machine.launcher", "-f", file]
+        env = {**os.environ, "LABKIT_MACHINE": kind}
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    said = f"labkit: Port {taken} on 127.0.0.1 is taken by another program (Address already in use). Restart the kernel"
+    assert 1 == done.returncode
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert wait_until(lambda: before == snapshot(state), 2)
+
+
+TAKE = """
+import os, socket, sys
+kept = [socket.create_server(("127.0.0.1", port)) for port in (40000, 40001)]
+for listener in kept:
+    listener.set_inheritable(True)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+NO_PORT = {  # the ground, what starts each command there, and the kernel's words
+    "lo is down": (Ground(), ("unshare", "--net"), "Network is unreachable"),
+    "all are taken": (
+        Ground('sysctl -qw net.ipv4.ip_local_port_range="40000 40001"', has_network=False),
+        (sys.executable, "-c", TAKE),
+        "Address already in use",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_PORT)
+def test_no_port(name: str, environment: dict[str, str], state: Path) -> None:
+    """Where no kernel can be reached, the doctor says so, and Jupyter's error, in the same words; a machine boots."""
+    ground, prefix, words = NO_PORT[name]
+    before = snapshot(state)
+
+    status, report = examine(ground, environment, *prefix)
+    cell = ground.command(*prefix, sys.executable, ask.__file__, "print(1)")
+    notebook = subprocess.run(cell, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    command = ground.command(*prefix, LABKIT, "run", "--", "docker", "run", "--rm", "busybox", "echo", "hi")
+    machine = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    found, cure = report["host"][0].values()
+    assert (2, f"No port on 127.0.0.1 can be had and reached ({words}).") == (status, found)
+    assert "ip link set lo up" in cure and "ip_local_port_range" in cure
+    assert notebook.stderr.endswith(f"MachineError: {found} {cure}\n")
+    assert "hi\n" == machine.stdout
+    assert before == snapshot(state)
 
 
 def test_an_unknown_kind(environment: dict[str, str]) -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME_ON_CONDA = {"docker": "docker-py", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
+NAME_ON_CONDA = {
+    "docker": "docker-py",
+    "jupyter-client": "jupyter_client",
+    "matplotlib": "matplotlib-base",
+    "playwright": "playwright-python",
+}
 CONDA_ITSELF = {"pip"}
 
 
