@@ -40,6 +40,8 @@ def become_init(request: Request, line_fd: int) -> NoReturn:
     """Be PID 1 of a machine; never returns. What goes wrong is said on the control line."""
     try:
         Init(request, Line(line_fd)).run()
+    except ConnectionError:
+        pass  # nobody is left outside, and so the machine ends
     except BaseException as error:
         traceback.print_exc()
         steps = [frame.name for frame in traceback.extract_tb(error.__traceback__)]

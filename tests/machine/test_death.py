@@ -134,6 +134,29 @@ def test_a_lost_run_directory_leaves_nothing(kind: str, state: Path) -> None:
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
 
 
+LEAVE = """
+import os, socket, sys, time
+from labkit.machine.outside import Machine
+from labkit.machine.request import Request
+machine = Machine.boot(Request(sys.argv[1], "", time.time(), os.getcwd(), command=["true"]))
+with socket.socket(fileno=os.dup(machine.line.fileno())) as line:
+    line.shutdown(socket.SHUT_RDWR)
+os.waitpid(machine.guard_pid, 0)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_machine_whose_owner_leaves_ends_without_a_word(kind: str, state: Path) -> None:
+    """When the control line ends while it boots, a machine is gone at once, and writes no traceback to a log."""
+    before = snapshot(state)
+
+    command = [sys.executable, "-c", LEAVE, kind]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
+
+
 def test_the_check_sees_a_survivor(state: Path) -> None:
     """A process and a file that are left are seen: the test above can fail."""
     before = snapshot(state)
