@@ -1,6 +1,8 @@
 # Every verb does the set-up that it needs, then its job.
 
-PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+# The first Python that is new enough; the system's own before what else is on PATH.
+PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 DEMO := .venv/.demo-done
@@ -24,14 +26,16 @@ packages:
 	@tools/setup $(FOR)
 
 $(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
+	@test "$(PYTHON)" || { echo "setup: there is no Python 3.11 or newer: install one, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null || { \
-	    echo "setup: $(PYTHON) cannot make .venv: install python3-venv as said above, then run make again" >&2; exit 1; }
+	    echo "setup: $(PYTHON) cannot make .venv: install its module venv (on Debian and Ubuntu: apt-get install" \
+	        "python3-venv), then run make again" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 lab: setup  ## open the lessons in JupyterLab
 	@$(BIN)/labkit doctor; case $$? in \
-	0)  exec $(BIN)/jupyter-lab notebooks --LabApp.default_url=/lab/tree/00-start-here.ipynb \
+	0)  exec $(BIN)/jupyter-lab --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb \
 	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser);; \
 	1)  exec $(BIN)/python tools/lab_image.py;; \
 	*)  exit 2;; esac

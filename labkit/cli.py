@@ -8,6 +8,7 @@ labkit shell [--machine KIND]              the same with a shell on this termina
 import argparse
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125
+    except KeyboardInterrupt:  # before there was a command that could get it
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141

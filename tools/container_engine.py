@@ -21,6 +21,7 @@ __all__ = ["ContainerEngine", "container_engine"]
 
 PATIENCE_S = 30
 PLACES = Path("/var/tmp")
+PREFIX = "labkit-engine-"
 # The first process of the engine's namespaces: it waits for its network, then for dockerd. Its resolv.conf is the
 # one name server that is reachable from there whatever the host's says: slirp4netns's.
 INSIDE = """
@@ -74,7 +75,7 @@ def container_engine(data: Path | None = None) -> Iterator[ContainerEngine]:
 @contextmanager
 def _own_engine(data: Path | None) -> Iterator[ContainerEngine]:
     _sweep(PLACES)
-    home = Path(tempfile.mkdtemp(prefix="engine-", dir=PLACES))
+    home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACES))
     held = _lock(home)
     group = f"/{home.name}"
     with_us = ["setpriv", "--pdeathsig=KILL"]  # if this process is killed, its engine goes too
@@ -137,18 +138,19 @@ def _wait_for(engine: ContainerEngine, process: "subprocess.Popen[bytes]", log: 
 
 def _sweep(places: Path) -> None:
     """Remove what an engine left whose process was killed: its lock is nobody's."""
-    for home in places.glob("engine-*"):
+    for home in places.glob(f"{PREFIX}*"):
         with suppress(OSError):  # of an engine that lives, or just being made or removed
             held = _lock(home)
             try:
-                _remove(home)
+                if os.fstat(held).st_uid == os.getuid():
+                    _remove(home)
             finally:
                 os.close(held)
 
 
 def _lock(home: Path) -> int:
     """Hold an engine's directory as long as this process lives; raises OSError when another does."""
-    lock = os.open(home, os.O_DIRECTORY)
+    lock = os.open(home, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

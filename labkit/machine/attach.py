@@ -12,7 +12,7 @@ import time
 import tty
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from labkit.errors import MachineError
@@ -43,15 +43,16 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
         signal.signal(number, _raise_exit)
     booted = Machine.boot(request)
     try:
-        with _raw_terminal(terminal):
-            return _relay(booted, client, terminal)
-    except KeyboardInterrupt:  # before there was a command that could get it
-        return 128 + signal.SIGINT
+        with ExitStack() as at_end:
+            return _relay(booted, client, at_end if terminal else None)
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is short, and has to be done
         booted.close()
 
 
-def _relay(machine: Machine, client: int, terminal: bool) -> int:
+def _relay(machine: Machine, client: int, at_end: ExitStack | None) -> int:
+    """Pass bytes on until the command ends. With `at_end` it has a terminal, and ours is raw until then."""
+    terminal = at_end is not None
     resized, woken = os.pipe()
     if terminal:
         os.set_blocking(woken, False)
@@ -62,10 +63,10 @@ def _relay(machine: Machine, client: int, terminal: bool) -> int:
         match event:
             case {"event": "stage", "stage": "ready"}:
                 watched.add(0)
-                if not terminal:
-                    signal.signal(
-                        signal.SIGINT, lambda *_: machine.line.send(order="signal", number=int(signal.SIGINT))
-                    )
+                if at_end is not None:
+                    at_end.enter_context(_raw_terminal())
+                else:
+                    signal.signal(signal.SIGINT, lambda *_: _pass_on(machine, signal.SIGINT))
             case {"event": "readable", "fd": 0}:
                 data = os.read(0, INPUT_BYTES)
                 machine.line.send(order="input", data=b64encode(data).decode())
@@ -99,11 +100,14 @@ def _window() -> tuple[int, int]:
     return size.lines, size.columns
 
 
+def _pass_on(machine: Machine, number: int) -> None:
+    with suppress(OSError):  # the machine has just ended
+        machine.line.send(order="signal", number=int(number))
+
+
 @contextmanager
-def _raw_terminal(wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
+def _raw_terminal() -> Iterator[None]:
+    """What is typed goes to the machine as it is, Ctrl-C too; until there is somebody to hear it, Ctrl-C ends us."""
     before = termios.tcgetattr(0)
     try:
         tty.setraw(0)

@@ -132,7 +132,8 @@ def mount_kernel_file_systems(kind: str) -> None:
     for place in ("/run", "/var/lib/docker", "/etc/docker"):
         Path(place).mkdir(parents=True, exist_ok=True)
         linux.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
-    Path("/run/lock").mkdir(mode=0o1777)
+    Path("/run/lock").mkdir()
+    Path("/run/lock").chmod(0o1777)
     if kind == "uml":
         linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure)
     else:

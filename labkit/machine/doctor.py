@@ -5,9 +5,11 @@ before a machine boots, so the notebook and `labkit doctor` say the same.
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +25,19 @@ from labkit.errors import MachineError
 from labkit.machine.busybox import BUSYBOX, is_static
 from labkit.machine.ports import reserve
 
-__all__ = ["KINDS", "Problem", "check", "check_port", "choose_kind", "examine", "memory_dir", "require", "state_dir"]
+__all__ = [
+    "KINDS",
+    "Problem",
+    "check",
+    "check_port",
+    "choose_kind",
+    "examine",
+    "memory_dir",
+    "name_port_problem",
+    "require",
+    "require_memory",
+    "state_dir",
+]
 
 KINDS = ("native", "uml")
 PACKAGES = {  # program: Debian package
@@ -125,14 +139,22 @@ def check_port() -> list[Problem]:
             client.settimeout(1)
             client.connect(port.getsockname())
     except OSError as error:
-        return [
-            Problem(
-                f"No port on 127.0.0.1 can be had and reached ({error.strerror or error}).",
-                "If the interface lo is down (ip link show lo), run as root: ip link set lo up. If it is up, all ports "
-                "of net.ipv4.ip_local_port_range are taken: end a program that holds many (ss -tanp).",
-            )
-        ]
+        return [name_port_problem(error)]
     return []
+
+
+def name_port_problem(error: OSError) -> Problem:
+    """What is said of a port that cannot be had."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Problem(
+            f"No more files can be opened ({error.strerror}), and a kernel needs ports.",
+            "Shut down kernels that you are not using (Kernel > Shut Down), or raise the limit: ulimit -n.",
+        )
+    return Problem(
+        f"No port on 127.0.0.1 can be had and reached ({error.strerror or error}).",
+        "If the interface lo is down (ip link show lo), run as root: ip link set lo up. If it is up, all ports "
+        "of net.ipv4.ip_local_port_range are taken: end a program that holds many (ss -tanp).",
+    )
 
 
 def require(kind: str) -> None:
@@ -141,6 +163,12 @@ def require(kind: str) -> None:
     if problems:
         words = " ".join(str(problem).strip() for problem in problems)
         raise MachineError(f"{words} (`labkit doctor` says the same in a terminal.)")
+
+
+def require_memory(kind: str) -> None:
+    """Raise MachineError when there is no memory for another machine of this kind."""
+    for problem in _check_memory(kind):
+        raise MachineError(str(problem))
 
 
 def state_dir() -> Path:
@@ -170,9 +198,11 @@ def _or_raise(found: Path | Problem) -> Path:
 
 
 def _find_state_dir() -> Path | Problem:
-    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()) / f"labkit-{os.getuid()}"
+    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()).resolve() / f"labkit-{os.getuid()}"
     if path.parts[1] in ("dev", "proc", "sys"):  # a user-mode kernel has its own there, and would not see it
         return Problem(f"{path} lies on a file system of the kernel.", "Name another directory in LABKIT_TMPDIR.")
+    if re.search(r"[\s,]", str(path)):  # it stands on the command line of a user-mode kernel
+        return Problem(f"{path} has a space or a comma in its name.", "Name another directory in LABKIT_TMPDIR.")
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         owner = path.lstat()
@@ -186,7 +216,7 @@ def _find_state_dir() -> Path | Problem:
             f"Nothing can be written under {path} ({error.strerror}).",
             "Free some space, or name a writable directory with room in LABKIT_TMPDIR.",
         )
-    if len(str(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
         return Problem(f"{path} is too long a name for sockets.", "Name a shorter directory in LABKIT_TMPDIR.")
     return path
 
@@ -216,7 +246,8 @@ def _try_memory_dir(name: str, room_mib: int) -> str | None:
         return "it forbids executable mappings (noexec)" if error.filename is None else "not writable"
     except OSError as error:
         return str(error.strerror)
-    free_mib = room.f_bavail * room.f_frsize >> 20
+    # Of the machines that run, too, each has such a file, which still grows; where, is not known of another user's.
+    free_mib = max(0, (room.f_bavail * room.f_frsize >> 20) - _promised_mib())
     return None if free_mib >= room_mib else f"only {free_mib} MiB free of the {room_mib} needed"
 
 

@@ -24,7 +24,7 @@ from typing import IO, Any, NoReturn
 from labkit import linux
 from labkit.errors import MachineError
 
-__all__ = ["Ledger", "Part", "claim", "run_guard", "settle"]
+__all__ = ["Ledger", "Part", "claim", "run_guard", "settle", "take_turn"]
 
 PATIENCE_S = 8.0
 LAST_WORDS_BYTES = 600
@@ -46,7 +46,7 @@ class Ledger:
 
     def add_process(self, pid: int) -> None:
         """Note a child process. Its start time tells it from a later one of that pid."""
-        self._add(pid=pid, born=born(pid), group=False)
+        self._add(pid=pid, born=born(pid), group=False, numbers=numbers())
 
     def add_program(self, program: "subprocess.Popen[bytes]") -> None:
         """Note the whole process group of a program that was just started.
@@ -54,7 +54,7 @@ class Ledger:
         Its handle is kept: once nobody holds it, Python reaps the program, and nobody learns how it ended.
         """
         self._programs.append(program)
-        self._add(pid=program.pid, born=born(program.pid), group=True)
+        self._add(pid=program.pid, born=born(program.pid), group=True, numbers=numbers())
 
     def add_cgroup(self, path: Path) -> None:
         """Note a control group's directory; to be called before it is made."""
@@ -96,10 +96,10 @@ class Ledger:
             file.write(json.dumps(entry).encode() + b"\n")
 
 
-def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Iterable[Part]]) -> NoReturn:
+def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[Ledger], Iterable[Part]]) -> NoReturn:
     """Start a machine's parts and wait; undo everything when the owner or a part is gone. Ends this process.
 
-    The owner gets one JSON object at the end: {"ended": why}.
+    `turn` is over when the parts have started. The owner gets one JSON object at the end: {"ended": why}.
     """
     os.setsid()
     linux.become_subreaper()  # what the parts leave behind comes here, and is reaped
@@ -110,6 +110,7 @@ def run_guard(run_dir: Path, owner: socket.socket, start: Callable[[Ledger], Ite
     reason = "the guard was told to end"
     try:
         parts = list(start(ledger))
+        fcntl.flock(turn, fcntl.LOCK_UN)  # for all who were forked with it, too
         reason = _wait_for_end(owner, parts, ledger)
     except MachineError as error:
         reason = str(error)
@@ -172,7 +173,7 @@ def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
     """Undo what the ledger of a run directory lists, and remove the directory. Safe to call again, by anybody."""
     if entries is None:
         entries = Ledger(run_dir).read()
-    processes = [entry for entry in entries if "pid" in entry]
+    processes = [entry for entry in entries if "pid" in entry and entry["numbers"] == numbers()]
     groups = [Path(entry["cgroup"]) for entry in entries if "cgroup" in entry]
     for entry in processes:
         _kill(entry)
@@ -205,34 +206,38 @@ def _reap() -> None:
             pass
 
 
-def claim(base: Path) -> tuple[Path, IO[str]]:
-    """Make a run directory under `base` that is locked from its first moment; settle those that nobody holds.
+def take_turn(base: Path) -> int:
+    """Wait until no other machine is being started under `base`; give a descriptor: closing it ends the turn.
 
-    One at a time: a directory just made, and not locked yet, looks like that of a machine whose owners are gone.
-    Raises OSError.
+    One at a time: what a machine will take of memory is seen once its processes are there; and a run directory just
+    made, and not locked yet, looks like that of a machine whose owners are gone. Raises OSError.
     """
-    turn = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        sweep(base)
-        run_dir = base / secrets.token_hex(4)
-        run_dir.mkdir(mode=0o700)
-        lock = (run_dir / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return run_dir, lock
-    finally:
-        os.close(turn)
+    turn = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    return turn
+
+
+def claim(base: Path) -> tuple[Path, IO[str]]:
+    """In one's turn, make a run directory under `base`, and lock it; settle those that nobody holds. Raises OSError."""
+    sweep(base)
+    run_dir = base / secrets.token_hex(4)
+    run_dir.mkdir(mode=0o700)
+    lock = (run_dir / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return run_dir, lock
 
 
 def sweep(base: Path) -> None:
-    """Settle the machines under `base` whose launcher and guard are both gone: nobody holds their lock.
-
-    To be called in one's turn (`claim`): then a directory without a lock is one that was being made, or removed.
-    """
+    """In one's turn, settle the machines under `base` whose launcher and guard are both gone: nobody has their lock."""
     for run_dir in base.iterdir():
         with suppress(OSError), (run_dir / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             settle(run_dir)
+
+
+def numbers() -> str:
+    """Where a pid means a process: in this boot of the kernel, and in this PID namespace. Elsewhere it is another's."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
 
 
 def born(pid: int) -> str:
@@ -254,7 +259,7 @@ def _kill(entry: dict[str, Any]) -> None:
 
 def _is_left(entry: dict[str, Any]) -> bool:
     if entry["group"]:
-        return bool(_members(entry["pid"]))
+        return born(entry["pid"]) in ("", entry["born"]) and bool(_members(entry["pid"]))
     return born(entry["pid"]) == entry["born"] != "" and _state(entry["pid"]) != "Z"
 
 

@@ -38,6 +38,7 @@ OUTPUT_BYTES = 4096
 
 def become_init(request: Request, line_fd: int) -> NoReturn:
     """Be PID 1 of a machine; never returns. What goes wrong is said on the control line."""
+    os.umask(0o022)  # the outer one may be stricter, and inside there are other users
     try:
         Init(request, Line(line_fd)).run()
     except ConnectionError:
@@ -259,8 +260,9 @@ class Init:
 def wait_until_sent(patience_s: float = 1.0) -> None:
     """Let the network take the kernel's last words, its answer to a shutdown: tx_queue of proc_pid_net(5)."""
     deadline = time.monotonic() + patience_s
-    while any(not queues.startswith("00000000:") for queues in _read_tcp_queues()) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    with suppress(OSError):  # a learner may have unmounted /proc
+        while any(not queues.startswith("00000000:") for queues in _read_tcp_queues()) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def _read_tcp_queues() -> list[str]:
@@ -268,8 +270,11 @@ def _read_tcp_queues() -> list[str]:
 
 
 def _why_boot_failed() -> str:
-    reasons = [stage["detail"] for stage in read_boot_log() if stage["stage"] == "failed"]
-    return reasons[-1] if reasons else "the process that starts the engine was killed"
+    with suppress(OSError, ValueError):  # a learner may have removed it
+        for stage in read_boot_log():
+            if stage["stage"] == "failed":
+                return str(stage["detail"])
+    return "the process that starts the engine was killed"
 
 
 def _resize(terminal: int, rows: int, columns: int) -> None:

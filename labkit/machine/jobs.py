@@ -18,6 +18,8 @@ from labkit.machine.request import Request
 __all__ = ["boot_engine", "run_command", "run_kernel"]
 
 CLOSING_PATIENCE_S = 2
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by what it executes, if nothing is done
 UML_MODULES = "veth bridge br_netfilter iptable_nat iptable_filter xt_conntrack xt_addrtype xt_MASQUERADE"
 
 
@@ -32,8 +34,6 @@ def run_kernel(request: Request, announce: int) -> None:
     connection.touch(mode=0o600)
     connection.write_text(json.dumps({**request.connection, "ip": "0.0.0.0"}))
     os.chdir(request.cwd)
-    # By this the kernel would watch its parent, take PID 1 for a sign that it is an orphan, and end.
-    os.environ.pop("JPY_PARENT_PID", None)
     sys.path.insert(0, "")
     sys.argv = ["ipykernel_launcher", "-f", str(connection)]
     from ipykernel.kernelapp import IPKernelApp
@@ -52,14 +52,17 @@ def run_kernel(request: Request, announce: int) -> None:
 
 
 def run_command(command: list[str], cwd: str) -> NoReturn:
+    """Become the command, with the signals as a shell gives them; 126 and 127 as a shell has them, too."""
+    what = cwd
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        for number in (*STOPPERS, *IGNORED_BY_PYTHON):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(cwd)
+        what = command[0]
         os.execvp(command[0], command)
     except OSError as error:
-        os.write(2, f"labkit: {command[0]}: {error.strerror}\n".encode())
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+        os.write(2, f"labkit: {what}: {error.strerror}\n".encode())
+        os._exit(127 if what is not cwd and isinstance(error, FileNotFoundError) else 126)
 
 
 def boot_engine(request: Request) -> None:

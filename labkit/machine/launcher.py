@@ -6,6 +6,7 @@ so that the machine ends with it.
 """
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import MachineError, PortTaken
-from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, require
+from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, name_port_problem, require
 from labkit.machine.ports import reserve
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def _reserve(port: int) -> socket.socket:
     try:
         return reserve(port)
     except OSError as error:
-        raise PortTaken(port, str(error.strerror)) from error
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(port, str(error.strerror)) from error
+        raise MachineError(str(name_port_problem(error))) from error
 
 
 def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int) -> int:
@@ -96,7 +99,7 @@ def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int)
             case {"event": "failed", "detail": str(detail)}:
                 print(f"labkit: {detail}", file=sys.stderr)
                 trouble = detail
-            case {"event": "idle"} if os.getppid() != client:
+            case {"event": "idle"} if os.getppid() != client or _jupyter_is_gone():
                 return 1
     if answers:
         print(f"labkit: the machine is gone: {machine.why}", file=sys.stderr)
@@ -105,6 +108,17 @@ def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int)
         f"The machine ended while it booted: {trouble or machine.why}. "
         "Restart the kernel to try again (Kernel > Restart); if it happens again, `labkit doctor` may know the cure."
     )
+
+
+def _jupyter_is_gone() -> bool:
+    """Whether the process is gone that Jupyter named as ours: it may have died before we had looked for a parent."""
+    try:
+        os.kill(int(os.environ.get("JPY_PARENT_PID", os.getpid())), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):  # another user's
+        return False
+    return False
 
 
 def _shell_status(status: int) -> int:

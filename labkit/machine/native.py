@@ -136,17 +136,35 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
             group.mkdir()
         except OSError:  # mounted read-only, or not ours: the machine stays in the group it is in
             continue
-        for knob in (
-            "cpuset.cpus",
-            "cpuset.mems",
-        ):  # version 1: a new cpuset is empty, and nothing may join it
-            if (top / knob).exists() and not (group / knob).read_text().strip():
+        _pass_controllers_on(top)
+        for knob in ("cpuset.cpus", "cpuset.mems"):  # version 1: a new cpuset is empty, and nothing may join it
+            if (group / knob).exists() and not (group / knob).read_text().strip():
                 (group / knob).write_text((top / knob).read_text())
         for knob, limit in LIMITS.items():
             if (group / knob).exists():
                 (group / knob).write_text(str(limit))
         made.append(group)
     return made
+
+
+def _pass_controllers_on(top: Path) -> None:
+    """Give the children of a group of version 2 its controllers.
+
+    Whoever set a host up has done so at the top of the hierarchy. In a container the top that is seen is the
+    container's own group, which has none to give while processes are in it ("no internal processes", cgroups(7)):
+    they move to a group below, `init`, for good.
+    """
+    if not (top / "cgroup.type").exists():  # version 1, or the true top
+        return
+    missing = set((top / "cgroup.controllers").read_text().split())
+    missing -= set((top / "cgroup.subtree_control").read_text().split())
+    if missing:
+        (top / "init").mkdir(exist_ok=True)
+        for pid in (top / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                (top / "init/cgroup.procs").write_text(pid)
+        for controller in missing:
+            (top / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def join_cgroup(group: Path) -> None:
@@ -167,10 +185,10 @@ def step_aside(group: Path) -> None:
 
 def _hierarchies() -> list[Path]:
     found = []
-    for line in Path("/proc/self/mountinfo").open():
-        left, right = line.split(" - ")
-        if right.split()[0] in ("cgroup", "cgroup2"):
-            found.append(Path(left.split()[4]))
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():  # the name of a mount may be any bytes
+        left, right = line.split(b" - ")
+        if right.split()[0] in (b"cgroup", b"cgroup2"):
+            found.append(Path(os.fsdecode(left.split()[4])))
     return found
 
 

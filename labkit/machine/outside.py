@@ -44,9 +44,22 @@ class Machine:
     def boot(cls, request: Request) -> "Machine":
         """Start a machine on a host of which `doctor.require` has nothing to say.
 
-        Raises MachineError, with the cure, when the machine's directory cannot be made.
+        Raises MachineError, with the cure, when the machine's directory cannot be made, and when others that were
+        started meanwhile have taken the memory.
         """
         base = doctor.state_dir()
+        try:
+            turn = guard.take_turn(base)
+        except OSError as error:
+            raise MachineError(f"{base} cannot be locked ({error.strerror}). Name another in LABKIT_TMPDIR.") from error
+        try:
+            doctor.require_memory(request.kind)
+            return cls._boot(request, base, turn)
+        finally:
+            os.close(turn)
+
+    @classmethod
+    def _boot(cls, request: Request, base: Path, turn: int) -> "Machine":
         try:
             # The lock is held by this process and, as it is forked, by the guard.
             run_dir, lock = guard.claim(base)
@@ -59,7 +72,7 @@ class Machine:
         if pid == 0:
             ours.close()
             line.close()
-            guard.run_guard(run_dir, theirs, lambda ledger: _start(request, ledger, inner.fileno()))
+            guard.run_guard(run_dir, turn, theirs, lambda ledger: _start(request, ledger, inner.fileno()))
         theirs.close()
         inner.close()
         return cls(run_dir, pid, ours, line, lock)

@@ -6,6 +6,7 @@ as the notebook has its kernel, and one that was taken all the same is replaced 
 """
 
 import asyncio
+import errno
 import socket
 import sys
 import time
@@ -15,7 +16,7 @@ from jupyter_client.connect import port_names
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from labkit.errors import MachineError
-from labkit.machine.doctor import check_port
+from labkit.machine.doctor import check_port, name_port_problem
 from labkit.machine.ports import reserve
 
 __all__ = ["Provisioner"]
@@ -33,6 +34,7 @@ class Provisioner(LocalProvisioner):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._held: dict[str, socket.socket] = {}
+        self._moved = False  # to other ports, under a client that knew the old ones
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose and hold the ports, then do what Jupyter does.
@@ -42,23 +44,37 @@ class Provisioner(LocalProvisioner):
         manager: Any = self.parent
         # A port that is held can be bound once more on Linux alone, and elsewhere there is no machine, only a refusal.
         if manager.transport == "tcp" and sys.platform == "linux":
-            problems = check_port()
-            if problems:
-                raise MachineError(" ".join(map(str, problems)))
-            await self._hold_ports(manager)
+            try:
+                await self._hold_ports(manager)
+            except OSError as error:
+                self._let_go()
+                raise MachineError(str(name_port_problem(error))) from error
         return await super().pre_launch(**kwargs)
+
+    async def post_launch(self, **kwargs: Any) -> None:
+        """Have a Jupyter server that watches for activity, to end idle kernels, watch the new ports."""
+        await super().post_launch(**kwargs)
+        server: Any = getattr(self.parent, "parent", None)
+        if self._moved and hasattr(server, "stop_watching_activity"):
+            server.stop_watching_activity(self.kernel_id)
+            server.start_watching_activity(self.kernel_id)
+        self._moved = False
 
     async def cleanup(self, restart: bool = False) -> None:
         """Let the ports go, unless the kernel is to start again."""
         if not restart:
-            while self._held:
-                self._held.popitem()[1].close()
+            self._let_go()
         await super().cleanup(restart=restart)
 
     async def _hold_ports(self, manager: Any) -> None:
+        first = not self._held
+        if first:
+            for problem in check_port():
+                raise MachineError(str(problem))
+        deadline = time.monotonic() + LETTING_GO_S
         for name in port_names:
             wanted = getattr(manager, name)
-            held = await _reserve_soon(wanted)
+            held = await _reserve_soon(wanted, deadline)
             if name in self._held:
                 self._held[name].close()
             self._held[name] = held
@@ -68,17 +84,21 @@ class Provisioner(LocalProvisioner):
             if port != wanted:
                 setattr(manager, name, port)
                 manager.cleanup_connection_file()  # so that it is written anew
+                self._moved = not first
         self.ports_cached = True  # none are left for Jupyter to choose
 
+    def _let_go(self) -> None:
+        while self._held:
+            self._held.popitem()[1].close()
 
-async def _reserve_soon(wanted: int) -> socket.socket:
-    """Hold this port; if another program has it and keeps it, any other."""
-    deadline = time.monotonic() + LETTING_GO_S
+
+async def _reserve_soon(wanted: int, deadline: float) -> socket.socket:
+    """Hold this port; if another program has it and keeps it, any other. Raises OSError where none can be had."""
     while True:
         try:
             return reserve(wanted)
-        except OSError:
-            if wanted == 0:
+        except OSError as error:
+            if wanted == 0 or error.errno != errno.EADDRINUSE:
                 raise
             if time.monotonic() > deadline:
                 return reserve(0)

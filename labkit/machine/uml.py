@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import join, quote
 
 from labkit import linux
 from labkit.machine import inside
@@ -41,6 +42,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
     request_file = run_dir / "request.json"
     request_file.touch(mode=0o600)
     request_file.write_text(request.to_json())
+    write_init(run_dir / "init", request_file)
     parent = os.getpid()
     # One processor inside is one processor outside: otherwise its host threads chase each other.
     cpu = choose_cpu()
@@ -51,7 +53,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
 
     console = ledger.open_log("console.log")
     process = subprocess.Popen(
-        command_line(request, run_dir, line, request_file),
+        command_line(request, run_dir, line),
         env={"HOME": str(run_dir), "TMPDIR": str(memory_dir), "PATH": os.environ.get("PATH", os.defpath)},
         pass_fds=[line],
         stdin=subprocess.DEVNULL,
@@ -65,9 +67,22 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
     yield "the machine", process.pid
 
 
-def command_line(request: Request, run_dir: Path, line: int, request_file: Path) -> list[str]:
-    """The kernel's command line: its hardware, its root, and the program that becomes PID 1."""
+def write_init(init: Path, request_file: Path) -> None:
+    """Write the script that becomes PID 1: on the kernel's command line a path with a space would be two words."""
     package_root = Path(__file__).resolve().parents[2]
+    program = [sys.executable, "-s", str(Path(inside.__file__).resolve()), str(request_file)]
+    terminal = os.environ.get("TERM", "dumb")  # the outer one
+    lines = (
+        "#!/bin/sh",
+        f"export PYTHONPATH={quote(str(package_root))} TERM={quote(terminal)}",
+        f"exec {join(program)}",
+    )
+    init.write_bytes(os.fsencode("\n".join(lines) + "\n"))
+    init.chmod(0o700)
+
+
+def command_line(request: Request, run_dir: Path, line: int) -> list[str]:
+    """The kernel's command line: its hardware, its root, and the program that becomes PID 1."""
     return [
         "linux.uml",
         f"mem={request.memory_mib}M",
@@ -76,11 +91,7 @@ def command_line(request: Request, run_dir: Path, line: int, request_file: Path)
         *(f"uml_dir={run_dir}/uml", "umid=lab", "quiet", "noreboot", "panic=1"),
         f"initcall_blacklist={SLOW_INITCALL}",
         f"vec0:transport=bess,dst={run_dir}/bess.sock,depth=128,gro=1",
-        f"PYTHONPATH={package_root}",
-        f"TERM={os.environ.get('TERM', 'dumb')}",  # init's environment: the terminal is the outer one
-        f"init={sys.executable}",
-        "--",
-        *("-s", str(Path(inside.__file__).resolve()), str(request_file)),
+        f"init={run_dir}/init",
     ]
 
 

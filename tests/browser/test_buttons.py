@@ -80,13 +80,14 @@ def test_close_and_shut_down_leaves_no_process(notebook: Notebook, lab: JupyterL
     assert wait_until(lambda: not lab.machines(), SOON_S), lab.machines()
 
 
-def test_a_port_that_another_program_takes(notebook: Notebook, lab: JupyterLab) -> None:
+@pytest.mark.parametrize("channel", ["shell", "iopub"])
+def test_a_port_that_another_program_takes(channel: str, notebook: Notebook, lab: JupyterLab) -> None:
     """A kernel that died and whose port was taken meanwhile is restarted on another, and its notebook finds it."""
     assert "2" == notebook.evaluate("1 + 1")
     (launcher,) = children(lab.process.pid)
     words = Path(f"/proc/{launcher}/cmdline").read_text().split("\0")
     connection = Path(words[words.index("-f") + 1])
-    port = json.loads(connection.read_text())["shell_port"]
+    port = json.loads(connection.read_text())[f"{channel}_port"]
 
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,7 +96,7 @@ def test_a_port_that_another_program_takes(notebook: Notebook, lab: JupyterLab) 
         notebook.accept()  # "The kernel appears to have died. It will restart automatically."
         assert "3" == notebook.evaluate("1 + 2")
 
-    assert port != json.loads(connection.read_text())["shell_port"]
+    assert port != json.loads(connection.read_text())[f"{channel}_port"]
 
 
 def takes(squatter: socket.socket, port: int) -> bool:

@@ -79,7 +79,8 @@ def test_names_and_mounts(kind: str, state: Path) -> None:
     with untouched(state):
         done = run(kind, "sh", "-c", script)
 
-        assert b"broken\n" == done.stdout, done
+        assert (0, b"broken\n") == (done.returncode, done.stdout), done
+        assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20
 AMPLE_MIB = 4096
 SCARCE_MIB = 200
+ROOM_FOR_ONE_MIB = 1000
 EVERY_PLACE = '/tmp /dev/shm /var/tmp "$LABKIT_TMPDIR"'
 
 HIDE = """
@@ -82,7 +83,7 @@ BAD = {
     "no memory": Bad(Ground(), "no memory for another machine", "Shut down the kernel", memory_mib=SCARCE_MIB),
     "noexec": Bad(Ground(MOUNT_EVERYWHERE.format("noexec")), "(noexec)", "LABKIT_TMPDIR", kinds=("uml",)),
     "no room for memory": Bad(
-        Ground(MOUNT_EVERYWHERE.format("size=100m")), "only 100 MiB free", "LABKIT_TMPDIR", kinds=("uml",)
+        Ground(MOUNT_EVERYWHERE.format("size=100m")), " MiB free of the 512 needed", "LABKIT_TMPDIR", kinds=("uml",)
     ),
     "disk full": Bad(Ground(FILL), "No space left on device", "Free some space"),
     "another processor": Bad(Ground(), "this processor is i686", "Use another computer", prefix=("setarch", "linux32")),
@@ -179,6 +180,20 @@ def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatc
 
     assert "the machine was killed (SIGKILL)" in answer["evalue"], answer
     assert wait_until(lambda: not list((state / "labkit-0").iterdir()), 5)
+
+
+def test_machines_that_start_at_once_share_the_memory(environment: dict[str, str], state: Path) -> None:
+    """Where there is room for one, and two are asked for in the same moment, one boots and the other is refused."""
+    environment["LABKIT_MACHINE"] = "uml"
+    code = "import time; time.sleep(5); print('booted')"
+
+    with memory_group(ROOM_FOR_ONE_MIB) as group:
+        command = Ground(group=group).command(sys.executable, ask.__file__, code)
+        pair = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+        answers = [json.loads(process.communicate(timeout=60)[0]) for process in pair]
+
+    words = sorted(answer["evalue"] or answer["text"] for answer in answers)
+    assert words[0].startswith("There is no memory for another machine") and words[1] == "booted\n", words
 
 
 def test_a_home_that_cannot_be_written(environment: dict[str, str], state: Path, tmp_path: Path) -> None:

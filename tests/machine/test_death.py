@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client.connect import write_connection_file
 
 from tests.machine.host import (
     KINDS,
@@ -131,6 +132,22 @@ def test_a_lost_run_directory_leaves_nothing(kind: str, state: Path) -> None:
         launcher.terminate()
 
         assert wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kernel_whose_jupyter_died_first_ends(kind: str, state: Path, tmp_path: Path) -> None:
+    """A server may be killed before the launcher has noted its parent: whom Jupyter named is looked for, too."""
+    before = snapshot(state)
+    with subprocess.Popen(["true"]) as server:
+        server.wait()
+    connection, _ = write_connection_file(str(tmp_path / "kernel.json"), key=b"key")
+    launcher = [sys.executable, "-m", "labkit.machine.launcher", "-f", connection]
+    env = {**os.environ, "LABKIT_MACHINE": kind, "JPY_PARENT_PID": str(server.pid)}
+
+    done = subprocess.run(launcher, env=env, timeout=PATIENCE_S, check=False)
+
+    assert 1 == done.returncode
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
 
 

@@ -1,13 +1,19 @@
 """Does `labkit run` give a machine that keeps its contract, and pass bytes and statuses on unchanged?"""
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from shlex import quote
 
 import pytest
 
-from tests.machine.host import KINDS, LABKIT, run, snapshot
+import labkit
+from tests.machine.host import KINDS, LABKIT, has_part, run, snapshot, wait_until
 
 CONTRACT = r"""
 set -e
@@ -124,17 +130,34 @@ VERSION_2 = """
 modprobe tun
 for name in iptables ip6tables; do ln -s /usr/sbin/$name-legacy /usr/local/sbin/$name; done
 echo "+cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
-@labkit@ run --machine native -- docker run --rm --memory 32m --pids-limit 50 busybox echo hi
+"""
+NATIVE = """
+@labkit@ run --machine native -- sh -c 'docker run --rm --memory 32m --pids-limit 50 busybox echo hi
+    for limit in memory.max pids.max; do cat /sys/fs/cgroup/$limit; done'
 ls -d /sys/fs/cgroup/labkit-* 2>/dev/null | wc -l
+"""
+AS_IN_A_CONTAINER = """
+mkdir /sys/fs/cgroup/box
+echo $$ >/sys/fs/cgroup/box/cgroup.procs
+exec unshare --cgroup --mount sh -euc 'umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; . /tmp/native'
 """
 
 
 @pytest.mark.parametrize("kind", ["uml"])
-def test_a_native_machine_on_control_groups_of_version_2(kind: str, state: Path) -> None:
-    """A machine in a machine: its host has version 2 alone, as an ordinary Debian has; limits work, nothing is left."""
-    done = run(kind, "sh", "-c", VERSION_2.replace("@labkit@", LABKIT), timeout=150)
+@pytest.mark.parametrize("where", ["on a host", "in a container"])
+def test_a_native_machine_on_control_groups_of_version_2(where: str, kind: str, state: Path) -> None:
+    """A machine in a machine, on version 2 alone: the limits of containers and its own hold, and nothing is left.
 
-    assert done.stdout == b"hi\n0\n", done.stderr.decode()
+    A host passes its controllers on, as an ordinary Debian does; a privileged container sees its own group as top.
+    """
+    native = NATIVE.replace("@labkit@", LABKIT)
+    begin = f"{VERSION_2}\ncat >/tmp/native\n"
+    script = begin + (". /tmp/native" if where == "on a host" else AS_IN_A_CONTAINER)
+
+    done = run(kind, "sh", "-c", script, data=native.encode(), timeout=150)
+
+    greeting, memory, pids, left = done.stdout.decode().split()
+    assert ("hi", "4096", "0") == (greeting, pids, left) and int(memory) > 0, done.stderr.decode()
 
 
 @pytest.mark.needs_root
@@ -151,3 +174,61 @@ def test_odd_mounts_of_the_host_do_no_harm(state: Path, tmp_path: Path) -> None:
     )
 
     assert done.stdout == b"seen\n", done.stderr.decode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_paths_with_spaces(kind: str, state: Path, tmp_path: Path) -> None:
+    """The project, its Python and the directory that one stands in may have any name."""
+    odd = tmp_path / "my projects, \u00fcbung 'one'"
+    (odd / "here").mkdir(parents=True)
+    shutil.copytree(Path(labkit.__file__).parent, odd / "labkit")
+    (odd / "python").symlink_to(sys.prefix)
+    command = [odd / "python/bin/python", "-m", "labkit.cli", "run", "--machine", kind, "--", "pwd"]
+    env = {**os.environ, "PYTHONPATH": str(odd)}
+
+    done = subprocess.run(command, cwd=odd / "here", env=env, capture_output=True, check=False, timeout=60)
+
+    assert (f"{odd}/here\n".encode(), b"") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_signals_and_umask_are_a_shells(kind: str, state: Path) -> None:
+    """A pipe that nobody reads ends who writes into it; whoever is not root can read what everybody has to."""
+    script = "yes | head -1; stat -c %a /etc/resolv.conf /etc/hosts /run/labkit /run/lock; umask"
+
+    done = subprocess.run(
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", LABKIT, "run", "--machine", kind, "--", "sh", "-c", script],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (["y", "644", "644", "755", "1777", "0022"], b"") == (done.stdout.decode().split(), done.stderr)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_directory_that_is_not_inside(kind: str, state: Path) -> None:
+    """Who stands in a place that a machine has anew, /dev/shm for one, is told so; the command is not blamed."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as outside:
+        command = [LABKIT, "run", "--machine", kind, "--", "true"]
+        done = subprocess.run(command, cwd=outside, capture_output=True, check=False, timeout=60)
+
+    assert (126, f"labkit: {outside}: No such file or directory\n") == (done.returncode, done.stderr.decode())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_as_it_boots(times: int, kind: str, state: Path) -> None:
+    """Ctrl-C before there is a command ends the machine, and a second one changes nothing."""
+    before = snapshot(state)
+    command = [LABKIT, "run", "--machine", kind, "--", "sleep", "100"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as booting:
+        assert booting.stderr is not None
+        assert wait_until(lambda: has_part(booting.pid, "slirp4netns"), 10)
+        for _ in range(times):
+            booting.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        words = booting.stderr.read()
+
+    assert (130, b"") == (booting.returncode, words)
+    assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)

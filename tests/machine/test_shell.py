@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.machine.host import KINDS, LABKIT, snapshot
+from tests.machine.host import KINDS, LABKIT, children, has_part, snapshot, wait_until
 
 PROMPT = r"root@lab:[^\n]*# "
 AT_ONCE_S = 5.0
@@ -46,6 +46,24 @@ def test_a_shell_on_a_machine(kind: str, state: Path) -> None:
 
     shell.sendline("exit 7")
     shell.expect("status=7\r\n")
+    assert settings == shell.readline()
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert before == snapshot(state)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_while_it_boots(kind: str, state: Path) -> None:
+    """A shell that is not there yet is given up at once, and the terminal is as it was."""
+    before = snapshot(state)
+    outer = f"trap : INT; stty -g; {shlex.quote(LABKIT)} shell --machine {kind}; echo status=$?; stty -g"
+    shell = pexpect.spawn("sh", ["-c", outer], timeout=30, encoding="utf-8")
+    settings = shell.readline()
+    assert wait_until(lambda: any(has_part(child, "slirp4netns") for child in children(shell.pid)), 10)
+
+    shell.sendintr()
+
+    shell.expect("status=130\r\n")
     assert settings == shell.readline()
     shell.expect(pexpect.EOF)
     shell.close()

@@ -1,5 +1,6 @@
 """Does the doctor read the signs of a host rightly, and say what it found in whole sentences with a cure?"""
 
+import errno
 import os
 import platform
 import struct
@@ -273,3 +274,49 @@ def test_a_named_kind_that_cannot_boot(
     monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [doctor.Problem("No.", "Mend it.")])
 
     assert found == [f"{problem['found']} {problem['cure']}" for problem in doctor.examine()["host"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("with space", "has a space or a comma"), ("a,b", "has a space or a comma"), ("é" * 60, "is too long a name")],
+)
+def test_a_directory_that_cannot_hold_a_machine(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name stands on a kernel's command line and in the address of a socket, which counts bytes."""
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path / name))
+
+    with pytest.raises(MachineError, match=words):
+        doctor.state_dir()
+
+
+def test_a_relative_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What LABKIT_TMPDIR names is the same for everybody, wherever he stands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABKIT_TMPDIR", ".")
+
+    assert tmp_path / f"labkit-{os.getuid()}" == doctor.state_dir()
+
+
+def test_a_link_into_the_kernels_file_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that leads to /dev/shm is no way around: a user-mode kernel has a /dev of its own."""
+    (tmp_path / "link").symlink_to("/dev/shm")
+    monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path / "link"))
+
+    with pytest.raises(MachineError, match="lies on a file system of the kernel"):
+        doctor.state_dir()
+
+
+def test_a_directory_is_full_of_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What machines that run will still write is no room for another one's memory."""
+    monkeypatch.setattr(doctor, "_promised_mib", lambda: 1 << 40)
+
+    assert "only 0 MiB free" in str(doctor._try_memory_dir(str(tmp_path), 1))
+
+
+def test_too_many_open_files_is_no_question_of_ports() -> None:
+    """The cure fits the error."""
+    words = str(doctor.name_port_problem(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+
+    assert "No more files can be opened (Too many open files)" in words and "ulimit -n" in words
