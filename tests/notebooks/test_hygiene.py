@@ -23,6 +23,9 @@ def faults(notebook: Any) -> list[str]:
     if notebook.metadata.get("kernelspec", {}).get("name") != "docker-lab":
         found.append("its kernel is not docker-lab")
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    kinds = "".join(cell.cell_type[0] for cell in notebook.cells)
+    if "ccc" in kinds:
+        found.append(f"more than two code cells in a row, from cell {kinds.index('ccc')} on")
     if not any(cell.outputs for cell in code):
         found.append("no cell has an output")
     for number, cell in enumerate(code):
@@ -105,6 +108,14 @@ def test_a_sound_notebook_passes() -> None:
     """The rules do not refuse everything."""
     assert faults(make()) == []
     assert faults(make(error="expected", tags=("raises-exception",))) == []
+
+
+def test_three_code_cells_in_a_row_are_seen() -> None:
+    """Between two steps there is a word on what was seen."""
+    notebook = make()
+    notebook.cells += [make(count=number).cells[0] for number in (2, 3)]
+
+    assert faults(notebook) == ["more than two code cells in a row, from cell 0 on"]
 
 
 def test_stripped_outputs_are_seen() -> None:
