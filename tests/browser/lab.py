@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 
@@ -93,6 +94,12 @@ class JupyterLab:
             with suppress(Error):  # a test has shut it down
                 page.evaluate("() => lab.panel().sessionContext.shutdown()")
             context.close()
+
+    def last_activity(self) -> str:
+        """When the server last heard of the one kernel that it has; a later time is a greater text."""
+        with urlopen(f"{self.url}api/kernels?token={self.token}") as answer:
+            (kernel,) = json.load(answer)
+        return str(kernel["last_activity"])
 
     def machines(self) -> list[Process]:
         """The processes of all machines that run."""

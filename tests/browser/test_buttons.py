@@ -82,7 +82,10 @@ def test_close_and_shut_down_leaves_no_process(notebook: Notebook, lab: JupyterL
 
 @pytest.mark.parametrize("channel", ["shell", "iopub"])
 def test_a_port_that_another_program_takes(channel: str, notebook: Notebook, lab: JupyterLab) -> None:
-    """A kernel that died and whose port was taken meanwhile is restarted on another, and its notebook finds it."""
+    """A kernel that died and whose port was taken meanwhile is restarted on another, and its notebook finds it.
+
+    So does the server, which ends kernels that are idle, by when it last heard of them.
+    """
     assert "2" == notebook.evaluate("1 + 1")
     (launcher,) = children(lab.process.pid)
     words = Path(f"/proc/{launcher}/cmdline").read_text().split("\0")
@@ -97,6 +100,9 @@ def test_a_port_that_another_program_takes(channel: str, notebook: Notebook, lab
         assert "3" == notebook.evaluate("1 + 2")
 
     assert port != json.loads(connection.read_text())[f"{channel}_port"]
+    before = lab.last_activity()
+    notebook.run_cell(ANSWER)
+    assert wait_until(lambda: lab.last_activity() > before, SOON_S)
 
 
 def takes(squatter: socket.socket, port: int) -> bool:
