@@ -83,13 +83,13 @@ def wire_text(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
     return "\n".join(lines) or f"({NOTHING})"
 
 
-def wire_html(exchanges: Iterable[WireExchange]) -> str:
-    """The diagram, top to bottom, in the colours of the page's theme."""
+def wire_html(exchanges: Iterable[WireExchange], forgotten: int = 0) -> str:
+    """The diagram, top to bottom, in the colours of the page's theme; `forgotten` is how many came before these."""
     every = list(exchanges)
     shown = every[-SHOWN:]
     if not shown:
         return f"<em>{NOTHING}</em>"
-    first = len(every) - len(shown)
+    first = forgotten + len(every) - len(shown)
     note = f"<em>… {first} before</em>" if first else ""
     rows = note + "".join(_html_row(one, number) for number, one in enumerate(shown, first))
     life = "2px solid var(--jp-border-color1,#888)"

@@ -1,8 +1,10 @@
 // Draws what the kernel sends, at most once a frame, and changes only what is new: what the reader has opened,
-// scrolled or focused stays. Rows are told apart by data-key. An element with data-follow stays at its end, where the
-// newest is, until it is scrolled away from there.
+// scrolled or focused stays. Rows are told apart by data-key, a number that grows; one that the kernel leaves out stays
+// while it is open or has the focus. An element with data-follow stays at its end, where the newest is, until it is
+// scrolled away from there.
 
 const isSame = (one, other) => one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
+const isHeld = one => one.dataset?.key && (one.open || one.contains(document.activeElement));
 const isAtEnd = one => one.scrollTop + one.clientHeight > one.scrollHeight - 5;
 
 function change(old, wanted) {
@@ -21,10 +23,11 @@ function change(old, wanted) {
 function changeChildren(old, wanted) {
   const keys = new Set([...wanted.children].map(one => one.dataset.key));
   for (const one of [...old.children]) {
-    if (!keys.has(one.dataset.key)) one.remove();
+    if (!keys.has(one.dataset.key) && !isHeld(one)) one.remove();
   }
   let place = old.firstChild;
   for (const one of [...wanted.childNodes]) {
+    while (place && isHeld(place) && +place.dataset.key < +one.dataset?.key) place = place.nextSibling;
     if (place && isSame(place, one)) {
       change(place, one);
       place = place.nextSibling;
@@ -34,7 +37,7 @@ function changeChildren(old, wanted) {
   }
   while (place) {
     const next = place.nextSibling;
-    place.remove();
+    if (!isHeld(place)) place.remove();
     place = next;
   }
 }

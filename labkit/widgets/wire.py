@@ -36,7 +36,7 @@ class WireView(LiveView[int]):
         super().__init__(
             "wire",
             TapChanges(said),
-            html=lambda *_: wire_html(said.exchanges),
+            html=lambda *_: wire_html(said.exchanges, said.forgotten),
             text=lambda *_: wire_text(said.exchanges, query=False),
             picture=lambda *_: wire_svg(said.exchanges, query=False),
         )

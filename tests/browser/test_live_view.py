@@ -174,6 +174,30 @@ def test_filters_and_stop_by_keyboard(notebook: Notebook) -> None:
     assert view.locator("details").last.locator("pre").is_visible()
 
 
+def test_a_row_that_is_read_stays(notebook: Notebook) -> None:
+    """The oldest row, focused by Tab and opened, stays while it leaves the newest 60; closed and left, it goes."""
+    view = watch(notebook)
+    page = notebook.page
+    page.wait_for_function("view => view.querySelectorAll('details').length === 60", arg=view.element_handle())
+    view.get_by_label("name").focus()
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(700)
+    oldest = view.locator("details").first
+    key = oldest.get_attribute("data-key")
+    page.keyboard.press("Enter")
+    assert oldest.locator("pre").is_visible()
+    view.get_by_label("name").focus()
+    page.wait_for_timeout(700)
+    assert (key, 61) == (oldest.get_attribute("data-key"), view.locator("details").count())
+    keys = view.locator("details").evaluate_all("all => all.map(one => Number(one.dataset.key))")
+    assert sorted(keys) == keys
+
+    oldest.locator("summary").click()
+    view.get_by_label("name").focus()
+    page.wait_for_function("view => view.querySelectorAll('details').length === 60", arg=view.element_handle())
+    assert key != oldest.get_attribute("data-key")
+
+
 def test_run_again_interrupt_and_restart(notebook: Notebook) -> None:
     """A second run has one view; an idle interrupt from the menu stops it; a restart leaves no thread, and says so."""
     watch(notebook)

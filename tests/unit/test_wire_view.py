@@ -103,6 +103,8 @@ def test_what_has_no_answer_says_so() -> None:
 def test_a_long_record_shows_the_newest() -> None:
     """500 exchanges are more than a page can hold."""
     assert f"… {500 - SHOWN} before" in wire_html([exchange("/x")] * 500)
+    forgotten = wire_html([exchange("/x")] * 500, forgotten=7)
+    assert f"… {507 - SHOWN} before" in forgotten and 'data-key="506"' in forgotten
 
 
 def test_an_exchange_keeps_its_key() -> None:
