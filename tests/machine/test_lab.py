@@ -38,9 +38,9 @@ def test_make_lab_opens_and_closes(kind: str, state: Path, tmp_path: Path) -> No
         start_new_session=True,
     )
     try:
-        assert wait_until(lambda: "/lab/tree/notebooks/00-start-here.ipynb?token=" in log.read_text(), 60), (
-            log.read_text()
-        )
+        # The server names its address before it has written its file, and says this after that.
+        assert wait_until(lambda: "To access the server" in log.read_text(), 60), log.read_text()
+        assert "/lab/tree/notebooks/00-start-here.ipynb?token=" in log.read_text()
         (runtime,) = (tmp_path / "JUPYTER_RUNTIME_DIR").glob("jpserver-*.json")
         server = json.loads(runtime.read_text())
         with pytest.raises(OSError, match="403"):
