@@ -52,16 +52,18 @@ function redraw(root, html) {
 
 export default {
   render({ model, el }) {
-    let frame = null;
+    let frame = null, gone = false;
     const draw = () => {
       frame = null;
       redraw(el, model.get("html"));
+      const state = gone && el.querySelector("[data-state=live]");
+      if (state) state.textContent = "stopped: the kernel has gone";
     };
     model.on("change:html", () => { frame ??= requestAnimationFrame(draw); });
-    // The kernel was restarted or shut down: nobody else is left to say so.
+    // The kernel is restarted: nobody else is left to say so.
     model.on("comm_live_update", () => {
-      const state = el.querySelector("[data-state=live]");
-      if (state) state.textContent = "stopped: the kernel has gone";
+      gone = true;
+      draw();
     });
     draw();
     return () => cancelAnimationFrame(frame);

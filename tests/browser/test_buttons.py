@@ -56,6 +56,7 @@ def test_a_sleeping_cell_is_interrupted(notebook: Notebook) -> None:
     notebook.menu("Kernel", "Interrupt Kernel")
     notebook.page.wait_for_function("() => lab.state().errors.length")
     assert ["KeyboardInterrupt: "] == notebook.state()["errors"]
+    notebook.wait_until_idle()  # until then a kernel sends away what comes after an error
     notebook.run_cell(ANSWER)
     notebook.wait_for_text(ANSWER, "42\n")
 
@@ -94,8 +95,12 @@ def test_a_port_that_another_program_takes(channel: str, notebook: Notebook, lab
 
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        os.kill(launcher, signal.SIGKILL)
-        assert wait_until(lambda: takes(squatter, port), SOON_S)
+        os.kill(lab.process.pid, signal.SIGSTOP)  # so that the squatter is there before the restart
+        try:
+            os.kill(launcher, signal.SIGKILL)
+            assert wait_until(lambda: takes(squatter, port), SOON_S)
+        finally:
+            os.kill(lab.process.pid, signal.SIGCONT)
         notebook.accept()  # "The kernel appears to have died. It will restart automatically."
         assert "3" == notebook.evaluate("1 + 2")
 

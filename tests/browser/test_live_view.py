@@ -187,6 +187,7 @@ def test_a_row_that_is_read_stays(notebook: Notebook) -> None:
     page.keyboard.press("Enter")
     assert oldest.locator("pre").is_visible()
     view.get_by_label("name").focus()
+    page.wait_for_function("view => view.querySelectorAll('details').length === 61", arg=view.element_handle())
     page.wait_for_timeout(700)
     assert (key, 61) == (oldest.get_attribute("data-key"), view.locator("details").count())
     keys = view.locator("details").evaluate_all("all => all.map(one => Number(one.dataset.key))")

@@ -20,15 +20,15 @@ def start() -> KernelManager:
     return manager
 
 
-def run_cell(manager: KernelManager, code: str) -> dict[str, Any]:
-    """Run one cell, and shut the kernel down."""
+def run_cell(manager: KernelManager, code: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+    """Run one cell, which may take `patience_s`, and shut the kernel down."""
     began = time.monotonic()
     client = manager.client()
     client.start_channels()
     try:
         client.wait_for_ready(timeout=PATIENCE_S)
         text: list[str] = []
-        reply = client.execute_interactive(code, timeout=PATIENCE_S, output_hook=lambda message: hear(message, text))
+        reply = client.execute_interactive(code, timeout=patience_s, output_hook=lambda message: hear(message, text))
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labkit.machine import doctor
-from tests.machine.host import KINDS, verdict
+from tests.machine.host import KINDS, verdict, wait_until
 
 CANNOT_BOOT = "this host cannot boot {} machines"
 NO_CHROMIUM = "there is no browser: apt-get install chromium"
@@ -61,4 +61,5 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
     monkeypatch.setenv("LABKIT_TMPDIR", str(path))
     yield path
+    wait_until(lambda: not any(path.glob("labkit-*/*")), 10)  # a guard may be removing it just now
     shutil.rmtree(path)

@@ -62,6 +62,7 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
         # Once the guard is there: whose parent dies before its first line has run cannot know who that was.
         assert wait_until(lambda: has_victim("guard", client.pid) and has_victim(victim, client.pid), 10)
         time.sleep(0.2)
+        assert wait_until(lambda: has_victim(victim, client.pid), 10)  # what was seen may have been on its way to exec
     family = descendants(client.pid)
 
     os.kill(find_victim(victim, client.pid), signal.SIGKILL)
@@ -109,6 +110,7 @@ def test_a_kill_leaves_nothing_of_a_notebook(
         else:
             assert wait_until(lambda: has_victim("guard", client.pid), 10)
             time.sleep(0.2)
+            assert wait_until(lambda: has_victim("guard", client.pid), 10)  # and no short-lived child of the doctor
         family = descendants(client.pid)
 
         os.kill(find_victim(victim, client.pid), signal.SIGKILL)

@@ -63,7 +63,8 @@ def test_the_machine_goes_on(
     manager = ask.start()
     family = descendants(os.getpid())
 
-    answer = ask.run_cell(manager, f"{KILL}\nVICTIM, MOMENTS = {victim!r}, {moments!r}{BROUGHT_BACK}")
+    code = f"{KILL}\nVICTIM, MOMENTS = {victim!r}, {moments!r}{BROUGHT_BACK}"
+    answer = ask.run_cell(manager, code, patience_s=150)
 
     assert "ok" == answer["status"], answer["text"]
     for moment in moments:

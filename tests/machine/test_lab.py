@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from websocket import create_connection
 
-from tests.machine.host import KINDS, descendants, is_alive, snapshot, wait_until
+from tests.machine.host import KINDS, descendants, is_alive, listening, snapshot, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = """
@@ -43,6 +43,7 @@ def test_make_lab_opens_and_closes(kind: str, state: Path, tmp_path: Path) -> No
         assert "/lab/tree/notebooks/00-start-here.ipynb?token=" in log.read_text()
         (runtime,) = (tmp_path / "JUPYTER_RUNTIME_DIR").glob("jpserver-*.json")
         server = json.loads(runtime.read_text())
+        assert wait_until(lambda: int(server["port"]) in listening(), 10)
         with pytest.raises(OSError, match="403"):
             urlopen(f"{server['url']}api/kernels")
         assert "docker-lab" in ask(server, "GET", "api/kernelspecs")["kernelspecs"]

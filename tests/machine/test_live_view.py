@@ -53,9 +53,9 @@ def test_a_view_on_a_machine(kind: str, state: Path, monkeypatch: pytest.MonkeyP
 
     client.execute("view = lesson.events()", reply=True)
     assert "(True, 2)" == evaluate(client, ENDED)
+    time.sleep(0.5)  # a kernel is idle a moment after its reply
     manager.interrupt_kernel()
-    time.sleep(1)
-    assert "(False, 0)" == evaluate(client, ENDED)
+    assert wait_until(lambda: "(False, 0)" == evaluate(client, ENDED), AT_ONCE_S)
 
     client.execute("view = lesson.events(); sh('pkill -x dockerd'); view._threads[0].join(10)", reply=True)
     assert "stopped: Engine" in evaluate(client, "view")

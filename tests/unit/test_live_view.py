@@ -110,7 +110,7 @@ def test_nothing_new_is_not_drawn() -> None:
     """A quiet source costs nothing."""
     drawn = Drawn()
     view = watch(Fake(1), drawn)
-    wait_for(lambda: view.items)
+    wait_for(lambda: "[1+0]" in html(view))
     time.sleep(0.25)
     before = len(drawn.times)
     time.sleep(0.3)
