@@ -4,6 +4,7 @@ A check gives a Verdict: not attempted, not yet (with what is missing), or done.
 """
 
 import io
+import secrets
 import subprocess
 import tarfile
 import time
@@ -28,6 +29,8 @@ __all__ = [
 
 START_BYTES = 64 * 1024  # of a tar: its first header, and more text than any exercise asks for
 SHOWN_CHARACTERS = 60
+TAIL_LINES = 50
+REPLY_S = 5.0
 REVIVAL_S = 10.0  # on a slow machine a container needs two seconds to start
 
 
@@ -80,7 +83,10 @@ def check_image_tagged(engine: Engine, tag: str, same_as: str) -> Verdict:
     """Do both names lead to one image?"""
     identity = _image_id(engine, tag)
     if identity is None:
-        return Verdict(attempted=False)
+        repository = tag.partition(":")[0]
+        others = engine.get("/images/json", query={"filters": {"reference": [repository]}}).json()
+        names = [name for image in others for name in image["RepoTags"] or []]
+        return Verdict(True, f"there is {names[0]}, but no {tag}") if names else Verdict(attempted=False)
     return Verdict(True, "" if identity == _image_id(engine, same_as) else f"{tag} is another image than {same_as}")
 
 
@@ -108,8 +114,14 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str, ima
         return Verdict(True, f"{path} in {name} says {_shorten(words)!r}, not {text!r}")
     if container["Image"] != _image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
+    if any(_is_below(path, mount["Destination"]) for mount in container["Mounts"]):
+        return Verdict(True, f"{path} lies on something that is mounted there, and not in {name} itself")
     state = container["State"]["Status"]
     return Verdict(True, "" if state == "created" else f"{name} was started: its state is {state}, not created")
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 
 def _text_of_file(start: bytes) -> str | None:
@@ -126,12 +138,18 @@ def _text_of_file(start: bytes) -> str | None:
     return text if len(content) == member.size else f"{text}…"
 
 
-def check_container_limits(engine: Engine, name: str, **limits: object) -> Verdict:
-    """Has a container these values in its HostConfig? By field: Memory=32 << 20 (bytes), PidsLimit=20, ..."""
+def check_container_limits(engine: Engine, name: str, *, image: str = "busybox", **limits: object) -> Verdict:
+    """Has a container from that image these values in its HostConfig?
+
+    By field: Memory=32 << 20 (bytes), PidsLimit=20, ...
+    """
     found = engine.get(f"/containers/{name}/json", check=False)
     if found.answer.status == 404:
         return Verdict(attempted=False)
-    config = found.json()["HostConfig"]
+    container = found.json()
+    if container["Image"] != _image_id(engine, image):
+        return Verdict(True, f"{name} was not made from {image}")
+    config = container["HostConfig"]
     wrong = [
         f"{field} is {config.get(field)}, not {wanted}"
         for field, wanted in limits.items()
@@ -153,15 +171,25 @@ def check_container_ran(engine: Engine, name: str, status: int, stdout: str = ""
         return Verdict(True, f"{name} ended with {state['ExitCode']}, not with {status}")
     if container["Config"]["Tty"]:
         return Verdict(True, f"{name} has a terminal, where stdout and stderr are one")
-    written = _read_log(engine, name)
+    try:
+        written = _read_log(engine, name)
+    except EngineAnswer as error:
+        return Verdict(True, f"what {name} wrote cannot be read: {error}")
     for stream, title, wanted in ((STDOUT, "stdout", stdout), (STDERR, "stderr", stderr)):
-        if written[stream] != wanted:
-            return Verdict(True, f"{name} wrote {_shorten(written[stream])!r} to {title}, not {wanted!r}")
+        said = written[stream]
+        if said == wanted:
+            continue
+        if wanted and said == wanted * (len(said) // len(wanted)) != "":
+            return Verdict(True, f"{name} wrote {wanted!r} to {title} more than once: remove it, and begin again")
+        return Verdict(True, f"{name} wrote {_shorten(said)!r} to {title}, not {wanted!r}")
     return Verdict(True)
 
 
 def check_heard(engine: Engine, name: str, words: str) -> Verdict:
-    """Does a running container repeat, in its log, words that it can only have read from its input?"""
+    """Has a running container repeated, in its log, words that it can only have read, and does it go on?
+
+    It is attached to, and sent a word that nobody knows beforehand.
+    """
     found = engine.get(f"/containers/{name}/json", check=False)
     if found.answer.status == 404:
         return Verdict(attempted=False)
@@ -173,13 +201,31 @@ def check_heard(engine: Engine, name: str, words: str) -> Verdict:
         return Verdict(True, f"{name} has a terminal, which repeats by itself what is typed: start it without one")
     if words in command or words in " ".join(container["Config"]["Env"] or []):
         return Verdict(True, f"{name} was started with {words!r}: let it read them from its input")
-    written = "".join(_read_log(engine, name).values())
-    return Verdict(True, "" if words in written else f"{name} has not repeated {words!r} yet")
+    if not container["Config"]["OpenStdin"]:
+        return Verdict(True, f"{name} has no input: it was made without OpenStdin")
+    try:
+        if words not in "".join(_read_log(engine, name, tail=TAIL_LINES).values()):
+            return Verdict(True, f"{name} has not repeated {words!r} yet")
+        new = secrets.token_hex(8)
+        with engine.hijack("POST", f"/containers/{name}/attach", query={"stream": True, "stdin": True}) as talk:
+            talk.send(f"{new}\n".encode())
+            deadline = time.monotonic() + REPLY_S
+            while time.monotonic() < deadline:
+                if new in "".join(_read_log(engine, name, tail=TAIL_LINES).values()):
+                    return Verdict(True)
+                time.sleep(0.05)
+    except EngineAnswer as error:
+        return Verdict(True, f"{name} cannot be talked to: {error}")
+    return Verdict(True, f"{name} has repeated {words!r}, but not what it was told just now")
 
 
 def check_revived(engine: Engine, name: str) -> Verdict:
-    """Kill a container: does somebody other than the engine start it again, within 10 s?"""
-    found = engine.get(f"/containers/{name}/json", check=False)
+    """Kill a container, twice: does somebody other than the engine have it run again, within 10 s each time?
+
+    It may also be replaced by another of its name.
+    """
+    path = f"/containers/{name}/json"
+    found = engine.get(path, check=False)
     if found.answer.status == 404:
         return Verdict(attempted=False)
     before = found.json()
@@ -187,24 +233,37 @@ def check_revived(engine: Engine, name: str) -> Verdict:
         return Verdict(True, f"{name} has a restart policy: here somebody else is to start it again")
     if before["State"]["Status"] != "running":
         return Verdict(True, f"{name} exists, but its state is {before['State']['Status']}")
-    try:
-        engine.post(f"/containers/{name}/kill")
-        deadline = time.monotonic() + REVIVAL_S
-        while time.monotonic() < deadline:
-            state = engine.get(f"/containers/{name}/json").json()["State"]
-            if state["Status"] == "running" and state["StartedAt"] != before["State"]["StartedAt"]:
-                return Verdict(True)
-            time.sleep(0.05)
-    except EngineAnswer as error:
-        return Verdict(True, f"{name} could not be watched: {error}")
-    return Verdict(True, f"{name} was killed, and {REVIVAL_S:.0f} s later nobody had started it again")
+    started = before["State"]["StartedAt"]
+    for when in ("", " again"):
+        try:
+            engine.post(f"/containers/{name}/kill")
+        except EngineAnswer as error:
+            return Verdict(True, f"{name} could not be killed{when}: {error}")
+        later = _wait_for_start(engine, path, started)
+        if later is None:
+            return Verdict(True, f"{name} was killed{when}, and {REVIVAL_S:.0f} s later nobody had started it again")
+        started = later
+    return Verdict(True)
 
 
-def _read_log(engine: Engine, name: str) -> dict[int, str]:
-    """What a container without a terminal wrote, by stream; at most the first 64 KiB of its log, as frames."""
-    both = {"stdout": True, "stderr": True}
+def _wait_for_start(engine: Engine, path: str, before: str) -> str | None:
+    """When a container was started that runs now, and did not at that time; None: 10 s have passed."""
+    deadline = time.monotonic() + REVIVAL_S
+    while time.monotonic() < deadline:
+        found = engine.get(path, check=False)
+        if found.answer.status == 200:  # not while it is being replaced
+            state = found.json()["State"]
+            if state["Status"] == "running" and state["StartedAt"] != before:
+                return str(state["StartedAt"])
+        time.sleep(0.05)
+    return None
+
+
+def _read_log(engine: Engine, name: str, tail: int | str = "all") -> dict[int, str]:
+    """What a container without a terminal wrote, by stream; at most 64 KiB of its last lines. Raises EngineAnswer."""
+    query = {"stdout": True, "stderr": True, "tail": tail}
     start = bytearray()
-    with engine.stream("GET", f"/containers/{name}/logs", query=both) as pieces:
+    with engine.stream("GET", f"/containers/{name}/logs", query=query) as pieces:
         for piece in pieces:
             start += piece
             if len(start) >= START_BYTES:

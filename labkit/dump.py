@@ -25,7 +25,7 @@ def dump(data: bytes, *, row: int = ROW) -> str:
         text = codecs.getincrementaldecoder("utf-8")().decode(data[:MAX_BYTES], whole)
     except UnicodeDecodeError:
         return hex_dump(data, row=row)
-    if not all(character.isprintable() or character in "\r\n\t" for character in text[:MAX_CHARACTERS]):
+    if not _is_printable(text):
         return hex_dump(data, row=row)
     text = _indent(text)
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}\n… {len(data)} bytes in all"
@@ -36,7 +36,12 @@ def _indent(text: str) -> str:
         value = json.loads(text)
     except (ValueError, RecursionError):  # no JSON, or several lines of it
         return text
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    indented = json.dumps(value, indent=2, ensure_ascii=False)
+    return indented if _is_printable(indented) else text  # where its escapes stand for what no page can hold
+
+
+def _is_printable(text: str) -> bool:
+    return all(character.isprintable() or character in "\r\n\t" for character in text[:MAX_CHARACTERS])
 
 
 def hex_dump(data: bytes, *, row: int = ROW) -> str:

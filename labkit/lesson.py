@@ -101,7 +101,7 @@ class Lesson:
 
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
         """
-        view = watch_events(Engine(), filters)
+        view = watch_events(Engine(self.engine.host), filters)
         self.undo(view.stop)
         return view
 
@@ -109,28 +109,30 @@ class Lesson:
         """Undo everything, whatever fails on the way; say what is left, and what could not be undone.
 
         Raises MachineError when the engine is dead and does not come up. Whatever kept this from its end, calling it
-        again goes on from there; once nothing is left, calling it does nothing.
+        again goes on from there. What cells leave that are run after it, the next call undoes; where there is nothing,
+        it does nothing.
         """
-        if self._closed:
+        if self._closed and not self._undos and self.engine_alive() and not self._new():
             return
         problems = []
-        try:
-            while self._undos:
-                problems += _attempt(self._undos[-1])
-                self._undos.pop()
-            if not self.engine_alive():
-                self.revive()
-            refusals = [words for path in self._new() for words in _attempt(partial(self._delete, path))]
-            left = len(self._new())
-            self.engine.close()
-        finally:
-            if self._notebook is not None:
-                self._notebook.events.unregister("pre_run_cell", self._begin_cell)
-                self._notebook = None
+        while self._undos:
+            problems += _attempt(self._undos[-1])
+            self._undos.pop()
+        if not self.engine_alive():
+            self.revive()
+        refusals = [words for path in self._new() for words in _attempt(partial(self._delete, path))]
+        left = len(self._new())
+        self.engine.close()
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
         for problem in [*problems, *(refusals if left else [])]:
             print("not undone:", problem)
         self._closed = not left
+
+    def _let_go(self) -> None:
+        """Have the notebook's cells no longer be this lesson's."""
+        if self._notebook is not None:
+            self._notebook.events.unregister("pre_run_cell", self._begin_cell)
+            self._notebook = None
 
     def _begin_cell(self, _: object) -> None:
         self.engine.clear()
@@ -181,6 +183,7 @@ def open_lesson(name: str) -> Lesson:
         time.sleep(0.1)
     if _opened is not None:
         _opened.close()
+        _opened._let_go()
     lesson = _opened = Lesson(name, Engine())
     lesson.engine.clear()
     print(f"lesson {name} is open; the engine answers")

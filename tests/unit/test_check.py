@@ -18,7 +18,7 @@ class Answers:
     """Stands for the engine: a prepared (status, JSON or bytes) for each path."""
 
     def __init__(self, prepared: dict[str, tuple[int, Any]]) -> None:
-        self.prepared = {"/images/busybox/json": image("b0"), **prepared}
+        self.prepared = {"/images/busybox/json": image("b0"), "/images/json": (200, []), **prepared}
         self.read_bytes = 0
 
     def get(self, path: str, **_: Any) -> Any:
@@ -42,13 +42,15 @@ def image(identity: str) -> tuple[int, Any]:
 
 def container(status: str, *, restarts: int = 0, image: str = "b0", pid: int = 0) -> tuple[int, Any]:
     state = {"Running": status in ("running", "restarting", "paused"), "Status": status, "Pid": pid}
-    return 200, {"State": state, "RestartCount": restarts, "Image": image, "Config": {"Hostname": "rex"}}
+    config = {"Hostname": "rex"}
+    return 200, {"State": state, "RestartCount": restarts, "Image": image, "Mounts": [], "Config": config}
 
 
 @pytest.mark.parametrize(
     ("prepared", "verdict"),
     [
         ({}, "not attempted"),
+        ({"/images/json": (200, [{"RepoTags": ["mine:latest"]}])}, "not yet: there is mine:latest, but no mine"),
         ({"/images/mine/json": image("a1")}, "not yet: mine is another image than busybox"),
         (
             {"/images/mine/json": image("b0"), "/images/busybox/json": (404, None)},
@@ -186,9 +188,26 @@ LIMITS = {"Memory": 32 << 20, "PidsLimit": 20, "ReadonlyRootfs": True}
 )
 def test_container_limits(config: dict[str, Any] | None, verdict: str) -> None:
     """Each field that has another value is named with both values."""
-    prepared = {} if config is None else {"/containers/boxed/json": (200, {"HostConfig": config})}
+    prepared = {} if config is None else {"/containers/boxed/json": (200, {"Image": "b0", "HostConfig": config})}
 
     assert repr(check.check_container_limits(Answers(prepared), "boxed", **LIMITS)).startswith(verdict)  # type: ignore[arg-type]
+
+
+def test_limits_of_another_image() -> None:
+    """The right fields in a container from another image are not what was asked for."""
+    prepared = {"/containers/boxed/json": (200, {"Image": "a1", "HostConfig": LIMITS})}
+
+    found = check.check_container_limits(Answers(prepared), "boxed", **LIMITS)  # type: ignore[arg-type]
+    assert "boxed was not made from busybox" == found.missing
+
+
+def test_a_note_on_a_mount() -> None:
+    """A file that is mounted there is not in the container."""
+    for where, verdict in (("/note.txt", "not yet: /note.txt lies on"), ("/", "not yet: "), ("/note", "done")):
+        status, made = container("created")
+        engine = engine_with((status, {**made, "Mounts": [{"Destination": where}]}), tar_of(b"hello\n"))
+
+        assert repr(check.check_note_in_container(engine, "letter", "/note.txt", "hello")).startswith(verdict)  # type: ignore[arg-type]
 
 
 def ended(code: int, *, tty: bool = False, status: str = "exited") -> tuple[int, Any]:
@@ -208,6 +227,7 @@ LOG = build_frame(2, b"from ") + build_frame(2, b"me\n")
         (ended(7), b"", "not yet: mine wrote '' to stderr, not 'from me\\n'"),
         (ended(7), LOG[:-1], "not yet: mine wrote 'from ' to stderr, not 'from me\\n'"),
         (ended(7), LOG + build_frame(1, b"x" * 99), f"not yet: mine wrote '{'x' * 60}…' to stdout, not ''"),
+        (ended(7), LOG * 2, "not yet: mine wrote 'from me\\n' to stderr more than once: remove it, and begin again"),
         (ended(7), LOG, "done"),
     ],
 )
@@ -219,7 +239,7 @@ def test_container_ran(mine: tuple[int, Any] | None, log: bytes, verdict: str) -
 
 
 def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[int, Any]:
-    config = {"Env": ["PATH=/bin"], "Tty": tty}
+    config = {"Env": ["PATH=/bin"], "Tty": tty, "OpenStdin": command[0] != "sleep"}
     return 200, {"State": {"Status": status}, "Path": command[0], "Args": list(command[1:]), "Config": config}
 
 
@@ -239,30 +259,53 @@ def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[i
             "not yet: parrot has a terminal, which repeats by itself what is typed: start it without one",
         ),
         (parrot("cat"), b"good day\n", "not yet: parrot has not repeated 'hello' yet"),
+        (parrot("sleep", "600"), b"hello\n", "not yet: parrot has no input: it was made without OpenStdin"),
+        (parrot("read"), b"hello\n", "not yet: parrot has repeated 'hello', but not what it was told just now"),
         (parrot("cat"), b"oh, hello\n", "done"),
     ],
 )
-def test_heard(found: tuple[int, Any] | None, log: bytes, verdict: str) -> None:
-    """The words have to have come through its input."""
+def test_heard(found: tuple[int, Any] | None, log: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words have to have come through its input, and others have to come, too."""
+    monkeypatch.setattr(check, "REPLY_S", 0.1)
     prepared = {"/containers/parrot/json": found, "/containers/parrot/logs": (200, build_frame(1, log))}
 
-    assert repr(check.check_heard(Answers(prepared if found else {}), "parrot", "hello")) == verdict  # type: ignore[arg-type]
+    assert repr(check.check_heard(Parrot(prepared if found else {}), "parrot", "hello")) == verdict  # type: ignore[arg-type]
+
+
+class Parrot(Answers):
+    """An engine whose container repeats what it is sent, if it is cat."""
+
+    @contextmanager
+    def hijack(self, *_: Any, **__: Any) -> Iterator[Any]:
+        yield self
+
+    def send(self, data: bytes) -> None:
+        if self.prepared["/containers/parrot/json"][1]["Path"] == "cat":
+            status, log = self.prepared["/containers/parrot/logs"]
+            self.prepared["/containers/parrot/logs"] = status, log + build_frame(1, data)
 
 
 class Mortal(Answers):
     """An engine with one container, which somebody may start again after it was killed."""
 
-    def __init__(self, *, status: str = "running", policy: str = "no", savior: bool = True) -> None:
+    def __init__(self, *, status: str = "running", policy: str = "no", lives: int = 2) -> None:
         state = {"Status": status, "StartedAt": "early"}
         super().__init__(
             {"/containers/phoenix/json": (200, {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}})}
         )
-        self.savior = savior
+        self.lives, self.gone = lives, False
+
+    def get(self, path: str, **options: Any) -> Any:
+        if self.gone:
+            self.gone = False
+            return super().get("/containers/another/json")
+        return super().get(path, **options)
 
     def post(self, path: str) -> None:
-        state = {"Status": "running" if self.savior else "exited", "StartedAt": "later" if self.savior else "early"}
         _, before = self.prepared["/containers/phoenix/json"]
+        state = {"Status": "running", "StartedAt": f"{self.lives} left"} if self.lives else {"Status": "exited"}
         self.prepared["/containers/phoenix/json"] = 200, {**before, "State": state}
+        self.lives, self.gone = self.lives - 1, self.lives > 0
 
 
 @pytest.mark.parametrize(
@@ -271,12 +314,13 @@ class Mortal(Answers):
         (Answers({}), "not attempted"),
         (Mortal(policy="always"), "not yet: phoenix has a restart policy: here somebody else is to start it again"),
         (Mortal(status="exited"), "not yet: phoenix exists, but its state is exited"),
-        (Mortal(savior=False), "not yet: phoenix was killed, and 0 s later nobody had started it again"),
+        (Mortal(lives=0), "not yet: phoenix was killed, and 0 s later nobody had started it again"),
+        (Mortal(lives=1), "not yet: phoenix was killed again, and 0 s later nobody had started it again"),
         (Mortal(), "done"),
     ],
 )
 def test_revived(engine: Answers, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is killed here and now, and has to run again, by no policy of the engine."""
+    """It is killed here and now, twice, and has to run again, by no policy of the engine; it may be replaced."""
     monkeypatch.setattr(check, "REVIVAL_S", 0.1)
 
     assert repr(check.check_revived(engine, "phoenix")) == verdict  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from labkit.dump import dump, hex_dump
     [
         (b"", ""),
         (b'{"a":1}', '{\n  "a": 1\n}'),
+        (b'{"a":"\\ud800"}', '{"a":"\\ud800"}'),  # half a character, which no page can hold
         (b'{"a":1}\n{"b":2}\n', '{"a":1}\n{"b":2}\n'),  # a stream of lines is no JSON document
         ("grün\n".encode(), "grün\n"),
         (b"\xff\x00", f"0000  {'ff 00':<47}  .."),
