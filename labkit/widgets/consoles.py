@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from anywidget import AnyWidget
-from ipywidgets import Button, Dropdown, HBox
+from ipywidgets import Button, HBox, ToggleButtons
 from traitlets import Bool, Unicode
 
 from labkit.engine import Engine
@@ -27,6 +27,7 @@ __all__ = ["AttachedStreams", "Console", "Consoles"]
 PATIENCE_S = 10.0
 DETACH_KEYS = b"\x10\x11"  # Ctrl-P Ctrl-Q, which the engine takes out of what goes to a terminal
 HEADER_BYTES = 8
+LABEL = {"description_width": "auto"}
 NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 SIZES = {"80 x 24": (24, 80), "50 x 20": (20, 50), "132 x 43": (43, 132)}  # as h, w
 STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
@@ -136,10 +137,11 @@ class Console(LiveView[Spoken]):
     def _hear_line(self, _: object, content: dict[str, str], __: object) -> None:
         self.type(content["line"])
 
-    def _terminal_controls(self) -> list[Button | Dropdown]:
+    def _terminal_controls(self) -> list[Button | ToggleButtons]:
         detach = Button(description="Ctrl-P Ctrl-Q", tooltip="Detach", layout={"width": "auto"})
         detach.on_click(lambda _: self.detach())
-        size = Dropdown(options=SIZES, layout={"width": "auto"})
+        # None is chosen at first: nobody knows the terminal's size, which the engine does not tell.
+        size = ToggleButtons(options=SIZES, value=None, description="size", style=LABEL | {"button_width": "auto"})
         size.observe(lambda change: self.resize(*change["new"]), "value")
         return [detach, size]
 
