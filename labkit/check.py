@@ -260,7 +260,10 @@ def _wait_for_start(engine: Engine, path: str, before: str) -> str | None:
 
 
 def _read_log(engine: Engine, name: str, tail: int | str = "all") -> dict[int, str]:
-    """What a container without a terminal wrote, by stream; at most 64 KiB of its last lines. Raises EngineAnswer."""
+    """What a container without a terminal wrote, by stream: of its last `tail` lines, the first 64 KiB.
+
+    Raises EngineAnswer where its log cannot be read.
+    """
     query = {"stdout": True, "stderr": True, "tail": tail}
     start = bytearray()
     with engine.stream("GET", f"/containers/{name}/logs", query=query) as pieces:

@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 KINDS = ("native", "uml")
-NAP_S = 0.05
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
@@ -147,9 +146,10 @@ def listening() -> set[int]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Does a condition come true in time? Counted in naps, so that a pause of the whole host is no longer than one."""
-    for _ in range(int(seconds / NAP_S)):
-        if condition():
-            return True
-        time.sleep(NAP_S)
-    return condition()
+    """Does a condition come true in time?"""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

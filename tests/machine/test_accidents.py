@@ -167,7 +167,7 @@ def test_a_fork_bomb(kind: str, state: Path) -> None:
         client.stdout.close()
         print(f"processes at most {max(counts)}, longest wait {max(waits):.2f} s, end {time.monotonic() - began:.1f} s")
 
-    assert RESPONSE_S > sorted(waits)[-2]  # one may hold a pause of the whole host
+    assert RESPONSE_S > max(waits)
     if kind == "native":
         assert BOMB < max(counts) < MAX_PROCESSES + SLACK
 
