@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, TimeoutError
 
 from tests.machine.host import Process, descendants, is_alive, wait_until
 
@@ -36,9 +36,10 @@ HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
 class JupyterLab:
     """A JupyterLab server whose kernels boot machines of one kind."""
 
-    def __init__(self, process: subprocess.Popen[bytes], info: dict[str, Any], notebooks: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], info: dict[str, Any], place: Path) -> None:
         self.process = process
-        self.notebooks = notebooks
+        self.notebooks = place / "notebooks"
+        self.log = place / "log"
         self.url: str = info["url"]
         self.token: str = info["token"]
 
@@ -65,7 +66,7 @@ class JupyterLab:
         )
         try:
             assert wait_until(lambda: bool(_read_info(place)), START_S), log.read_text()
-            yield cls(process, _read_info(place), place / "notebooks")
+            yield cls(process, _read_info(place), place)
         finally:
             family = descendants(process.pid)
             process.send_signal(signal.SIGTERM)
@@ -150,8 +151,14 @@ class Notebook:
         return text
 
     def wait_for_text(self, number: int, text: str) -> None:
-        """Wait until a code cell has put out a text."""
-        self.page.wait_for_function("([number, text]) => lab.textOf(number).startsWith(text)", arg=[number, text])
+        """Wait until a code cell has put out a text; one that does not fails with all that is known."""
+        try:
+            self.page.wait_for_function("([number, text]) => lab.textOf(number).startsWith(text)", arg=[number, text])
+        except TimeoutError:
+            dialogs = self.page.locator(".jp-Dialog").all_inner_texts()
+            raise AssertionError(
+                f"no {text!r}: {self.state()}, {dialogs}, {self.lab.log.read_text()[-4000:]}"
+            ) from None
 
     def evaluate(self, expression: str) -> str:
         """The repr of an expression in the kernel."""
