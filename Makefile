@@ -48,7 +48,8 @@ demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, witho
 
 test: setup $(DEMO)  ## run every test, the notebooks on each kind of machine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
-	$(BIN)/python -m pytest tests/machine
+	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest tests/machine -m alone
 	$(BIN)/python tools/test_notebooks.py
 	$(BIN)/python -m pytest tests/browser
 

@@ -115,7 +115,7 @@ def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
     groups = [path for pattern in ("labkit-*", "*/labkit-*") for path in Path("/sys/fs/cgroup").glob(pattern)]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "cgroups": sorted(str(group) for group in groups if not is_of_another(group, state)),
+        "cgroups": sorted(str(group) for group in groups if not is_of_another(group, state) and group.exists()),
         "interfaces": sorted(os.listdir("/sys/class/net")),
         "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
         "ports": sorted(listening().intersection(ports)),
@@ -123,7 +123,14 @@ def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
 
 
 def is_of_another(group: Path, state: Path) -> bool:
-    """Is it the control group of a living machine that somebody else has on this host, with another state directory?"""
+    """Is it the control group of a machine that somebody else has on this host, with another state directory?
+
+    Such a machine has its run directory, of the same name, as long as its group, or a process that knows where.
+    """
+    name = group.name.removeprefix("labkit-")
+    runs = [path for pattern in (f"labkit-*/{name}", f"*/labkit-*/{name}") for path in Path("/tmp").glob(pattern)]
+    if any(state not in path.parents for path in runs):
+        return True
     for pid in " ".join(map(read_or_nothing, group.rglob("cgroup.procs"))).split():
         words, environment = (read_or_nothing(Path(f"/proc/{pid}/{name}")) for name in ("cmdline", "environ"))
         if "labkit" in words and f"LABKIT_TMPDIR={state}\0" not in environment:

@@ -95,6 +95,7 @@ def test_switching_off(kind: str, state: Path) -> None:
         assert 125 == done.returncode and b"labkit: The machine is gone: the machine" in done.stderr, done
 
 
+@pytest.mark.alone
 @pytest.mark.needs_root
 @pytest.mark.parametrize("kind", KINDS)
 def test_filled_disks(kind: str, state: Path) -> None:
@@ -138,6 +139,7 @@ def free_mib(place: str) -> int:
     return room.f_bavail * room.f_frsize >> 20
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fork_bomb(kind: str, state: Path) -> None:
     """The host stays responsive while it goes on, and the end of the machine ends it.

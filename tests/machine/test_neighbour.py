@@ -10,7 +10,7 @@ import pytest
 from tests.machine import neighbour
 from tests.machine.host import KINDS, snapshot
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.alone]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
