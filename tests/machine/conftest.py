@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +15,8 @@ CANNOT_BOOT = "this host cannot boot {} machines"
 NO_CHROMIUM = "there is no browser: apt-get install chromium"
 IN_CI = os.environ.get("CI") == "true"
 NEEDS_ROOT = "only root can lay this ground"
+# A background job ignores Ctrl-C, and so would all that a test starts, which some tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
