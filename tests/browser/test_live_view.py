@@ -229,16 +229,17 @@ def test_a_terminal_is_given_a_size(notebook: Notebook) -> None:
     """No size is chosen at first; a button, by mouse or by keyboard, tells the container's terminal its size."""
     notebook.run_cell(TERMINAL)
     consoles = notebook.page.locator(".labkit-consoles")
-    size = consoles.get_by_role("button", pressed=True)
+    chosen = consoles.locator("button.mod-active")  # ipywidgets sets no aria-pressed
     line = consoles.get_by_placeholder("type, then Enter").first
     line.wait_for()
-    assert 0 == size.count()
+    assert 0 == chosen.count()
     for name, key, answer in (("50 x 20", "click", "20 50"), ("132 x 43", "Enter", "43 132")):
         button = consoles.get_by_role("button", name=name).first
         if key == "click":
             button.click()
         else:
             button.press(key)
+        assert [name] == chosen.all_inner_texts()
         line.press_sequentially("stty size")
         line.press("Enter")
         for pane in (0, 1):
