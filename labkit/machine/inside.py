@@ -87,6 +87,8 @@ class Init:
     def _make_contract(self) -> None:
         contract.make_root(self.request)
         contract.mount_kernel_file_systems(self.request.kind)
+        if self.request.kind == "native":
+            contract.own_shells()
         STATE.mkdir(mode=0o755)
         self._log("root", "the host's files, read-only underneath, writable on top")
         contract.set_names()
