@@ -75,20 +75,6 @@ def _load_overlay_module() -> None:
     subprocess.run(["/sbin/modprobe", "-d", STAGING / "modules", "overlay"], check=True)
 
 
-def own_shells() -> None:
-    """Copy the shells, and the code of the libraries that they use, into the machine's layer.
-
-    Under one kernel, processes that map the same file wait for one lock when they start and end (the kernel's
-    i_mmap_rwsem). The shells of a fork bomb would queue there by the thousand, and each program of the host behind
-    them. Opening a file for writing is what makes overlayfs copy it.
-    """
-    show_maps = 'while read -r line; do echo "$line"; done </proc/$$/maps'  # without a second program
-    for shell in filter(shutil.which, ("sh", "bash")):
-        maps = subprocess.run([shell, "-c", show_maps], stdout=subprocess.PIPE, check=True).stdout
-        for file in re.findall(rb" r-xp [^/]*(/.*)", maps):
-            os.close(os.open(file, os.O_WRONLY))
-
-
 def _room(kind: str, share: str = "50%") -> str:
     """How much a learner may write before a place in memory is full, as an option of tmpfs."""
     if kind == "uml":
@@ -256,3 +242,17 @@ def _prefer_legacy_iptables() -> None:
         family, _, verb = name.partition("-")
         program = f"/usr/sbin/{family}-legacy" + (f"-{verb}" if verb else "")
         (directory / name).symlink_to(program)
+
+
+def own_shells() -> None:
+    """Copy the shells, and the code of the libraries that they use, into the machine's layer.
+
+    Under one kernel, processes that map the same file wait for one lock when they start and end (the kernel's
+    i_mmap_rwsem). The shells of a fork bomb would queue there by the thousand, and each program of the host behind
+    them. Opening a file for writing is what makes overlayfs copy it.
+    """
+    show_maps = 'while read -r line; do echo "$line"; done </proc/$$/maps'  # without a second program
+    for shell in filter(shutil.which, ("sh", "bash")):
+        maps = subprocess.run([shell, "-c", show_maps], stdout=subprocess.PIPE, check=True).stdout
+        for file in re.findall(rb" r-xp [^/]*(/.*)", maps):
+            os.close(os.open(file, os.O_WRONLY))

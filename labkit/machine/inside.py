@@ -87,8 +87,6 @@ class Init:
     def _make_contract(self) -> None:
         contract.make_root(self.request)
         contract.mount_kernel_file_systems(self.request.kind)
-        if self.request.kind == "native":
-            contract.own_shells()
         STATE.mkdir(mode=0o755)
         self._log("root", "the host's files, read-only underneath, writable on top")
         contract.set_names()
@@ -96,6 +94,8 @@ class Init:
             contract.configure_network()
         self._log("network", f"{GUEST_IP} through slirp4netns")
         contract.set_environment(self.request)
+        if self.request.kind == "native":
+            contract.own_shells()
 
     def _log(self, stage: str, detail: str) -> None:
         log_stage(self.request.began, stage, detail)
