@@ -2,7 +2,7 @@
 
 A root file system that is writable and vanishes, devices, control groups, a name, a network, an environment: what
 docs/architecture.md promises of the inside, made with the system calls that containers are made of. The functions
-are called in this order, by PID 1, for both kinds of machine.
+are called in this order, by PID 1; a `uml` machine needs `configure_network`, a `native` one `copy_shells`.
 Source: mount(2), pivot_root(2), overlayfs.rst of the kernel, cgroups(7), cgroup_namespaces(7).
 """
 
@@ -21,9 +21,9 @@ from labkit.machine.request import GUEST_IP, Request
 
 __all__ = [
     "configure_network",
+    "copy_shells",
     "make_root",
     "mount_kernel_file_systems",
-    "own_shells",
     "set_environment",
     "set_names",
 ]
@@ -244,12 +244,13 @@ def _prefer_legacy_iptables() -> None:
         (directory / name).symlink_to(program)
 
 
-def own_shells() -> None:
+def copy_shells() -> None:
     """Copy the shells, and the code of the libraries that they use, into the machine's layer.
 
     Under one kernel, processes that map the same file wait for one lock when they start and end (the kernel's
     i_mmap_rwsem). The shells of a fork bomb would queue there by the thousand, and each program of the host behind
-    them. Opening a file for writing is what makes overlayfs copy it.
+    them. Opening a file for writing is what makes overlayfs copy it: overlayfs.rst of the kernel. Raises OSError
+    when it cannot be copied.
     """
     show_maps = 'while read -r line; do echo "$line"; done </proc/$$/maps'  # without a second program
     for shell in filter(shutil.which, ("sh", "bash")):

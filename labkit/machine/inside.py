@@ -95,7 +95,7 @@ class Init:
         self._log("network", f"{GUEST_IP} through slirp4netns")
         contract.set_environment(self.request)
         if self.request.kind == "native":
-            contract.own_shells()
+            contract.copy_shells()
 
     def _log(self, stage: str, detail: str) -> None:
         log_stage(self.request.began, stage, detail)

@@ -174,6 +174,17 @@ def test_a_fork_bomb(kind: str, state: Path) -> None:
         assert BOMB < max(counts) < MAX_PROCESSES + SLACK
 
 
+@pytest.mark.parametrize("kind", ["native"])
+def test_the_shells_are_copies(kind: str) -> None:
+    """A machine under the host's kernel keeps the shells and their C library in its own layer, and shares none."""
+    script = "df --output=used --block-size=1 / | tail -n 1; "
+    script += "stat -Lc %s /bin/sh /bin/bash $(grep -om1 '/.*/libc.so.6' /proc/$$/maps)"
+
+    used, *sizes = map(int, run(kind, "sh", "-c", script).stdout.split())
+
+    assert 3 == len(sizes) and used > sum(sizes)
+
+
 def pid_namespace(pid: int) -> str:
     try:
         return os.readlink(f"/proc/{pid}/ns/pid")
