@@ -2,13 +2,15 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import KernelManager
 
 from labkit.machine import doctor
+from tests.machine import ask
 from tests.machine.host import KINDS, verdict, wait_until
 
 CANNOT_BOOT = "this host cannot boot {} machines"
@@ -66,3 +68,18 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield path
     wait_until(lambda: not any(path.glob("labkit-*/*")), 10)  # a guard may be removing it just now
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def start_kernel(state: Path) -> Iterator[Callable[[], KernelManager]]:
+    """Starts the kernel Docker Lab, which ends with the test: one that fails leaves none to the tests after it."""
+    managers: list[KernelManager] = []
+
+    def start() -> KernelManager:
+        managers.append(ask.start())
+        return managers[-1]
+
+    yield start
+    for manager in managers:
+        if manager.is_alive():
+            manager.shutdown_kernel(now=True)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -243,9 +244,9 @@ def test_a_taken_port(
     assert given != taken
 
 
-def test_no_other_program_is_given_a_kernels_port(state: Path) -> None:
+def test_no_other_program_is_given_a_kernels_port(state: Path, start_kernel: Callable[[], KernelManager]) -> None:
     """A dead kernel's ports are held until it is shut down, and not a moment longer."""
-    manager = ask.start()
+    manager = start_kernel()
     ports = manager.ports
     launcher = manager.provisioner.process.pid
     assert wait_until(lambda: has_part(launcher, "slirp4netns"), 10)

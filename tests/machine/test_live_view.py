@@ -2,11 +2,11 @@
 
 import os
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from jupyter_client.manager import KernelManager
 
-from tests.machine import ask
 from tests.machine.host import KINDS, descendants, is_alive, wait_until
 from tests.machine.test_jupyter import AT_ONCE_S, connect, evaluate
 
@@ -40,10 +40,12 @@ ENDED = "(view.is_live, sum(one.name.startswith('events') for one in threading.e
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_view_on_a_machine(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_on_a_machine(
+    kind: str, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its text is what happened; an idle interrupt, the lesson's end and the engine's stop it; shutdown is quick."""
     monkeypatch.setenv("LABKIT_MACHINE", kind)
-    manager = ask.start()
+    manager = start_kernel()
     client = connect(manager)
     client.execute(OPEN, reply=True)
 
