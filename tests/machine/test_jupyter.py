@@ -37,8 +37,8 @@ def interrupt(manager: KernelManager, client: BlockingKernelClient) -> tuple[str
     code = "import time; print('asleep', flush=True)\nwhile True: time.sleep(0.1)"
     # A kernel that stops on an error refuses what comes in the moment after its reply.
     request = client.execute(code, stop_on_error=False)
-    while client.get_iopub_msg(timeout=PATIENCE_S)["content"].get("text") != "asleep\n":
-        pass
+    while client.get_iopub_msg(timeout=PATIENCE_S)["content"].get("text", "").rstrip() != "asleep":
+        pass  # the line's end may come in a message of its own
     began = time.monotonic()
     manager.interrupt_kernel()
     while (reply := client.get_shell_msg(timeout=PATIENCE_S))["parent_header"]["msg_id"] != request:
