@@ -7,14 +7,14 @@ not hold up its start by a second, as it does to warn of a tcp address of its ow
 Source: dockerd(8), sd_listen_fds(3).
 """
 
-import fcntl
 import os
 import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
-from labkit.errors import EngineError, MachineError
+from labkit.errors import MachineError
 from labkit.machine.boot_log import STATE
 
 __all__ = ["API_SOCKET", "start_engine"]
@@ -24,6 +24,8 @@ API_TCP = ("127.0.0.1", 5678)
 LOG = STATE / "dockerd.log"
 PIDFILE = Path("/run/docker.pid")
 CONTAINERD_PIDFILE = Path("/run/docker/containerd/containerd.pid")
+# The sockets come as files 0 and 2; dockerd wants them as 3 and 4.
+BECOME_DOCKERD = """echo $$; LISTEN_PID=$$ exec "$@" 3<&0 4<&2 </dev/null >>"$0" 2>&1"""
 PATIENCE_S = 180.0  # where a whole class boots at once; a dockerd that ends is noticed at once
 
 
@@ -39,10 +41,9 @@ def start_engine() -> None:
     while _is_alive(CONTAINERD_PIDFILE) or _is_alive(PIDFILE):
         _wait(deadline, "dockerd runs and does not answer on its socket, or is slow to end: restart the kernel")
     PIDFILE.unlink(missing_ok=True)
-    sockets = _listen()
-    pid = _spawn(sockets)
-    for listener in sockets:
-        listener.close()  # dockerd alone holds them now, so its end is seen by who waits for an answer
+    with _listen_locally() as local, socket.create_server(API_TCP) as tcp:
+        pid = _spawn(local, tcp)
+    # dockerd alone holds the sockets now, so its end is seen by who waits for an answer.
     while not answers():
         if not _runs(pid):
             raise MachineError(f"dockerd ended while it started. Its last words: {_last_words()}")
@@ -51,13 +52,14 @@ def start_engine() -> None:
 
 def answers() -> bool:
     """Does the engine answer on its socket?"""
-    from labkit.engine import Engine  # where nobody asks (PID 1), nothing is imported
-
-    try:
-        with Engine(f"unix://{API_SOCKET}", timeout_s=10) as engine:
-            return engine.get("/_ping", versioned=False).answer.status == 200
-    except EngineError:
-        return False
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        try:
+            connection.connect(str(API_SOCKET))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.makefile("rb").readline(100)
+        except OSError:  # nobody listens, or dockerd ended before it answered
+            return False
 
 
 def _command() -> list[str]:
@@ -69,49 +71,34 @@ def _command() -> list[str]:
     return command
 
 
-def _listen() -> list[socket.socket]:
+def _listen_locally() -> socket.socket:
     API_SOCKET.unlink(missing_ok=True)
     local = socket.socket(socket.AF_UNIX)
     local.bind(str(API_SOCKET))
     API_SOCKET.chmod(0o660)
-    tcp = socket.create_server(API_TCP)
     local.listen()
-    return [local, tcp]
+    return local
 
 
-def _spawn(sockets: list[socket.socket]) -> int:
-    """Start dockerd as a child of PID 1; give its pid."""
-    read, write = os.pipe()
-    middle = os.fork()
-    if middle == 0:
-        os.setsid()
-        pid = os.fork()
-        if pid == 0:
-            _exec(sockets)
-        os.write(write, str(pid).encode())
-        os._exit(0)
-    os.close(write)
-    os.waitpid(middle, 0)
-    with os.fdopen(read, "rb") as pipe:
-        return int(pipe.read())
+def _spawn(local: socket.socket, tcp: socket.socket) -> int:
+    """Start dockerd in a session of its own, as a child of PID 1; give its pid.
 
-
-def _exec(sockets: list[socket.socket]) -> None:
-    try:
-        high = [fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, 10) for listener in sockets]
-        for number, listener in enumerate(high, start=3):
-            os.dup2(listener, number)
-        handed = {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": str(os.getpid())}
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-        log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        # Go's preemption signals are cheap on a processor and dear where each one is traced.
-        os.execvpe("dockerd", _command(), {**os.environ, **handed, "GODEBUG": "asyncpreemptoff=1"})
-    except OSError as error:
-        os.write(2, f"dockerd cannot be started: {error}\n".encode())
-    finally:
-        os._exit(127)
+    setsid(1) forks and ends, which makes its child PID 1's; and a shell says whom the sockets are for, since it knows
+    its pid, which is to be dockerd's. A fork of this Python could do both, and is dear where each page that it
+    touches is traced.
+    """
+    # Go's preemption signals are cheap on a processor and dear where each one is traced.
+    settings = {"LISTEN_FDS": "2", "GODEBUG": "asyncpreemptoff=1"}
+    command = ["setsid", "--fork", "sh", "-c", BECOME_DOCKERD, str(LOG), *_command()]
+    started = subprocess.run(
+        command,
+        env={**os.environ, **settings},
+        stdin=local.fileno(),
+        stdout=subprocess.PIPE,
+        stderr=tcp.fileno(),
+        check=True,
+    )
+    return int(started.stdout)
 
 
 def _wait(deadline: float, otherwise: str) -> None:

@@ -75,3 +75,14 @@ def test_the_buttons_of_a_notebook(
     manager.shutdown_kernel()
     assert wait_until(lambda: not any(map(is_alive, second)), AT_ONCE_S)
     assert wait_until(lambda: before == snapshot(state), 2), snapshot(state)
+
+
+def test_no_debugger_is_loaded(
+    state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernelspec says that there is none, and so its modules are not in memory; who wants them has them."""
+    monkeypatch.setenv("LABKIT_MACHINE", "native")
+    client = connect(start_kernel())
+
+    assert "[]" == evaluate(client, "[name for name in __import__('sys').modules if 'pydevd' in name]")
+    assert "'debugpy'" == evaluate(client, "__import__('debugpy').__name__")

@@ -110,6 +110,14 @@ def test_a_command_that_writes_before_it_reads(kind: str, state: Path) -> None:
     assert done.stdout.split()[-2:] == [b"50000", b"200000"]
 
 
+@pytest.mark.parametrize("kind", ["uml"])
+def test_a_module_on_demand(kind: str, state: Path) -> None:
+    """Once the engine is up, the kernel of a `uml` machine has the modules loaded that somebody asks it for."""
+    done = run(kind, "sh", "-c", "ip link add made type dummy; lsmod | grep -o ^dummy")
+
+    assert done.stdout == b"dummy\n", done.stderr.decode()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_environment_is_the_machines_own(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A language of the host's changes no output, its proxy keeps nobody from the engine, its Docker is not asked."""
