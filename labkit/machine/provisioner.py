@@ -2,7 +2,7 @@
 
 Jupyter looks for five ports that are free, and lets them go again: until the kernel opens them, and between its death
 and its restart, any program may have one. Then the notebook speaks to that program. Here the ports are held for as long
-as the notebook has its kernel, and one that was taken all the same is replaced by another when the kernel restarts.
+as the notebook has its kernel; if one was taken all the same, the kernel restarts on five others.
 """
 
 import asyncio
@@ -71,21 +71,34 @@ class Provisioner(LocalProvisioner):
         if first:
             for problem in check_port():
                 raise MachineError(str(problem))
+        wanted = {name: getattr(manager, name) for name in port_names}
         deadline = time.monotonic() + LETTING_GO_S
+        for name, port in wanted.items():
+            self._hold(name, await _reserve_soon(port, deadline))
+        taken = [name for name, port in wanted.items() if port not in (0, self._port(name))]
+        if taken and not first:
+            # All of them move. On a port that stayed, what Jupyter had still to say to the dead kernel would come to
+            # the new one, from a connection by the name of the present one, which would be cut off by it.
+            for name in port_names:
+                self._hold(name, reserve(0))
+            self._moved = True
+        for name in taken:
+            words = "Port %d is another program's now: the kernel gets port %d instead."
+            self.log.warning(words, wanted[name], self._port(name))
         for name in port_names:
-            wanted = getattr(manager, name)
-            held = await _reserve_soon(wanted, deadline)
-            if name in self._held:
-                self._held[name].close()
-            self._held[name] = held
-            port = held.getsockname()[1]
-            if wanted and port != wanted:
-                self.log.warning("Port %d is another program's now: the kernel gets port %d instead.", wanted, port)
-            if port != wanted:
-                setattr(manager, name, port)
+            if self._port(name) != wanted[name]:
+                setattr(manager, name, self._port(name))
                 manager.cleanup_connection_file()  # so that it is written anew
-                self._moved = not first
         self.ports_cached = True  # none are left for Jupyter to choose
+
+    def _hold(self, name: str, held: socket.socket) -> None:
+        if name in self._held:
+            self._held[name].close()
+        self._held[name] = held
+
+    def _port(self, name: str) -> int:
+        port: int = self._held[name].getsockname()[1]
+        return port
 
     def _let_go(self) -> None:
         while self._held:
