@@ -7,6 +7,7 @@
 The port that a client knows on 127.0.0.1 leads to the same port inside, by slirp4netns.
 """
 
+import errno
 import json
 import os
 import select
@@ -129,17 +130,17 @@ class Machine:
         self._lock.close()
 
     def _ask_slirp(self, order: dict[str, Any]) -> dict[str, Any]:
-        path = self.run_dir / "slirp.sock"
+        path = str(self.run_dir / "slirp.sock")
         deadline = time.monotonic() + SLIRP_PATIENCE_S
-        while not path.exists():
-            if self._is_gone(0.005):
-                return {}
-            if time.monotonic() > deadline:
-                raise MachineError("slirp4netns did not open its control socket. Restart the kernel to try again.")
         try:
             with socket.socket(socket.AF_UNIX) as control:
                 control.settimeout(20)  # for a user-mode kernel it answers once the guest is connected
-                control.connect(str(path))
+                while control.connect_ex(path) in (errno.ENOENT, errno.ECONNREFUSED):  # it is there, then it listens
+                    if self._is_gone(0.005):
+                        return {}
+                    if time.monotonic() > deadline:
+                        words = "slirp4netns did not open its control socket. Restart the kernel to try again."
+                        raise MachineError(words)
                 control.sendall(json.dumps(order).encode())
                 control.shutdown(socket.SHUT_WR)
                 answer = b""
