@@ -90,15 +90,18 @@ def _spawn(local: socket.socket, tcp: socket.socket) -> int:
     # Go's preemption signals are cheap on a processor and dear where each one is traced.
     settings = {"LISTEN_FDS": "2", "GODEBUG": "asyncpreemptoff=1"}
     command = ["setsid", "--fork", "sh", "-c", BECOME_DOCKERD, str(LOG), *_command()]
-    started = subprocess.run(
-        command,
-        env={**os.environ, **settings},
-        stdin=local.fileno(),
-        stdout=subprocess.PIPE,
-        stderr=tcp.fileno(),
-        check=True,
-    )
-    return int(started.stdout)
+    try:
+        started = subprocess.run(
+            command,
+            env={**os.environ, **settings},
+            stdin=local.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=tcp.fileno(),
+            check=True,
+        )
+        return int(started.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:  # a learner may have removed what it takes
+        raise MachineError(f"dockerd cannot be started: {error}. Restart the kernel to try again.") from error
 
 
 def _wait(deadline: float, otherwise: str) -> None:

@@ -85,10 +85,11 @@ class Provisioner(LocalProvisioner):
         for name in taken:
             words = "Port %d is another program's now: the kernel gets port %d instead."
             self.log.warning(words, wanted[name], self._port(name))
-        for name in port_names:
-            if self._port(name) != wanted[name]:
-                setattr(manager, name, self._port(name))
-                manager.cleanup_connection_file()  # so that it is written anew
+        ports = {name: self._port(name) for name in port_names}
+        if ports != wanted:
+            for name, port in ports.items():
+                setattr(manager, name, port)
+            manager.cleanup_connection_file()  # so that it is written anew
         self.ports_cached = True  # none are left for Jupyter to choose
 
     def _hold(self, name: str, held: socket.socket) -> None:
