@@ -86,6 +86,10 @@ class Exchange(NamedTuple):
         sent, got = (part.head.decode("latin-1").replace("\r\n", "\n") + dump(part.body) for part in self[:2])
         return f"{sent.rstrip()}\n\n{got.rstrip()}"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What a notebook shows where a cell ends with an exchange: IPython.lib.pretty."""
+        printer.text(str(self))
+
     @property
     def text(self) -> str:
         """The answer's body as text; what is not UTF-8 is replaced."""

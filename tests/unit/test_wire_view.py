@@ -4,6 +4,8 @@ import re
 from contextlib import suppress
 from xml.etree import ElementTree
 
+from IPython.lib.pretty import pretty
+
 from labkit.engine import Exchange
 from labkit.errors import EngineProtocolError
 from labkit.frames import Frame, build_frame, parse_frames
@@ -22,6 +24,16 @@ def test_text_leaves_out_versions_and_ids() -> None:
     other = exchange("/v1.51/containers/" + "cd" * 6 + "/json")
 
     assert wire_text([one]) == wire_text([other]) == "GET /containers/<id>/json  ->  200 OK"
+
+
+def test_a_cell_that_ends_with_an_exchange_shows_it_to_be_read() -> None:
+    """Both sides stand there as they went, line by line, a long body cut, and nothing of how Python keeps them."""
+    request = Request("GET", "/_ping", {"Host": "docker"}, b"", b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n")
+    answer = Answer(200, "OK", {}, b"O" * 9000, b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n\r\n")
+    shown = pretty(Exchange(request, answer, 0.1)).splitlines()
+
+    assert shown[:5] == ["GET /_ping HTTP/1.1", "Host: docker", "", "HTTP/1.1 200 OK", "Api-Version: 1.41"]
+    assert shown[6:] == ["O" * 4000, "… 9000 bytes in all"]
 
 
 def test_a_hostile_body_is_shown_and_not_obeyed() -> None:
