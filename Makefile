@@ -25,7 +25,7 @@ test browser: FOR = --tests
 packages:
 	@tools/setup $(FOR)
 
-$(STAMP): pyproject.toml share/jupyter/kernels/docker-lab/kernel.json | packages
+$(STAMP): pyproject.toml $(shell find share -type f) | packages
 	@test "$(PYTHON)" || { echo "setup: there is no Python 3.11 or newer: install one, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null || { \
 	    echo "setup: $(PYTHON) cannot make .venv: install its module venv (on Debian and Ubuntu: apt-get install" \

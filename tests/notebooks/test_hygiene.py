@@ -22,6 +22,8 @@ def faults(notebook: Any) -> list[str]:
     found = []
     if notebook.metadata.get("kernelspec", {}).get("name") != "docker-lab":
         found.append("its kernel is not docker-lab")
+    if "widgets" in notebook.metadata:
+        found.append("it was saved with its widgets: tools/store_outputs.py stores it without")
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     kinds = "".join(cell.cell_type[0] for cell in notebook.cells)
     if "ccc" in kinds:
@@ -116,6 +118,14 @@ def test_three_code_cells_in_a_row_are_seen() -> None:
     notebook.cells += [make(count=number).cells[0] for number in (2, 3)]
 
     assert faults(notebook) == ["more than two code cells in a row, from cell 0 on"]
+
+
+def test_a_notebook_saved_in_jupyterlab_is_seen() -> None:
+    """What its widgets showed on a machine that is gone is nothing that others can compare."""
+    notebook = make()
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+
+    assert faults(notebook) == ["it was saved with its widgets: tools/store_outputs.py stores it without"]
 
 
 def test_stripped_outputs_are_seen() -> None:

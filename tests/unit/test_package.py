@@ -41,8 +41,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_has_every_file(wheel: Path) -> None:
-    """Modules, scripts of widgets and the kernelspec arrive, and nothing else does."""
-    assert project_files("labkit", KERNELSPEC) == installed_files(wheel)
+    """Modules, scripts of widgets, the kernelspec and JupyterLab's setting arrive, and nothing else does."""
+    assert project_files("labkit", "share") == installed_files(wheel)
     assert f"{KERNELSPEC}/kernel.json" in installed_files(wheel)
 
 
