@@ -52,6 +52,7 @@ def start_engine() -> None:
 
 def answers() -> bool:
     """Does the engine answer on its socket?"""
+    # By hand: to load the client would take a user-mode kernel's one processor from dockerd as it starts.
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         try:
