@@ -9,7 +9,7 @@ DEMO := .venv/.demo-done
 LESSON ?= 00-start-here
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages lab demo test browser check bench binder classroom shell clean
+.PHONY: help setup packages kernel lab demo test browser check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,6 +21,7 @@ $(DEMO): $(STAMP)
 	@touch $@
 
 test browser: FOR = --tests
+kernel: FOR = --kernel
 
 packages:
 	@tools/setup $(FOR)
@@ -39,6 +40,9 @@ lab: setup  ## open the lessons in JupyterLab
 	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser);; \
 	1)  exec $(BIN)/python tools/lab_image.py;; \
 	*)  exit 2;; esac
+
+kernel: packages  ## build the lab's own kernel, with which a `uml` machine is two to three times as fast
+	@$(PYTHON) -m tools.kernel
 
 demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, without code
 	$(BIN)/labkit doctor
@@ -76,6 +80,7 @@ classroom: setup  ## boot N=12 machines of KIND=uml at once, and measure what a 
 shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell
 
-clean:  ## remove what set-up and the tests made
+clean:  ## remove what set-up and the tests made; with KERNEL=1 the lab's own kernel, too
+	@test -z "$(KERNEL)" || $(PYTHON) -m tools.kernel --remove
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from labkit import linux
 from labkit.machine.boot_log import STATE
+from labkit.machine.modules import load_overlay
 from labkit.machine.request import GUEST_IP, Request
 
 __all__ = [
@@ -41,7 +42,7 @@ def make_root(request: Request) -> None:
         linux.mount("proc", "/proc", "proc")
     linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
     if request.kind == "uml":
-        _load_overlay_module()
+        load_overlay(STAGING)
     root = STAGING / "root"
     root.mkdir()
     _overlay("/", root, "root")
@@ -65,14 +66,6 @@ def _overlay(lower: str, target: Path, name: str) -> None:
     os.chmod(upper, 0o755)
     escaped = re.sub(r"([\\:,])", r"\\\1", lower)  # these part the options and the layers
     linux.mount("lab", target, "overlay", data=f"lowerdir={escaped},upperdir={upper},workdir={work}")
-
-
-def _load_overlay_module() -> None:
-    release = os.uname().release
-    tree = STAGING / "modules/lib/modules"
-    tree.mkdir(parents=True)
-    (tree / release).symlink_to(f"/usr/lib/uml/modules/{release}")
-    subprocess.run(["/sbin/modprobe", "-d", STAGING / "modules", "overlay"], check=True)
 
 
 def _room(kind: str, share: str = "50%") -> str:

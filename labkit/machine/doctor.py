@@ -23,6 +23,7 @@ from typing import Any
 
 from labkit.errors import MachineError
 from labkit.machine.busybox import BUSYBOX, is_static
+from labkit.machine.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
 from labkit.machine.ports import reserve
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "memory_dir",
     "name_port_problem",
     "require",
+    "require_kernel",
     "require_memory",
     "state_dir",
 ]
@@ -171,6 +173,14 @@ def require_memory(kind: str) -> None:
         raise MachineError(str(problem))
 
 
+def require_kernel() -> Kernel:
+    """The kernel of a user-mode machine. Raises MachineError, with the cure, where there is none that runs."""
+    found = find_kernel()
+    if found is None:
+        raise MachineError("There is no User-Mode Linux. Run: apt-get install user-mode-linux, or `make kernel`.")
+    return found
+
+
 def state_dir() -> Path:
     """The directory in which each machine of this user has its own; made if need be.
 
@@ -272,8 +282,8 @@ def _check_system(kind: str) -> Iterator[Problem]:
 
 def _check_programs(kind: str) -> Iterator[Problem]:
     packages = {**PACKAGES, "docker": _package_of_docker()}
-    if kind == "uml":
-        packages["linux.uml"] = "user-mode-linux"
+    if kind == "uml" and find_program() is None:
+        packages[PROGRAM] = "user-mode-linux"
     path = f"{os.environ.get('PATH', '')}:{SEARCH_PATH}"
     missing = {program: package for program, package in packages.items() if shutil.which(program, path=path) is None}
     if missing:
@@ -429,9 +439,22 @@ def _check_uml() -> Iterator[Problem]:
             "This host forbids ptrace(2), by which User-Mode Linux runs its processes.",
             "Set kernel.yama.ptrace_scope to 2 or less, or start this container with a profile that permits ptrace.",
         )
-    if not Path("/usr/lib/uml/modules").is_dir() and shutil.which("linux.uml"):
-        yield Problem("The modules of User-Mode Linux are missing.", "Install them: apt-get install user-mode-linux.")
+    kernel = _find_kernel()
+    if isinstance(kernel, Problem):
+        yield kernel
+    elif kernel and not kernel.is_own and not kernel.modules.is_dir():
+        yield Problem(
+            f"The modules of {kernel.program}, Linux {kernel.release}, are missing: {kernel.modules} is not there.",
+            "Install them: apt-get install --reinstall user-mode-linux.",
+        )
     yield from _problem(_find_memory_dir(UML_MEMORY_MIB))
+
+
+def _find_kernel() -> Kernel | Problem | None:
+    try:
+        return find_kernel()
+    except NoKernel as error:
+        return Problem(error.found, error.cure)
 
 
 def _may_trace() -> bool:

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
 from labkit.errors import LabError
 from labkit.machine.boot_log import STATE, log_stage
+from labkit.machine.modules import load_engine_modules, not_searched
 from labkit.machine.request import Request
 
 __all__ = ["boot_engine", "run_command", "run_kernel"]
@@ -22,8 +22,6 @@ __all__ = ["boot_engine", "run_command", "run_kernel"]
 CLOSING_PATIENCE_S = 2
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by what it executes, if nothing is done
-UML_MODULES = "veth bridge br_netfilter iptable_nat iptable_filter xt_conntrack xt_addrtype xt_MASQUERADE xfrm_user"
-MODULE_LOADER = Path("/proc/sys/kernel/modprobe")  # the program that the kernel calls when it lacks a module
 
 
 def run_kernel(request: Request, announce: int) -> None:
@@ -78,14 +76,9 @@ def boot_engine(request: Request) -> None:
 
     try:
         if request.kind == "uml":
-            release = os.uname().release
-            link = Path("/lib/modules", release)
-            if not link.exists():
-                link.parent.mkdir(exist_ok=True)
-                link.symlink_to(f"/usr/lib/uml/modules/{release}")
-            subprocess.run(["/sbin/modprobe", "-a", *UML_MODULES.split()], check=True)
+            load_engine_modules()
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        with no_modules_on_demand() if request.kind == "uml" else nullcontext():
+        with not_searched() if request.kind == "uml" else nullcontext():
             start_engine()
         log_stage(request.began, "engine", "dockerd answers")
         from labkit.engine import Engine
@@ -97,18 +90,3 @@ def boot_engine(request: Request) -> None:
     except (LabError, OSError, subprocess.SubprocessError) as error:
         log_stage(request.began, "failed", f"{type(error).__name__}: {error}")
         os._exit(1)
-
-
-@contextmanager
-def no_modules_on_demand() -> Iterator[None]:
-    """Have the kernel do without the modules that it lacks: kernel/kmod.c, modprobe_path.
-
-    dockerd tries programs of six other processors as it starts. For each the kernel would have a module searched,
-    which is not there: 0.5 s.
-    """
-    program = MODULE_LOADER.read_text()
-    MODULE_LOADER.write_text("\n")
-    try:
-        yield
-    finally:
-        MODULE_LOADER.write_text(program)

@@ -167,5 +167,5 @@ class Machine:
 
 def _start(request: Request, ledger: guard.Ledger, line: int) -> Iterable[guard.Part]:
     if request.kind == "uml":
-        return uml.start(request, ledger, line, doctor.memory_dir())
+        return uml.start(request, ledger, line, doctor.require_kernel(), doctor.memory_dir())
     return native.start(request, ledger, line)

@@ -19,6 +19,7 @@ from shlex import join, quote
 from labkit import linux
 from labkit.machine import inside
 from labkit.machine.guard import Ledger, Part
+from labkit.machine.kernel import Kernel
 from labkit.machine.native import start_slirp, wait_for
 from labkit.machine.request import Request
 
@@ -37,7 +38,7 @@ WITHOUT = (
 )
 
 
-def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iterator[Part]:
+def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_dir: Path) -> Iterator[Part]:
     """Start the machine's processes; give each as it starts. `line` is the inside's end of the control line.
 
     `memory_dir` holds the file that is the machine's memory; it has to allow executable mappings.
@@ -61,7 +62,7 @@ def start(request: Request, ledger: Ledger, line: int, memory_dir: Path) -> Iter
 
     console = ledger.open_log("console.log")
     process = subprocess.Popen(
-        command_line(request, run_dir, line),
+        command_line(kernel, request, run_dir, line),
         env={"HOME": str(run_dir), "TMPDIR": str(memory_dir), "PATH": os.environ.get("PATH", os.defpath)},
         pass_fds=[line],
         stdin=subprocess.DEVNULL,
@@ -89,11 +90,12 @@ def write_init(init: Path, request_file: Path) -> None:
     init.chmod(0o700)
 
 
-def command_line(request: Request, run_dir: Path, line: int) -> list[str]:
+def command_line(kernel: Kernel, request: Request, run_dir: Path, line: int) -> list[str]:
     """The kernel's command line: its hardware, its root, and the program that becomes PID 1."""
     return [
-        "linux.uml",
+        str(kernel.program),
         f"mem={request.memory_mib}M",
+        *kernel.options(),
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
         *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
         *(f"uml_dir={run_dir}/uml", "umid=lab", "quiet", "noreboot", "panic=1"),

@@ -134,6 +134,7 @@ def test_too_little_memory(host: int, group: int, words: str, monkeypatch: pytes
 def test_missing_programs_have_one_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence names all that is missing, and one command installs the packages that hold it."""
     monkeypatch.setattr(doctor.shutil, "which", lambda program, path: None)
+    monkeypatch.setattr(doctor, "find_program", lambda: None)
 
     (problem,) = doctor._check_programs("uml")
 
@@ -157,6 +158,7 @@ def test_the_package_of_the_docker_command(
 ) -> None:
     """Debian 13 has the command in a package apart; where only it is missing, the cure names that one, once."""
     monkeypatch.setattr(doctor.shutil, "which", lambda program, path: program != "docker" or None)
+    monkeypatch.setattr(doctor, "find_program", lambda: Path("linux.uml"))
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
 
     (problem,) = doctor._check_programs("uml")

@@ -1,0 +1,147 @@
+"""Which User-Mode Linux does a machine run, and what does that kernel need?
+
+    the lab's own     built by `make kernel` from Debian's linux-source and kernel.config beside this file; no modules
+    Debian's          the package user-mode-linux, a kernel for every purpose with its modules
+    another           the file that LABKIT_KERNEL names
+
+The lab's own is taken where it has been built, else Debian's. It lies outside the checkout, in
+~/.cache/labkit/kernel/KEY/linux.uml, or below the Python environment in share/labkit/kernel for all users of an image.
+KEY is the version of the source and a digest of kernel.config: with another configuration it is another kernel.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.errors import MachineError
+from labkit.machine.modules import MODULES
+
+__all__ = [
+    "CONFIG",
+    "MODULES",
+    "PROGRAM",
+    "Kernel",
+    "NoKernel",
+    "built_kernels",
+    "cache_dir",
+    "configuration_digest",
+    "find_kernel",
+]
+
+CONFIG = Path(__file__).with_name("kernel.config")
+PROGRAM = "linux.uml"  # by this name of a process the machines of all users are counted
+SHELF_OF_ALL = Path(sys.prefix, "share/labkit/kernel")
+SECCOMP_SINCE = (6, 16)
+
+
+class NoKernel(MachineError):
+    """A file that should be a kernel does not run as one: what was found, and the cure."""
+
+    def __init__(self, found: str, cure: str) -> None:
+        super().__init__(f"{found} {cure}")
+        self.found, self.cure = found, cure
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A program that is a kernel, and the release that it names: what `uname -r` says inside."""
+
+    program: Path
+    release: str
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The first two numbers of its release."""
+        major, minor = re.findall(r"\d+", self.release)[:2]
+        return int(major), int(minor)
+
+    @property
+    def is_own(self) -> bool:
+        """Did `make kernel` build it, with any configuration? The configuration ends its release with -lab."""
+        return self.release.endswith("-lab")
+
+    @property
+    def modules(self) -> Path:
+        """Where its modules would lie; a kernel that was built without any needs none."""
+        return MODULES / self.release
+
+    def options(self) -> list[str]:
+        """What its command line says of how it runs its processes.
+
+        With seccomp, a process hands its system calls and page faults over by itself: arch/um/os-Linux/start_up.c of
+        the kernel's source. Where that is not allowed, `auto` has the kernel trace it with ptrace(2), as older ones do.
+        """
+        return ["seccomp=auto"] if self.version >= SECCOMP_SINCE else []
+
+
+def find_kernel() -> Kernel | None:
+    """The kernel that a machine takes here; None where there is none.
+
+    Raises NoKernel where it does not run.
+    """
+    program = find_program()
+    if program is None:
+        return None
+    try:
+        asked = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoKernel(f"{program} does not run as a User-Mode Linux: {_words_of(error)}.", _cure(program)) from error
+    release = asked.stdout.strip()
+    if len(re.findall(r"\d+", release)[:2]) < 2:
+        raise NoKernel(f"{program} is no User-Mode Linux: --version gives {release[:80]!r}.", _cure(program))
+    return Kernel(program, release)
+
+
+def find_program() -> Path | None:
+    """The file of that kernel, without running it: LABKIT_KERNEL, or else the lab's own, or else Debian's."""
+    named = os.environ.get("LABKIT_KERNEL")
+    if named:
+        return Path(named)
+    for program in built_kernels(cache_dir(), SHELF_OF_ALL):
+        return program
+    installed = shutil.which(PROGRAM)
+    return Path(installed) if installed else None
+
+
+def built_kernels(*shelves: Path) -> Iterator[Path]:
+    """The kernels in these directories that were built with today's configuration, in each the newest source first."""
+    for shelf in shelves:
+        yield from sorted(shelf.glob(f"*-{configuration_digest()}/{PROGRAM}"), key=_numbers_of, reverse=True)
+
+
+def cache_dir() -> Path:
+    """Where `make kernel` keeps what it has built: below XDG_CACHE_HOME, or ~/.cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache, "labkit/kernel")
+
+
+def configuration_digest() -> str:
+    """Twelve hexadecimal digits that stand for the settings of kernel.config; a comment is no setting."""
+    lines = CONFIG.read_text().splitlines()
+    settings = "\n".join(sorted(line for line in lines if line.startswith("CONFIG_")))
+    return hashlib.sha256(settings.encode()).hexdigest()[:12]
+
+
+def _numbers_of(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path.parent.name.rpartition("-")[0])]
+
+
+def _cure(program: Path) -> str:
+    if os.environ.get("LABKIT_KERNEL"):
+        return "Name another file in LABKIT_KERNEL, or unset it."
+    if program.parent.name.endswith(configuration_digest()):
+        return f"Remove {program.parent}, and run `make kernel` again."
+    return "Install it anew: apt-get install --reinstall user-mode-linux."
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        words = " ".join((error.stderr or "").split())
+        return words[:200] or f"--version ends with status {error.returncode}"
+    return str(getattr(error, "strerror", None) or error)
