@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,12 @@ class Kernel:
 
 
 @contextmanager
-def start_kernel(name: str, machine: str | None = None) -> Iterator[Kernel]:
-    """Start a kernel by kernelspec, wait for its first reply, and take it down afterwards."""
-    env = os.environ | ({"LABKIT_MACHINE": machine} if machine else {})
+def start_kernel(name: str, machine: str | None = None, settings: Mapping[str, str] = {}) -> Iterator[Kernel]:
+    """Start a kernel by kernelspec, wait for its first reply, and take it down afterwards.
+
+    `machine` is the kind of a lab machine; `settings` are added to the environment.
+    """
+    env = {**os.environ, **({"LABKIT_MACHINE": machine} if machine else {}), **settings}
     manager = KernelManager(kernel_name=name)
     started = time.monotonic()
     manager.start_kernel(env=env)
