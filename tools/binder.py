@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools.container_engine import ContainerEngine, container_engine  # noqa: E402  # after the path that leads there
+from tools.kernel import lend_to_image  # noqa: E402
 
 BASE = "debian:trixie-slim"
 IMAGE = "labkit-lab"
@@ -87,7 +88,8 @@ def build(engine: ContainerEngine) -> None:
     ):
         print(f"{BASE} cannot be pulled ({pull.stderr.strip()[:90]}...): a base is made that stands in for it")
         subprocess.run([ROOT / "tools/stand-in-base", BASE], env=engine.environment, check=True)
-    engine.docker("build", "--network=host", "--file", str(ROOT / "binder/Dockerfile"), "--tag", IMAGE, str(ROOT))
+    with lend_to_image():
+        engine.docker("build", "--network=host", "--file", str(ROOT / "binder/Dockerfile"), "--tag", IMAGE, str(ROOT))
     size = int(engine.docker("image", "inspect", "--format={{.Size}}", IMAGE).stdout)
     print(f"built in {time.monotonic() - began:.0f} s, {size / 1e9:.2f} GB; the layers of more than 1 MB:")
     for line in engine.docker("history", "--format={{.Size}}\t{{.CreatedBy}}", "--no-trunc", IMAGE).stdout.splitlines():

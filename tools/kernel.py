@@ -27,7 +27,15 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from labkit.machine.kernel import CONFIG, PROGRAM, built_kernels, cache_dir, configuration_digest  # noqa: E402  # see above
+from labkit.machine.kernel import (  # noqa: E402  # after the path that leads there
+    CONFIG,
+    PROGRAM,
+    NoKernel,
+    ask_kernel,
+    built_kernels,
+    cache_dir,
+    configuration_digest,
+)
 
 SUITES = ("forky", "trixie-backports")  # of Debian's suites those that have linux-source 7.2 or newer
 SINCE = (7, 2)
@@ -44,7 +52,7 @@ LEFT_OUT = [
     *("*/tools/perf/*", "*/tools/testing/*"),
 ]
 ROOM_MIB = 2200  # the unpacked source and what is compiled from it
-FILES = 1330  # that are compiled with this configuration, for the progress that is shown
+FILES = 1460  # that are compiled with this configuration, for the progress that is shown
 
 
 class BuildError(Exception):
@@ -74,12 +82,12 @@ def main() -> int:
 
 def build(shelf: Path) -> None:
     """Fetch, configure, compile, try and keep it. Raises BuildError."""
-    for program in built_kernels(shelf):
+    if program := find_built(shelf):
         print(f"kernel: it is built already: {program}")
         return
     check_tools()
     with workplace(shelf) as place:
-        for program in built_kernels(shelf):  # while another build held the lock
+        if program := find_built(shelf):  # by another build, which held the lock
             print(f"kernel: it has just been built: {program}")
             return
         began = time.monotonic()
@@ -90,6 +98,30 @@ def build(shelf: Path) -> None:
         program = keep(place, shelf / f"{version}-{configuration_digest()}")
     size = program.stat().st_size / 1e6
     print(f"kernel: built in {time.monotonic() - began:.0f} s: {program} ({size:.0f} MB); `uml` machines take it now")
+
+
+def find_built(shelf: Path) -> Path | None:
+    """The kernel that machines find there. One that does not run here is none."""
+    for program in built_kernels(shelf)[:1]:
+        try:
+            return ask_kernel(program).program
+        except NoKernel as error:
+            print(f"kernel: {error.found} It is built anew.", flush=True)
+    return None
+
+
+@contextmanager
+def lend_to_image() -> Iterator[None]:
+    """While an image is built, have the kernel of this host, if there is one, where the Dockerfile takes it from."""
+    place = ROOT / "binder/kernel"
+    shutil.rmtree(place, ignore_errors=True)  # of a build that was killed
+    program = find_built(cache_dir())
+    try:
+        if program is not None:
+            shutil.copytree(program.parent, place / program.parent.name)
+        yield
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def remove(shelf: Path) -> None:

@@ -15,6 +15,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.kernel import lend_to_image  # noqa: E402  # after the path that leads there
+
 IMAGE = "labkit-lab"
 ENGINES = ("docker", "podman")
 FIRST_PORT = 8888
@@ -33,7 +37,9 @@ def main() -> int:
     print(f"lab: no lab machine is possible here, so the lab opens in a container of its own, by {engine}", flush=True)
     print("lab: building the image (the first time it takes some minutes and 1.3 GB) ...", flush=True)
     build = [engine, "build", "--file", str(ROOT / "binder/Dockerfile"), "--tag", IMAGE, str(ROOT)]
-    if subprocess.run(build, check=False).returncode:
+    with lend_to_image():
+        built = subprocess.run(build, check=False)
+    if built.returncode:
         print(f"lab: {engine} could not build the image; its own words are above", file=sys.stderr)
         return 1
     command = run_command(engine, read_processor(engine), find_port())

@@ -4,9 +4,9 @@
     Debian's          the package user-mode-linux, a kernel for every purpose with its modules
     another           the file that LABKIT_KERNEL names
 
-The lab's own is taken where it has been built, else Debian's. It lies outside the checkout, in
-~/.cache/labkit/kernel/KEY/linux.uml, or below the Python environment in share/labkit/kernel for all users of an image.
-KEY is the version of the source and a digest of kernel.config: with another configuration it is another kernel.
+The lab's own is taken where it has been built, else the linux.uml on PATH: Debian's, and in the lab's image the lab's
+own. What is built lies outside the checkout, in ~/.cache/labkit/kernel/KEY/linux.uml. KEY is the version of the source
+and a digest of kernel.config: with another configuration it is another kernel.
 """
 
 import hashlib
@@ -14,8 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +34,6 @@ __all__ = [
 
 CONFIG = Path(__file__).with_name("kernel.config")
 PROGRAM = "linux.uml"  # by this name of a process the machines of all users are counted
-SHELF_OF_ALL = Path(sys.prefix, "share/labkit/kernel")
 SECCOMP_SINCE = (6, 16)
 
 
@@ -81,13 +78,13 @@ class Kernel:
 
 
 def find_kernel() -> Kernel | None:
-    """The kernel that a machine takes here; None where there is none.
-
-    Raises NoKernel where it does not run.
-    """
+    """The kernel that a machine takes here; None where there is none. Raises NoKernel where it does not run."""
     program = find_program()
-    if program is None:
-        return None
+    return None if program is None else ask_kernel(program)
+
+
+def ask_kernel(program: Path) -> Kernel:
+    """Have a kernel name its release; it boots nothing. Raises NoKernel, with the cure, where it does not run."""
     try:
         asked = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -103,16 +100,15 @@ def find_program() -> Path | None:
     named = os.environ.get("LABKIT_KERNEL")
     if named:
         return Path(named)
-    for program in built_kernels(cache_dir(), SHELF_OF_ALL):
+    for program in built_kernels(cache_dir()):
         return program
     installed = shutil.which(PROGRAM)
     return Path(installed) if installed else None
 
 
-def built_kernels(*shelves: Path) -> Iterator[Path]:
-    """The kernels in these directories that were built with today's configuration, in each the newest source first."""
-    for shelf in shelves:
-        yield from sorted(shelf.glob(f"*-{configuration_digest()}/{PROGRAM}"), key=_numbers_of, reverse=True)
+def built_kernels(shelf: Path) -> list[Path]:
+    """The kernels in a directory that were built with today's configuration, the newest source first."""
+    return sorted(shelf.glob(f"*-{configuration_digest()}/{PROGRAM}"), key=_numbers_of, reverse=True)
 
 
 def cache_dir() -> Path:

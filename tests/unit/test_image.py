@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -30,9 +32,26 @@ def test_the_base_has_a_tag_and_the_user_a_number() -> None:
     """Binder refuses a base without a tag, and an image whose user is not known by number to be no root."""
     lines = (ROOT / "binder/Dockerfile").read_text().splitlines()
 
-    assert ["FROM debian:trixie-slim"] == [line for line in lines if line.startswith("FROM")]
+    stages = [line for line in lines if line.startswith("FROM")]
+    assert ["FROM debian:trixie-slim AS kernel", "FROM debian:trixie-slim"] == stages
     assert "USER ${NB_UID}" == [line for line in lines if line.startswith("USER")][-1]
     assert "ARG NB_UID=1000" in lines
+
+
+def test_the_stage_of_the_kernel_has_what_its_builder_imports(tmp_path: Path) -> None:
+    """Few files are copied there, so that another change does not have the kernel built anew; and none too few."""
+    dockerfile = (ROOT / "binder/Dockerfile").read_text().replace("\\\n", "")
+    for words in (line.split()[1:] for line in dockerfile.splitlines() if line.startswith("COPY")):
+        if words[-1].startswith("/lab/"):
+            target = tmp_path / words[-1].removeprefix("/lab/")
+            target.mkdir(parents=True)
+            for name in words[:-1]:
+                shutil.copy(ROOT / name, target)
+
+    command = [sys.executable, "-I", "-c", "import runpy; runpy.run_path('tools/kernel.py')"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_start_passes_the_command_on(tmp_path: Path) -> None:

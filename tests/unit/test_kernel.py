@@ -27,7 +27,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     put(tmp_path / "bin/linux.uml", "6.1.176")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kernel, "SHELF_OF_ALL", tmp_path / "all")
     monkeypatch.delenv("LABKIT_KERNEL", raising=False)
     return tmp_path
 
@@ -57,13 +56,13 @@ def test_one_of_another_configuration_is_left_alone(host: Path) -> None:
     assert host / "bin/linux.uml" == kernel.find_program()
 
 
-def test_an_image_keeps_one_for_all_its_users(host: Path) -> None:
-    """A hub may cover the home, and with it the cache; one's own comes first all the same."""
-    for_all = own(kernel.SHELF_OF_ALL, "7.2.12-1")
-    assert for_all == kernel.find_program()
+def test_an_image_has_the_labs_own_in_place_of_debians(host: Path) -> None:
+    """There it is the linux.uml on PATH, and known by its release: a hub may cover the home, and with it a cache."""
+    put(host / "bin/linux.uml", "7.2.12-lab")
 
-    mine = own(kernel.cache_dir(), "7.2.1-1")
-    assert mine == kernel.find_program()
+    found = kernel.find_kernel()
+
+    assert found is not None and (host / "bin/linux.uml", True) == (found.program, found.is_own)
 
 
 def test_the_kernel_that_is_named_comes_first(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +158,14 @@ def test_two_builds_do_not_meet(host: Path) -> None:
     said, _ = second.communicate(timeout=30)
 
     assert (0, f"kernel: it has just been built: {program}\n") == (second.returncode, said)
+
+
+def test_a_kernel_that_does_not_run_here_is_built_anew(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One from a home that two Debians share, say."""
+    own(kernel.cache_dir(), "7.2.12-1").write_text("#!/bin/sh\necho no such GLIBC >&2\nexit 1\n")
+
+    assert build.find_built(kernel.cache_dir()) is None
+    assert "no such GLIBC. It is built anew." in capsys.readouterr().out
 
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
