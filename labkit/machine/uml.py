@@ -17,7 +17,7 @@ from pathlib import Path
 from shlex import join, quote
 
 from labkit import linux
-from labkit.machine import inside
+from labkit.machine import inside, xstate
 from labkit.machine.guard import Ledger, Part
 from labkit.machine.kernel import Kernel
 from labkit.machine.native import start_slirp, wait_for
@@ -55,6 +55,10 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     parent = os.getpid()
     # One processor inside is one processor outside: otherwise its host threads chase each other.
     cpu = choose_cpu()
+    handed, environment = [line], {}
+    if xstate.is_needed(kernel.version):
+        handed.append(xstate.open_library(run_dir, memory_dir))
+        environment["LD_PRELOAD"] = f"/proc/self/fd/{handed[-1]}"
 
     def prepare() -> None:
         linux.die_with_parent(parent, signal.SIGKILL)
@@ -63,15 +67,21 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     console = ledger.open_log("console.log")
     process = subprocess.Popen(
         command_line(kernel, request, run_dir, line),
-        env={"HOME": str(run_dir), "TMPDIR": str(memory_dir), "PATH": os.environ.get("PATH", os.defpath)},
-        pass_fds=[line],
+        env={
+            **environment,
+            "HOME": str(run_dir),
+            "TMPDIR": str(memory_dir),
+            "PATH": os.environ.get("PATH", os.defpath),
+        },
+        pass_fds=handed,
         stdin=subprocess.DEVNULL,
         stdout=console,
         stderr=console,
         start_new_session=True,
         preexec_fn=prepare,
     )
-    os.close(console)
+    for fd in (console, *handed[1:]):
+        os.close(fd)
     ledger.add_program(process)  # its helper processes outlive it
     yield "the machine", process.pid
 
