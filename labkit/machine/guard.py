@@ -23,11 +23,11 @@ from typing import IO, Any, NoReturn
 
 from labkit import linux
 from labkit.errors import MachineError
+from labkit.machine import last_words
 
 __all__ = ["Ledger", "Part", "claim", "run_guard", "settle", "take_turn"]
 
 PATIENCE_S = 8.0
-LAST_WORDS_BYTES = 600
 PIPE_BYTES = 65536
 
 Part = tuple[str, int]  # what it is, in the words of a message; its pid
@@ -75,7 +75,7 @@ class Ledger:
         for source, name in list(self.logs.items()):
             with suppress(BlockingIOError):
                 words = os.read(source, PIPE_BYTES)
-                self.last_words[name] = (self.last_words.get(name, b"") + words)[-LAST_WORDS_BYTES:]
+                self.last_words[name] = (self.last_words.get(name, b"") + words)[-last_words.KEPT_BYTES :]
                 if not words:  # nobody writes any more
                     del self.logs[source]
 
@@ -107,22 +107,23 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_exit)
     ledger = Ledger(run_dir)
-    reason = "the guard was told to end"
+    reason, failed = "the guard was told to end", False
     try:
         parts = list(start(ledger))
         fcntl.flock(turn, fcntl.LOCK_UN)  # for all who were forked with it, too
-        reason = _wait_for_end(owner, parts, ledger)
+        reason, failed = _wait_for_end(owner, parts, ledger)
     except MachineError as error:
-        reason = str(error)
+        reason, failed = str(error), True
     except Exception as error:
-        reason = f"the machine cannot be started: {error}"
+        reason, failed = f"the machine cannot be started: {error}", True
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with suppress(OSError):
             ledger.hear()
+        reason += _last_words(ledger, failed=failed)
         settle(run_dir, ledger.entries)  # also where somebody has removed the directory
         with suppress(OSError):
-            owner.send(json.dumps({"ended": reason + _last_words(ledger)}).encode())
+            owner.send(json.dumps({"ended": reason}).encode())
         os._exit(0)
 
 
@@ -130,7 +131,8 @@ def _raise_exit(*_: object) -> NoReturn:
     raise SystemExit
 
 
-def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> str:
+def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> tuple[str, bool]:
+    """Wait for the first end; give it in words, and whether a part has failed."""
     handles: dict[int, str] = {}
     gone = ""
     for name, pid in parts:
@@ -142,31 +144,32 @@ def _wait_for_end(owner: socket.socket, parts: list[Part], ledger: Ledger) -> st
         ready, _, _ = select.select([owner.fileno(), *handles, *ledger.logs], [], [], 0 if gone else None)
         for handle in ready:
             if handle in handles:
-                return f"{handles[handle]} {_how_ended(handle)}"
+                how, failed = _how_ended(handle)
+                return f"{handles[handle]} {how}", failed
         ledger.hear()
         if owner.fileno() in ready and not owner.recv(4096):
-            return "its owner is gone"
+            return "its owner is gone", False
         if gone:
-            return gone
+            return gone, False
 
 
-def _how_ended(handle: int) -> str:
-    """How a part ended, a child to be reaped by its pidfd: waitid(2)."""
+def _how_ended(handle: int) -> tuple[str, bool]:
+    """How a part ended, a child to be reaped by its pidfd, and whether by its own fault: waitid(2)."""
     try:
         end = os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     except ChildProcessError:
         end = None
     if end is None or end.si_code == os.CLD_EXITED:
-        return "ended"
+        return "ended", end is not None and end.si_status != 0
     if end.si_status == signal.SIGKILL:
-        return "was killed (SIGKILL), perhaps because memory ran out"
-    return f"was killed ({signal.Signals(end.si_status).name})"
+        return "was killed (SIGKILL), perhaps because memory ran out", False
+    return f"was killed ({signal.Signals(end.si_status).name})", True
 
 
-def _last_words(ledger: Ledger) -> str:
-    """What the parts wrote to their logs before they ended, on one line."""
-    words = b" ".join(ledger.last_words.values()).decode(errors="replace").split()
-    return f"; last words: {' '.join(words)}" if words else ""
+def _last_words(ledger: Ledger, *, failed: bool) -> str:
+    """What the parts wrote to their logs before they ended: the line that tells why, and where the rest is."""
+    words = b"\n".join(ledger.last_words.values()).decode(errors="replace")
+    return last_words.quote(words, ledger.run_dir, is_kept=failed)
 
 
 def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
