@@ -1,7 +1,8 @@
 """What can this host do, and what is the cure for what it cannot?
 
 Each check gives the problems that it found: one sentence on what was found, one on what to do. The same checks run
-before a machine boots, so the notebook and `labkit doctor` say the same.
+before a machine boots, so the notebook and `labkit doctor` say the same. They are quick, and look for known reasons;
+`labkit doctor` besides boots a machine of each kind in which they find nothing, before it says "ok".
 """
 
 import ctypes
@@ -14,6 +15,8 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +32,7 @@ from labkit.machine.ports import reserve
 __all__ = [
     "KINDS",
     "Problem",
+    "boot_once",
     "check",
     "check_port",
     "choose_kind",
@@ -61,6 +65,7 @@ PACKAGES = {  # program: Debian package
 UML_MEMORY_MIB = 512
 # What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
 NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
+MAX_WORDS = 1000  # of a machine that failed
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
 CAP_SYS_ADMIN = 21
 CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
@@ -83,9 +88,10 @@ class Problem:
 
 def examine() -> dict[str, Any]:
     """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
-    "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings: HOME, ports}.
+    "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings: HOME, ports}. A kind is ok when a
+    machine of it has just run a command: that takes as long as its boot.
     """
-    kinds = {kind: check(kind) for kind in KINDS}
+    kinds = {kind: check(kind) or boot_once(kind) for kind in KINDS}
     host = [*_check_home(), *check_port()]
     chosen = None
     try:
@@ -95,6 +101,8 @@ def examine() -> dict[str, Any]:
     possible = [kind for kind in KINDS if not kinds[kind]]
     if chosen == os.environ.get("LABKIT_MACHINE") and possible and chosen not in possible:
         host.append(Problem(f"LABKIT_MACHINE={chosen} cannot boot here.", f"Set it to {possible[0]}, or unset it."))
+    elif chosen and possible and chosen not in possible:
+        host.append(Problem(f"The kind used here, {chosen}, does not boot.", f"Set LABKIT_MACHINE={possible[0]}."))
     return {
         "machine": chosen if chosen and not kinds[chosen] else None,
         "kinds": {
@@ -131,6 +139,30 @@ def check(kind: str) -> list[Problem]:
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
     return found
+
+
+def boot_once(kind: str) -> list[Problem]:
+    """What `labkit run -- true` says when it fails; nothing means that a machine and its engine came up, and ended.
+
+    One kind after the other: two machines at once need more memory than one.
+    """
+    if sys.stderr.isatty():
+        print(f"labkit: booting a {kind} machine, to be sure ...", file=sys.stderr)
+    here = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "labkit.cli", "run", "--machine", kind, "--", "true"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        return []
+    words = " ".join(done.stderr.split())[-MAX_WORDS:].removeprefix("labkit: ") or f"status {done.returncode}"
+    return [Problem(f"A machine was booted, and failed: {words}", f"Try again: labkit run --machine {kind} -- true")]
 
 
 def check_port() -> list[Problem]:

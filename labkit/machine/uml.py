@@ -45,6 +45,10 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     Raises MachineError when slirp4netns does not come up.
     """
     run_dir = ledger.run_dir
+    handed, environment = [line], {}
+    if xstate.is_needed(kernel.version):
+        handed.append(xstate.open_library(run_dir, memory_dir))
+        environment["LD_PRELOAD"] = f"/proc/self/fd/{handed[-1]}"
     bess = run_dir / "bess.sock"
     yield "its network (slirp4netns)", start_slirp(ledger, ["--target-type=bess", str(bess)])
     wait_for(bess, 5, "slirp4netns did not open its socket")  # the guard adds its last words
@@ -55,10 +59,6 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     parent = os.getpid()
     # One processor inside is one processor outside: otherwise its host threads chase each other.
     cpu = choose_cpu()
-    handed, environment = [line], {}
-    if xstate.is_needed(kernel.version):
-        handed.append(xstate.open_library(run_dir, memory_dir))
-        environment["LD_PRELOAD"] = f"/proc/self/fd/{handed[-1]}"
 
     def prepare() -> None:
         linux.die_with_parent(parent, signal.SIGKILL)

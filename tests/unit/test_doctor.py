@@ -13,6 +13,13 @@ from labkit.errors import MachineError
 from labkit.machine import busybox, doctor
 
 GIB = 1 << 30
+BOOT_ONCE = doctor.boot_once
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here boots a machine: each one that would be booted comes up."""
+    monkeypatch.setattr(doctor, "boot_once", lambda kind: [])
 
 
 @pytest.mark.parametrize(
@@ -248,6 +255,58 @@ def test_the_exit_status(
 
     assert status == cli.main(["doctor"])
     assert 2 - len(possible) == capsys.readouterr().out.count("        It is wrong.\n          -> Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("variable", "boots", "status", "host"),
+    [
+        ("", {"native", "uml"}, 0, []),
+        ("", {"uml"}, 2, ["The kind used here, native, does not boot."]),
+        ("", set(), 1, []),
+        ("uml", {"native"}, 1, ["LABKIT_MACHINE=uml cannot boot here."]),
+    ],
+)
+def test_what_does_not_boot_is_not_ok(
+    variable: str, boots: set[str], status: int, host: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no known reason is found, a machine is booted; `make lab` stops where the kind that it takes fails."""
+    monkeypatch.setenv("LABKIT_MACHINE", variable)
+    monkeypatch.setattr(doctor, "_may_administrate", lambda: True)
+    monkeypatch.setattr(doctor, "check", lambda kind: [])
+    monkeypatch.setattr(doctor, "_check_home", lambda: iter(()))
+    monkeypatch.setattr(doctor, "boot_once", lambda kind: [] if kind in boots else [doctor.Problem("No.", "Try.")])
+
+    report = doctor.examine()
+
+    assert boots == {kind for kind, found in report["kinds"].items() if found["ok"]}
+    assert host == [problem["found"] for problem in report["host"]]
+    assert (status, (variable or "native") in boots) == (cli.main(["doctor"]), report["machine"] is not None)
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("exit 0", []),
+        ("echo 'labkit: The machine is gone: it\n broke.' >&2; exit 125", ["The machine is gone: it broke."]),
+        ("exit 3", ["status 3"]),
+        ("head -c 9999 /dev/zero | tr '\\0' y >&2; exit 1", ["y" * 1000]),
+    ],
+)
+def test_the_words_of_a_machine_that_fails(
+    script: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are passed on, on one line of some length, with the command that says them again."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ntest "$*" = "-P -m labkit.cli run --machine uml -- true" || exit 99\n{script}\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(doctor.sys, "executable", str(python))
+
+    problems = BOOT_ONCE("uml")
+
+    assert [f"A machine was booted, and failed: {words}" for words in found] == [
+        each.found.strip() for each in problems
+    ]
+    assert all(each.cure == "Try again: labkit run --machine uml -- true" for each in problems)
 
 
 def test_a_host_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
