@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("native", "uml")
@@ -20,8 +21,10 @@ def main() -> int:
     if not notebooks:
         print("no notebook found under notebooks/", file=sys.stderr)
         return 1
-    possible = read_kinds()
-    results = {kind: validate(kind, notebooks) for kind in KINDS if possible[kind]["ok"]}
+    with TemporaryDirectory(prefix="lab") as place:  # nothing is left of what anybody writes meanwhile
+        os.environ["TMPDIR"] = place
+        possible = read_kinds()
+        results = {kind: validate(kind, notebooks) for kind in KINDS if possible[kind]["ok"]}
     left_out = [kind for kind in KINDS if kind not in results]
     for kind in left_out:
         announce(kind, possible[kind])

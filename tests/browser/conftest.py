@@ -55,7 +55,7 @@ def lab_of() -> Iterator[Callable[[str], JupyterLab]]:
         def start(kind: str) -> JupyterLab:
             leave_out(kind)
             if kind not in servers:
-                place = Path(tempfile.mkdtemp(prefix="jl", dir="/tmp"))
+                place = Path(tempfile.mkdtemp(prefix="jl"))
                 stack.callback(shutil.rmtree, place)
                 servers[kind] = stack.enter_context(JupyterLab.start(kind, place))
             return servers[kind]

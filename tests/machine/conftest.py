@@ -63,10 +63,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory of this test's own for its machines' state; a short name, as sockets lie in it."""
-    path = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="m"))
     monkeypatch.setenv("LABKIT_TMPDIR", str(path))
     yield path
-    wait_until(lambda: not any(path.glob("labkit-*/*")), 10)  # a guard may be removing it just now
+    wait_until(lambda: not any(entry.is_dir() for entry in path.glob("labkit-*/*")), 10)  # a guard may be at it
     shutil.rmtree(path)
 
 

@@ -27,6 +27,8 @@ __all__ = [
 KINDS = ("native", "uml")
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
+GROUP_S = 10.0  # within which a machine that begins or ends has a process in its control group, or none of the two
+
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
 
 
@@ -110,32 +112,65 @@ def is_alive(process: Process) -> bool:
 def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
     """What a machine could leave behind: mounts, control groups, network interfaces, files, and who listens.
 
-    Only the given ports of 127.0.0.1 are looked at: other programs come and go.
+    Machines of others that run on this host do not count. Of 127.0.0.1 only the given ports are looked at: other
+    programs come and go.
     """
-    groups = [path for pattern in ("labkit-*", "*/labkit-*") for path in Path("/sys/fs/cgroup").glob(pattern)]
+    files = [path for path in walk(state) if path.parent != state or "labkit-" not in path.name]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "cgroups": sorted(str(group) for group in groups if not is_of_another(group, state) and group.exists()),
+        "cgroups": sorted(str(group) for group in machine_groups() if is_left_of(group, state)),
         "interfaces": sorted(os.listdir("/sys/class/net")),
-        "files": sorted(str(path) for path in state.rglob("*") if path.parent != state or "labkit-" not in path.name),
+        "files": sorted(map(str, files)),
         "ports": sorted(listening().intersection(ports)),
     }
 
 
-def is_of_another(group: Path, state: Path) -> bool:
-    """Is it the control group of a machine that somebody else has on this host, with another state directory?
+def walk(top: Path) -> list[Path]:
+    """All that is below a directory. What vanishes meanwhile is passed over, where Path.rglob would fail."""
+    return [Path(place, name) for place, directories, files in os.walk(top) for name in (*directories, *files)]
 
-    Such a machine has its run directory, of the same name, as long as its group, or a process that knows where.
+
+def machine_groups() -> list[Path]:
+    """The control groups of all machines on this host: at the top, and for version 1 in each hierarchy."""
+    top = Path("/sys/fs/cgroup")
+    places = [top, *(top / name for name in os.listdir(top))]
+    return [path for place in places if place.is_dir() for path in list_directory(place) if is_machines(path)]
+
+
+def is_machines(path: Path) -> bool:
+    return path.name.startswith("labkit-") and path.is_dir()
+
+
+def list_directory(place: Path) -> list[Path]:
+    try:
+        return [place / name for name in os.listdir(place)]
+    except OSError:  # it has gone
+        return []
+
+
+def is_left_of(group: Path, state: Path) -> bool:
+    """Is it a control group of the machines that have this state directory, or of nobody who is alive?
+
+    One without processes may be that of a machine which is just beginning or ending; then it does not stay so.
     """
-    name = group.name.removeprefix("labkit-")
-    runs = [path for pattern in (f"labkit-*/{name}", f"*/labkit-*/{name}") for path in Path("/tmp").glob(pattern)]
-    if any(state not in path.parents for path in runs):
-        return True
-    for pid in " ".join(map(read_or_nothing, group.rglob("cgroup.procs"))).split():
-        words, environment = (read_or_nothing(Path(f"/proc/{pid}/{name}")) for name in ("cmdline", "environ"))
-        if "labkit" in words and f"LABKIT_TMPDIR={state}\0" not in environment:
-            return True
-    return False
+    owners: set[bool] = set()
+
+    def is_settled() -> bool:
+        owners.update(owns(pid, state) for pid in processes_in(group))
+        return bool(owners) or not group.exists()
+
+    wait_until(is_settled, GROUP_S)
+    return group.exists() and owners != {False}
+
+
+def processes_in(group: Path) -> list[str]:
+    """The processes in a group, and below it, by which it is known whose machine it is: those of labkit."""
+    listed = [read_or_nothing(path) for path in walk(group) if path.name == "cgroup.procs"]
+    return [pid for pid in "\n".join(listed).split() if "labkit" in read_or_nothing(Path(f"/proc/{pid}/cmdline"))]
+
+
+def owns(pid: str, state: Path) -> bool:
+    return f"LABKIT_TMPDIR={state}\0" in read_or_nothing(Path(f"/proc/{pid}/environ"))
 
 
 def read_or_nothing(path: Path) -> str:

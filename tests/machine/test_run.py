@@ -92,7 +92,7 @@ def test_the_engine_comes_back(kind: str, state: Path) -> None:
 def test_a_paused_container_ends_with_its_machine(kind: str, state: Path) -> None:
     """Where control groups are of version 1, SIGKILL does not reach a frozen process: it is thawed first."""
     before = snapshot(state)
-    nap = f"sleep 432{KINDS.index(kind)}"  # the other kind's may run beside it
+    nap = f"sleep 4{os.getpid()}{KINDS.index(kind)}"  # others may run this test beside us
     script = f"docker run -d --name pet busybox {nap} >/dev/null; docker pause pet"
 
     done = run(kind, "sh", "-c", script)
