@@ -72,7 +72,7 @@ def run_daemon(folder: Path) -> Iterator[Daemon]:
     if reason := reason_to_skip():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     make_certificates(folder)
-    cgroup = f"labkit-test-{os.getpid()}"
+    cgroup = f"engine-test-{os.getpid()}"
     namespaces = ["unshare", "-m", "-n", "-i", "-u", "-p", "-f", "--kill-child", "--mount-proc"]
     with (folder / "log").open("wb") as log:
         unshare = subprocess.Popen(

@@ -1,6 +1,7 @@
 """What does a test know of the host around a machine: who is alive, and what is there?"""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -138,7 +139,7 @@ def machine_groups() -> list[Path]:
 
 
 def is_machines(path: Path) -> bool:
-    return path.name.startswith("labkit-") and path.is_dir()
+    return bool(re.fullmatch("labkit-[0-9a-f]{8}", path.name)) and path.is_dir()
 
 
 def list_directory(place: Path) -> list[Path]:
