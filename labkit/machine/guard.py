@@ -120,7 +120,8 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with suppress(OSError):
             ledger.hear()
-        reason += _last_words(ledger, failed=failed)
+        if failed:
+            reason += _last_words(ledger, "slirp.log" if "slirp4netns" in reason else "console.log")
         settle(run_dir, ledger.entries)  # also where somebody has removed the directory
         with suppress(OSError):
             owner.send(json.dumps({"ended": reason}).encode())
@@ -166,10 +167,9 @@ def _how_ended(handle: int) -> tuple[str, bool]:
     return f"was killed ({signal.Signals(end.si_status).name})", True
 
 
-def _last_words(ledger: Ledger, *, failed: bool) -> str:
-    """What the parts wrote to their logs before they ended: the line that tells why, and where the rest is."""
-    words = b"\n".join(ledger.last_words.values()).decode(errors="replace")
-    return last_words.quote(words, ledger.run_dir, is_kept=failed)
+def _last_words(ledger: Ledger, log: str) -> str:
+    """What a part wrote to its log before it ended: the line that tells why, and where the rest is."""
+    return last_words.quote(ledger.last_words.get(log, b"").decode(errors="replace"), ledger.run_dir)
 
 
 def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:

@@ -48,11 +48,11 @@ def keep(words: str, run_dir: Path) -> Path:
     return written.replace(run_dir.parent / FILE)
 
 
-def quote(words: str, run_dir: Path, *, is_kept: bool) -> str:
-    """What to add to a sentence on a part's end: the reason, and where the whole text is if it is kept."""
+def quote(words: str, run_dir: Path) -> str:
+    """What to add to a sentence on the end of a part that failed: the reason, and where the whole text is kept."""
     reason = find_reason(words)
-    said = f": {reason}" if reason else ""
-    if is_kept and reason:
-        with suppress(OSError):  # a full disk, or the directory is gone: the reason has to do
-            said += f" (all that was written: {keep(words, run_dir)})"
-    return said
+    if not reason:
+        return ""
+    with suppress(OSError):  # a full disk, or the directory is gone: the reason has to do
+        reason += f" (all that was written: {keep(words, run_dir)})"
+    return f": {reason}"

@@ -6,6 +6,7 @@ kernel there, and a cell has to end with the sentence within seconds; nothing ma
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ import pytest
 from jupyter_client.connect import write_connection_file
 from jupyter_client.manager import KernelManager
 
+from labkit.machine.kernel import PROGRAM
+from labkit.machine.last_words import FILE
 from tests.machine import ask
 from tests.machine.ground import ORDINARY_USER, Ground, memory_group
 from tests.machine.host import KINDS, LABKIT, find_part, has_part, snapshot, wait_until
@@ -153,18 +156,47 @@ DEATHS = {  # what kills a machine as it boots, and the words for it
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_machine_that_dies_as_it_boots(kind: str, environment: dict[str, str], state: Path) -> None:
-    """What no check foresees (a step refused, a limit on the size of files) is said in the notebook too."""
+    """What no check foresees (a step refused, a limit on the size of files) is said in the notebook too.
+
+    The doctor has booted such a machine, and says it of this kind alone.
+    """
     ground, prefix, words = DEATHS[kind]
     environment["LABKIT_MACHINE"] = kind
     before = snapshot(state)
 
     with memory_group(AMPLE_MIB) as group:
         answer = run_cell(replace(ground, group=group), environment, *prefix)
+    _, report = examine(ground, environment, *prefix)
 
+    (problem,) = report["kinds"][kind]["problems"]
+    assert problem["found"].startswith("A machine was booted, and failed: ") and words in problem["found"], problem
+    assert f"Try again: labkit run --machine {kind} -- true" == problem["cure"]
+    assert [kind] == [each for each in KINDS if not report["kinds"][each]["ok"]]
     assert answer["evalue"].startswith("The machine ended while it booted: " + words), answer["evalue"]
     assert "Restart the kernel" in answer["evalue"]
     assert PATIENCE_S > answer["seconds"]
     assert before == snapshot(state)
+
+
+@pytest.mark.parametrize("kind", ["uml"])
+def test_a_kernel_that_panics(kind: str, environment: dict[str, str], state: Path, tmp_path: Path) -> None:
+    """Its own word for it is said, in the notebook and by `labkit run`; the page of addresses is in the file named."""
+    program = tmp_path / PROGRAM
+    program.write_text(f'#!/bin/sh\nexec {shutil.which(PROGRAM)} "$@" init=/nowhere\n')
+    program.chmod(0o755)
+    environment |= {"LABKIT_MACHINE": kind, "LABKIT_KERNEL": str(program)}
+    file = state / f"labkit-{os.getuid()}" / FILE
+
+    answer = run_cell(Ground(), environment)
+    command = [LABKIT, "run", "--", "true"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    said = "the machine was killed (SIGABRT): Kernel panic - not syncing: Requested init /nowhere failed (error -2)."
+    said += f" (all that was written: {file})."
+    assert answer["evalue"].startswith(f"The machine ended while it booted: {said} Restart the kernel"), answer
+    assert (125, f"labkit: The machine is gone: {said}\n") == (done.returncode, done.stderr)
+    assert "Call Trace:" in file.read_text() and "0x" not in answer["evalue"]
+    assert [file] == list(file.parent.iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)

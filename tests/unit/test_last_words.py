@@ -50,7 +50,7 @@ def test_one_file_keeps_the_whole_text(tmp_path: Path) -> None:
     run_dir.mkdir()
     file = tmp_path / last_words.FILE
 
-    said = [last_words.quote(f"{text}\n{TRACE}", run_dir, is_kept=True) for text in (AMX, NO_ROOT)]
+    said = [last_words.quote(f"{text}\n{TRACE}", run_dir) for text in (AMX, NO_ROOT)]
 
     assert f": {NO_ROOT} (all that was written: {file})" == said[1] and f"(all that was written: {file})" in said[0]
     assert f"{NO_ROOT}\n{TRACE}" == file.read_text()
@@ -58,9 +58,8 @@ def test_one_file_keeps_the_whole_text(tmp_path: Path) -> None:
     assert [] == list(run_dir.iterdir())
 
 
-def test_nothing_is_kept_of_an_ordinary_end(tmp_path: Path) -> None:
-    """Nor where nothing tells why, nor where the directory is gone."""
-    assert f": {NO_ROOT}" == last_words.quote(NO_ROOT, tmp_path / "gone", is_kept=True)
-    assert f": {NO_ROOT}" == last_words.quote(NO_ROOT, tmp_path, is_kept=False)
-    assert "" == last_words.quote(BOOT, tmp_path, is_kept=True)
+def test_what_cannot_be_kept(tmp_path: Path) -> None:
+    """Where the directory is gone, the reason alone is told; where there is no reason, nothing is told or kept."""
+    assert f": {NO_ROOT}" == last_words.quote(NO_ROOT, tmp_path / "gone")
+    assert "" == last_words.quote(BOOT, tmp_path)
     assert [] == list(tmp_path.iterdir())
