@@ -108,7 +108,10 @@ def find_program() -> Path | None:
 
 def built_kernels(shelf: Path) -> list[Path]:
     """The kernels in a directory that were built with today's configuration, the newest source first."""
-    return sorted(shelf.glob(f"*-{configuration_digest()}/{PROGRAM}"), key=_numbers_of, reverse=True)
+    try:
+        return sorted(shelf.glob(f"*-{configuration_digest()}/{PROGRAM}"), key=_numbers_of, reverse=True)
+    except PermissionError:  # HOME may be another user's
+        return []
 
 
 def cache_dir() -> Path:
