@@ -134,11 +134,8 @@ def remove_cgroups(name: str) -> None:
     end = time.monotonic() + PATIENCE_S
     root = Path("/sys/fs/cgroup")
     while left := [top for top in (*root.glob(name), *root.glob(f"*/{name}")) if top.is_dir()]:
-        for top in left:
-            for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
-                with suppress(OSError):
-                    folder.rmdir()
+        for folder in (folder for top in left for folder, _, _ in os.walk(top, topdown=False)):
             with suppress(OSError):
-                top.rmdir()
+                os.rmdir(folder)
         assert time.monotonic() < end, f"control groups are left: {left}"
         time.sleep(0.01)

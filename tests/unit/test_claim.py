@@ -71,4 +71,6 @@ def test_a_part_that_was_reaped_has_ended(tmp_path: Path) -> None:
         ended.wait()
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert "the machine ended" == guard._wait_for_end(theirs, [("the machine", ended.pid)], guard.Ledger(tmp_path))
+        assert ("the machine ended", False) == guard._wait_for_end(
+            theirs, [("the machine", ended.pid)], guard.Ledger(tmp_path)
+        )
