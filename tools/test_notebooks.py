@@ -8,11 +8,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("native", "uml")
+GUARD_S = 10.0  # within which the guard of a machine has removed its directory
 
 
 def main() -> int:
@@ -21,8 +25,7 @@ def main() -> int:
     if not notebooks:
         print("no notebook found under notebooks/", file=sys.stderr)
         return 1
-    with TemporaryDirectory(prefix="lab") as place:  # nothing is left of what anybody writes meanwhile
-        os.environ["TMPDIR"] = place
+    with temporary_files():
         possible = read_kinds()
         results = {kind: validate(kind, notebooks) for kind in KINDS if possible[kind]["ok"]}
     left_out = [kind for kind in KINDS if kind not in results]
@@ -32,6 +35,17 @@ def main() -> int:
         print(f"notebooks on {kind}: {'ok' if status == 0 else 'FAILED'}")
     in_ci = os.environ.get("CI") == "true"
     return int(not results or any(results.values()) or (in_ci and bool(left_out)))
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Have all that is written to /tmp meanwhile lie in one directory, which is removed with the last machine."""
+    with TemporaryDirectory(prefix="lab", ignore_cleanup_errors=True) as place:
+        os.environ["TMPDIR"] = place
+        yield
+        deadline = time.monotonic() + GUARD_S
+        while any(os.scandir(Path(place, f"labkit-{os.getuid()}"))) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
 
 def read_kinds() -> dict[str, dict[str, object]]:

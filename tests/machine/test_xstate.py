@@ -27,7 +27,7 @@ WITHOUT = "from labkit.machine import xstate; xstate.is_needed = lambda version:
 def find_kernels() -> dict[str, str]:
     """The kernels of this host that a machine can run."""
     found = {DEBIAN: kernel.shutil.which(kernel.PROGRAM), OWN: None}
-    for program in kernel.built_kernels(kernel.cache_dir(), kernel.SHELF_OF_ALL):
+    for program in kernel.built_kernels(kernel.cache_dir())[:1]:
         found[OWN] = str(program)
     return {name: program for name, program in found.items() if program}
 
