@@ -75,9 +75,17 @@ def _describe(report: dict[str, Any]) -> str:
         chosen = "  <- used here" if kind == report["machine"] else ""
         lines.append(f"{kind:8}{'ok' if found['ok'] else 'not possible'}{chosen}")
         lines += _describe_problems(found["problems"])
+        if kind == "uml" and report["kernel"]:
+            lines += _describe_kernel(report["kernel"])
     if report["host"]:
         lines += ["host", *_describe_problems(report["host"])]
     return "\n".join(lines)
+
+
+def _describe_kernel(kernel: dict[str, Any]) -> list[str]:
+    whose = "the lab's own kernel" if kernel["own"] else "the kernel"
+    said = [f"        {whose}, Linux {kernel['release']}, runs processes {kernel['processes']} ({kernel['program']})"]
+    return said + [f"          -> {kernel['quicker']}"] * bool(kernel["quicker"])
 
 
 def _describe_problems(problems: list[dict[str, str]]) -> list[str]:

@@ -15,6 +15,7 @@ __all__ = [
     "CLONE_NEWNS",
     "CLONE_NEWPID",
     "CLONE_NEWUTS",
+    "MCL_FUTURE",
     "MNT_DETACH",
     "MS_NODEV",
     "MS_NOEXEC",
@@ -23,7 +24,9 @@ __all__ = [
     "MS_REC",
     "become_subreaper",
     "die_with_parent",
+    "mlockall",
     "mount",
+    "munlockall",
     "pivot_root",
     "power_off",
     "sethostname",
@@ -35,6 +38,9 @@ __all__ = [
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 0x2
+
+# <linux/mman.h>
+MCL_FUTURE = 0x2
 
 # <linux/sched.h>
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
@@ -76,6 +82,16 @@ def pivot_root(new_root: str | Path, put_old: str | Path) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces named by `flags` for new ones: unshare(2). A PID namespace begins with the next child."""
     _check(_libc.unshare(flags))
+
+
+def mlockall(flags: int) -> None:
+    """Have all pages of this process's memory present, of what it maps from now on with MCL_FUTURE: mlockall(2)."""
+    _check(_libc.mlockall(flags))
+
+
+def munlockall() -> None:
+    """Have pages come and go again as they are used: munlockall(2)."""
+    _check(_libc.munlockall())
 
 
 def sethostname(name: str) -> None:

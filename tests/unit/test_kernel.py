@@ -1,5 +1,6 @@
 """Which kernel does a user-mode machine take, and is `make kernel`'s product whole or not there?"""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labkit.machine import kernel
+from tests.machine import seccomp
 from tools import kernel as build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,10 +109,34 @@ def test_the_cure_names_the_place_of_a_broken_own_kernel(host: Path) -> None:
         kernel.find_kernel()
 
 
-@pytest.mark.parametrize(("release", "options"), [("6.1.176", []), ("6.12.43", []), ("7.2.12-lab", ["seccomp=auto"])])
-def test_only_a_kernel_that_knows_seccomp_is_asked_for_it(release: str, options: list[str]) -> None:
-    """An older one would pass the word on to its first process."""
-    assert options == kernel.Kernel(Path("linux.uml"), release).options()
+@pytest.mark.parametrize(
+    ("release", "allowed", "options"),
+    [
+        ("6.1.176", True, []),
+        ("6.12.43", True, []),
+        ("7.2.12-lab", True, ["seccomp=on"]),
+        ("7.2.12-lab", False, ["seccomp=off"]),
+    ],
+)
+def test_a_kernel_that_knows_seccomp_is_told_whether_it_is_allowed(
+    release: str, allowed: bool, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older one would pass the word on to its first process; without a filter, it is ptrace(2) that is needed."""
+    monkeypatch.setattr(kernel, "may_filter", lambda: allowed)
+    found = kernel.Kernel(Path("linux.uml"), release)
+
+    assert (options, options != ["seccomp=on"]) == (found.options(), found.needs_ptrace)
+
+
+@pytest.mark.parametrize(("refused", "may"), [("seccomp", False), ("ptrace", True)])
+def test_whether_a_filter_is_allowed_is_tried(refused: str, may: bool) -> None:
+    """Under a filter that refuses seccomp(2) no other can be put; this process itself is under none afterwards."""
+    ask = "from labkit.machine.kernel import may_filter; print(may_filter())"
+    command = [sys.executable, seccomp.__file__, json.dumps(seccomp.refuse(refused)), sys.executable, "-c", ask]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+
+    assert f"{may}\n" == done.stdout
+    assert kernel.may_filter() and "Seccomp:\t0\n" in Path("/proc/self/status").read_text()
 
 
 def test_a_comment_of_the_configuration_is_no_other_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
