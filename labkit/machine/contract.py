@@ -209,6 +209,8 @@ def set_environment(request: Request) -> None:
     if request.kind == "uml":
         _prefer_legacy_iptables()
         paths = f"/run/labkit/bin:{paths}"
+    if request.engine:
+        paths = f"{request.engine}:{paths}"
     if not any(path.is_relative_to("/root") for path in request.needed_paths()):
         linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
     terminal = os.environ.get("TERM", "linux") if request.terminal else "dumb"

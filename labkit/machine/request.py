@@ -33,7 +33,9 @@ class Request:
     """One machine: which kind, since when (seconds since the epoch), and what is to run in it.
 
     `connection` is the content of a Jupyter connection file, or else `command` is an argument list; a command
-    starts when the engine is ready. `terminal` is (rows, columns), or None for pipes.
+    starts when the engine is ready. `terminal` is (rows, columns), or None for pipes. `engine` is a directory whose
+    programs go before the installed ones, or ""; `image_store` is "containerd", "graphdriver", or "" for the
+    engine's own choice.
     """
 
     kind: str
@@ -45,6 +47,8 @@ class Request:
     terminal: tuple[int, int] | None = None
     memory_mib: int = 512
     proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
+    engine: str = field(default_factory=lambda: _read_engine())  # LABKIT_ENGINE
+    image_store: str = field(default_factory=lambda: os.environ.get("LABKIT_IMAGE_STORE", ""))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -54,9 +58,11 @@ class Request:
         return cls(**json.loads(text))
 
     def needed_paths(self) -> list[Path]:
-        """The directories of the host without which nothing runs inside: Python, labkit, the notebooks."""
+        """The directories of the host without which nothing runs inside: Python, labkit, the notebooks, the engine."""
         here = Path(__file__).resolve().parents[2]
         paths = {Path(sys.prefix), Path(sys.base_prefix), here, Path(self.cwd)}
+        if self.engine:
+            paths.add(Path(self.engine))
         return sorted(path.resolve() for path in paths)
 
 
@@ -100,6 +106,11 @@ def _read_proxies() -> dict[str, str]:
     found = {name: os.environ[name] for name in names if os.environ.get(name)}
     inside = ",".join(filter(None, ["localhost,127.0.0.1,::1", os.environ.get("no_proxy")]))
     return found | {"no_proxy": inside, "NO_PROXY": inside} if found else {}
+
+
+def _read_engine() -> str:
+    engine = os.environ.get("LABKIT_ENGINE")
+    return os.path.abspath(engine) if engine else ""
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
