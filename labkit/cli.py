@@ -77,6 +77,10 @@ def _describe(report: dict[str, Any]) -> str:
         lines += _describe_problems(found["problems"])
         if kind == "uml" and report["kernel"]:
             lines += _describe_kernel(report["kernel"])
+    if engine := report["engine"]:
+        store = {"containerd": "images kept with containerd", "graphdriver": "images kept by a graph driver (overlay2)"}
+        words = f"Docker {engine['version']} ({engine['program']}), {store.get(engine['image_store'], '')}"
+        lines.append(f"engine  {words}")
     if report["host"]:
         lines += ["host", *_describe_problems(report["host"])]
     return "\n".join(lines)

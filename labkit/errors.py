@@ -2,6 +2,7 @@
 
     LabError                      everything below; catch this one to catch them all
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
+    │   ├── EngineUnfit           no machine can run the engine that is installed, or that the environment names
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
@@ -17,6 +18,7 @@ __all__ = [
     "EngineError",
     "EngineProtocolError",
     "EngineTimeout",
+    "EngineUnfit",
     "EngineUnreachable",
     "LabError",
     "MachineError",
@@ -30,6 +32,15 @@ class LabError(Exception):
 
 class MachineError(LabError):
     """The lab machine did not boot, or its daemon did not come up."""
+
+
+class EngineUnfit(MachineError):
+    """No machine can run the engine that is installed, or that the environment names: what was found, and the cure."""
+
+    def __init__(self, found: str, cure: str) -> None:
+        super().__init__(f"{found} {cure}")
+        self.found = found
+        self.cure = cure
 
 
 class PortTaken(MachineError):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from labkit import linux
 from labkit.machine.boot_log import STATE
+from labkit.machine.engine_programs import PATHS
 from labkit.machine.modules import load_overlay
 from labkit.machine.request import GUEST_IP, Request
 
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 STAGING = Path("/run")  # a directory that every host has, and that the new root does not take from the host
-PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 # --- the root file system -------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.errors import MachineError
+from labkit.errors import EngineUnfit, MachineError
 from labkit.machine.busybox import BUSYBOX, is_static
+from labkit.machine.engine_programs import PATHS, ask_versions, describe_engine, read_engine_dir, require_engine
 from labkit.machine.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
 from labkit.machine.ports import reserve
 
@@ -73,7 +74,6 @@ CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc
     (Path("/sys/fs/cgroup"), "", "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Problem:
 def examine() -> dict[str, Any]:
     """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
     "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings: HOME, ports, "kernel": that of
-    `uml` machines, as describe_kernel gives it}. A kind is ok when a machine of it has just run a command: that takes
-    as long as its boot.
+    `uml` machines, as describe_kernel gives it, "engine": {"program", "version", "image_store"}}. A kind is ok when a
+    machine of it has just run a command: that takes as long as its boot.
     """
     kinds = {kind: check(kind) or boot_once(kind) for kind in KINDS}
     host = [*_check_home(), *check_port()]
@@ -111,6 +111,7 @@ def examine() -> dict[str, Any]:
             kind: {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
             for kind, problems in kinds.items()
         },
+        "engine": _describe_engine(),
         "host": [asdict(problem) for problem in host],
         "kernel": describe_kernel(),
     }
@@ -158,11 +159,13 @@ def check(kind: str) -> list[Problem]:
     """What keeps a machine of this kind from booting here and now; nothing means it can."""
     found = list(_check_system(kind))
     if not found:
+        ask_versions(kind)  # they answer meanwhile
         found += _check_programs(kind)
         found += _check_busybox(BUSYBOX)
         found += _problem(_find_state_dir())
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
+        found += () if found else _check_engine(kind)  # a missing program is told already
     return found
 
 
@@ -341,13 +344,26 @@ def _check_programs(kind: str) -> Iterator[Problem]:
     packages = {**PACKAGES, "docker": _package_of_docker()}
     if kind == "uml" and find_program() is None:
         packages[PROGRAM] = "user-mode-linux"
-    path = f"{os.environ.get('PATH', '')}:{SEARCH_PATH}"
+    path = ":".join([read_engine_dir(), os.environ.get("PATH", ""), PATHS])
     missing = {program: package for program, package in packages.items() if shutil.which(program, path=path) is None}
     if missing:
         *others, last = missing
         names = f"programs {', '.join(others)} and {last} are" if others else f"program {last} is"
         wanted = " ".join(dict.fromkeys(missing.values()))
         yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
+
+
+def _check_engine(kind: str) -> Iterator[Problem]:
+    try:
+        require_engine(kind)
+    except EngineUnfit as error:
+        yield Problem(error.found, error.cure)
+
+
+def _describe_engine() -> dict[str, str]:
+    with suppress(EngineUnfit):  # it is told with the kinds
+        return describe_engine()
+    return {}
 
 
 def _package_of_docker() -> str:

@@ -14,11 +14,13 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from labkit.errors import MachineError
 from labkit.machine.boot_log import STATE
+from labkit.machine.request import Request
 
-__all__ = ["API_SOCKET", "choose_image_store", "start_engine"]
+__all__ = ["API_SOCKET", "start_engine", "write_settings"]
 
 API_SOCKET = Path("/run/docker.sock")
 API_TCP = ("127.0.0.1", 5678)
@@ -31,13 +33,17 @@ BECOME_DOCKERD = """echo $$; LISTEN_PID=$$ exec "$@" 3<&0 4<&2 </dev/null >>"$0"
 PATIENCE_S = 180.0  # where a whole class boots at once; a dockerd that ends is noticed at once
 
 
-def choose_image_store(name: str) -> None:
-    """Have dockerd keep its images with containerd, or with a graph driver; "": as it does by itself.
+def write_settings(request: Request) -> None:
+    """Write the file in which dockerd looks for its settings: where it keeps its images, and who makes containers.
 
-    Source: "containerd image store with Docker Engine" of Docker's manual.
+    Source: "Daemon configuration file" and "containerd image store" of Docker's manual.
     """
-    if name:
-        SETTINGS.write_text(json.dumps({"features": {"containerd-snapshotter": name == "containerd"}}) + "\n")
+    settings: dict[str, Any] = {}
+    if request.image_store:
+        settings["features"] = {"containerd-snapshotter": request.image_store == "containerd"}
+    if request.runtime == "crun":
+        settings |= {"default-runtime": "crun", "runtimes": {"crun": {"path": shutil.which("crun")}}}
+    SETTINGS.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def start_engine() -> None:
@@ -77,9 +83,6 @@ def answers() -> bool:
 def _command() -> list[str]:
     command = ["dockerd", "--host=fd://"]
     command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker", f"--pidfile={PIDFILE}"]
-    crun = shutil.which("crun")
-    if crun and Path("/sys/fs/cgroup/cgroup.controllers").exists():  # crun refuses a mix of cgroup v1 and v2
-        command += [f"--add-runtime=crun={crun}", "--default-runtime=crun"]
     return command
 
 

@@ -89,13 +89,13 @@ def run_command(command: list[str], cwd: str) -> NoReturn:
 def boot_engine(request: Request) -> None:
     """Load what dockerd needs, start it, and give it the image busybox:latest."""
     from labkit.machine.busybox import import_busybox
-    from labkit.machine.engine_process import API_SOCKET, choose_image_store, start_engine
+    from labkit.machine.engine_process import API_SOCKET, start_engine, write_settings
 
     try:
         if request.kind == "uml":
             load_engine_modules()
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        choose_image_store(request.image_store)
+        write_settings(request)
         with not_searched() if request.kind == "uml" else nullcontext():
             start_engine()
         log_stage(request.began, "engine", "dockerd answers")

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from labkit.errors import MachineError, PortTaken
 from labkit.machine import doctor, guard, native, uml
+from labkit.machine.engine_programs import choose_runtime
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine"]
@@ -66,7 +67,7 @@ class Machine:
             run_dir, lock = guard.claim(base)
         except OSError as error:
             raise MachineError(f"No directory can be made in {base} ({error.strerror}). Free some space.") from error
-        request = replace(request, run_dir=str(run_dir))
+        request = replace(request, run_dir=str(run_dir), runtime=choose_runtime(request.kind))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, inner = socket.socketpair()
         pid = os.fork()

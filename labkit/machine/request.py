@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labkit.machine.engine_programs import read_engine_dir
+
 __all__ = ["GUEST_IP", "INPUT_BYTES", "Line", "Request"]
 
 GUEST_IP = "10.0.2.100"  # what slirp4netns calls its guest
@@ -35,7 +37,7 @@ class Request:
     `connection` is the content of a Jupyter connection file, or else `command` is an argument list; a command
     starts when the engine is ready. `terminal` is (rows, columns), or None for pipes. `engine` is a directory whose
     programs go before the installed ones, or ""; `image_store` is "containerd", "graphdriver", or "" for the
-    engine's own choice.
+    engine's own choice; `runtime` makes the containers: "runc" or "crun".
     """
 
     kind: str
@@ -47,8 +49,9 @@ class Request:
     terminal: tuple[int, int] | None = None
     memory_mib: int = 512
     proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
-    engine: str = field(default_factory=lambda: _read_engine())  # LABKIT_ENGINE
+    engine: str = field(default_factory=read_engine_dir)
     image_store: str = field(default_factory=lambda: os.environ.get("LABKIT_IMAGE_STORE", ""))
+    runtime: str = "runc"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -106,11 +109,6 @@ def _read_proxies() -> dict[str, str]:
     found = {name: os.environ[name] for name in names if os.environ.get(name)}
     inside = ",".join(filter(None, ["localhost,127.0.0.1,::1", os.environ.get("no_proxy")]))
     return found | {"no_proxy": inside, "NO_PROXY": inside} if found else {}
-
-
-def _read_engine() -> str:
-    engine = os.environ.get("LABKIT_ENGINE")
-    return os.path.abspath(engine) if engine else ""
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
