@@ -87,7 +87,7 @@ def describe_engine() -> dict[str, str]:
 
 def _require_names() -> None:
     named, store = read_engine_dir(), os.environ.get("LABKIT_IMAGE_STORE", "")
-    if named and not Path(named, "dockerd").is_file():
+    if named and not shutil.which("dockerd", path=named):
         raise EngineUnfit(
             f"LABKIT_ENGINE is {named}, and there is no program dockerd in it.",
             "Name a directory that `tools/newer-engine DIR` has filled, or unset LABKIT_ENGINE.",
