@@ -3,11 +3,14 @@
 No file, network or container of this machine is in its reach, and when its first process ends, the kernel ends the
 rest. Only its socket is outside, in a directory of the test.
 
-LABKIT_TEST_DOCKERD=DIR takes dockerd and containerd from another directory; LABKIT_TEST_HOST=unix:///run/docker.sock
-takes an engine that runs already, as that of a lab machine.
+It is the installed one, and for a second time that of Debian testing, which keeps its images with containerd.
+LABKIT_TEST_DOCKERD=DIR takes dockerd, containerd and docker from another directory, once, with the store that
+LABKIT_TEST_IMAGE_STORE names (containerd; default: the engine's own); LABKIT_TEST_HOST=unix:///run/docker.sock takes
+an engine that runs already, as that of a lab machine.
 """
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -25,16 +28,17 @@ from labkit.engine import Engine
 from labkit.errors import EngineError
 from tests.engine.certificates import make_certificates
 
-__all__ = ["IMAGE", "PATIENCE_S", "Daemon", "run_daemon"]
+__all__ = ["IMAGE", "PATIENCE_S", "Daemon", "list_engines", "run_daemon"]
 
 UP_S = 30.0  # for the daemon; it needs about a second
 PATIENCE_S = 10.0
+FETCH = Path(__file__).resolve().parents[2] / "tools/newer-engine"
 IMAGE = "busybox:test"
 
 START = """
 ip link set lo up
 mount -t tmpfs tmpfs /run
-echo '{}' > /run/daemon.json
+echo "$4" > /run/daemon.json
 exec dockerd --config-file=/run/daemon.json --host="unix://$1" --cgroup-parent="$2" \
     --host=tcp://127.0.0.1:2376 --tlsverify --tlscacert="$3/ca.pem" --tlscert="$3/server.pem" --tlskey="$3/server.key" \
     --data-root=/run/data --exec-root=/run/docker --pidfile=/run/dockerd.pid --bridge=none --iptables=false
@@ -58,11 +62,34 @@ class Daemon(NamedTuple):
     host: str
     network: Path | None = None
     certificates: Path = Path()
+    path: str = os.environ["PATH"]  # where its own docker command comes first
+
+
+def list_engines() -> list[str]:
+    """The engines that the tests meet: one if the environment names it, else the installed one and a newer one."""
+    named = {"LABKIT_TEST_DOCKERD", "LABKIT_TEST_HOST"} & os.environ.keys()
+    return ["named"] if named else ["installed", "newer"]
+
+
+def find_programs(which: str) -> tuple[str, str]:
+    """The directory of an engine's programs, "" if they are installed, and its image store."""
+    if which == "named":
+        return os.environ.get("LABKIT_TEST_DOCKERD", ""), os.environ.get("LABKIT_TEST_IMAGE_STORE", "")
+    if which == "installed":
+        return "", ""
+    fetched = subprocess.run([FETCH], capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        leave_out(f"no newer engine: {fetched.stderr.strip()}")
+    return fetched.stdout.strip(), "containerd"
+
+
+def leave_out(reason: str) -> None:
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @contextmanager
-def run_daemon(folder: Path) -> Iterator[Daemon]:
-    """An engine that answers and has busybox loaded."""
+def run_daemon(folder: Path, which: str) -> Iterator[Daemon]:
+    """An engine that answers and has busybox loaded; `which` is one of `list_engines`."""
     if host := os.environ.get("LABKIT_TEST_HOST"):
         with Engine(host) as engine:
             load_busybox(engine)
@@ -70,14 +97,17 @@ def run_daemon(folder: Path) -> Iterator[Daemon]:
             engine.delete(f"/images/{IMAGE}")
         return
     if reason := reason_to_skip():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+        leave_out(reason)
+    programs, store = find_programs(which)
+    path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
+    settings = json.dumps({"features": {"containerd-snapshotter": store == "containerd"}} if store else {})
     make_certificates(folder)
     cgroup = f"engine-test-{os.getpid()}"
     namespaces = ["unshare", "-m", "-n", "-i", "-u", "-p", "-f", "--kill-child", "--mount-proc"]
     with (folder / "log").open("wb") as log:
         unshare = subprocess.Popen(
-            [*namespaces, "sh", "-ec", START, "sh", str(folder / "s"), f"/{cgroup}", str(folder)],
-            env=os.environ | {"PATH": f"{os.environ.get('LABKIT_TEST_DOCKERD', '')}:{os.environ['PATH']}"},
+            [*namespaces, "sh", "-ec", START, "sh", str(folder / "s"), f"/{cgroup}", str(folder), settings],
+            env=os.environ | {"PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -87,7 +117,7 @@ def run_daemon(folder: Path) -> Iterator[Daemon]:
         with Engine(f"unix://{folder}/s") as engine:
             load_busybox(engine)
         pid = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()[0]
-        yield Daemon(f"unix://{folder}/s", Path(f"/proc/{pid}/ns/net"), folder)
+        yield Daemon(f"unix://{folder}/s", Path(f"/proc/{pid}/ns/net"), folder, path)
     finally:
         end_all(unshare)
         remove_cgroups(cgroup)

@@ -47,6 +47,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_the_wire_view_shows_a_command_while_it_runs(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the container says is drawn before the command has ended; then the view holds the whole conversation."""
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    monkeypatch.setenv("PATH", daemon.path)
     line = ["docker", "run", "--rm", "-i", "--network=none", IMAGE, "sh", "-c", "echo one; read line; echo $line >&2"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with tap_wire() as said, subprocess.Popen(line, **pipes) as run:

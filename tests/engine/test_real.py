@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,7 @@ def test_events_are_stopped_from_another_thread(engine: Engine, create: Callable
     filters = {"event": ["create"], "label": ["test=events"]}
     # The daemon sends the head before it listens: `since` makes it tell what happened in between.
     events = engine.json_lines("GET", "/events", query={"since": int(time.time()), "filters": filters})
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     reader = threading.Thread(target=lambda: seen.extend(events))
     reader.start()
     name = create("true", Labels={"test": "events"})
@@ -143,7 +144,7 @@ def test_events_are_stopped_from_another_thread(engine: Engine, create: Callable
     reader.join(PATIENCE_S)
 
     assert not reader.is_alive()
-    assert [("create", name)] == [(event["Action"], event["id"]) for event in seen]
+    assert [("create", name)] == [(event["Action"], event["Actor"]["ID"]) for event in seen]
 
 
 def test_progress_is_read_line_by_line(engine: Engine) -> None:

@@ -26,9 +26,10 @@ from labkit.shell import sh
 from labkit.tap import Tap, tap
 from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
 
-COMMANDS = sorted(
-    {os.path.realpath(path) for path in ("/usr/bin/docker", "/usr/local/bin/docker") if Path(path).exists()}
-)
+PLACES = ("/usr/bin/docker", "/usr/local/bin/docker")
+INSTALLED = {os.path.realpath(path) for path in PLACES if os.path.exists(path)}
+# The first one on PATH, where `host` puts that of the engine; and what is installed besides.
+COMMANDS = ["docker", *sorted(INSTALLED - {os.path.realpath(shutil.which("docker") or "")})]
 TTY_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 PROMPTS = re.compile(r"(/ # )+")  # a shell prints its prompt again when it is told the terminal's size
 IDS = re.compile(r"\b[0-9a-f]{12,64}\b")
@@ -45,6 +46,7 @@ def host(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    monkeypatch.setenv("PATH", daemon.path)
     return daemon.host
 
 
