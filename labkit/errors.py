@@ -4,6 +4,7 @@
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
     │   ├── EngineUnfit           no machine can run the engine that is installed, or that the environment names
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
+    ├── NotHeard                  nobody said to the engine what a record was asked for
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
         ├── EngineTimeout         the engine did not finish its answer in time
@@ -22,6 +23,7 @@ __all__ = [
     "EngineUnreachable",
     "LabError",
     "MachineError",
+    "NotHeard",
     "PortTaken",
 ]
 
@@ -51,6 +53,10 @@ class PortTaken(MachineError):
             f"Port {port} on 127.0.0.1 is taken by another program ({words}). "
             "Restart the kernel (Kernel > Restart): it gets another one."
         )
+
+
+class NotHeard(LabError):
+    """Nobody said to the engine what a record was asked for."""
 
 
 class EngineError(LabError):

@@ -9,20 +9,22 @@ anything is kept; HTTP/2 is counted, not kept, since BuildKit carries passwords 
 
 import re
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from labkit.engine import MASK, SECRET_REQUEST, Exchange
-from labkit.errors import EngineProtocolError
+from labkit.errors import EngineProtocolError, NotHeard
 from labkit.frames import Frame, parse_frames
 from labkit.wire import Answer, Request
 
-__all__ = ["Direction", "Growing", "Heard", "Piece", "Record"]
+__all__ = ["Direction", "Growing", "Heard", "Piece", "Record", "find_exchange"]
 
 KEPT_EXCHANGES = 500
 KEPT_BYTES = 64 * 1024  # of each direction of an exchange
 KEPT_PIECES = 1000
+NAMED_EXCHANGES = 12  # in an error
 
 NO_ANSWER = Answer(0, "no answer yet", {}, b"", b"")
 
@@ -86,6 +88,21 @@ class Heard:
 
     def __str__(self) -> str:
         return str(self.exchange)
+
+
+def find_exchange(heard: Sequence[Heard], method: str, path: str) -> Heard:
+    """The first exchange with that method and path, whatever else a client asks before and after it.
+
+    `path` is without version and query; a * stands for one part of it: "/exec/*/start". Raises NotHeard, with what
+    was heard.
+    """
+    pattern = re.escape(path).replace(r"\*", "[^/]+")
+    for one in heard:
+        if one.request.method == method and re.fullmatch(pattern, one.request.path):
+            return one
+    named = ", ".join(str(one.request) for one in heard[:NAMED_EXCHANGES])
+    more = f" and {len(heard) - NAMED_EXCHANGES} more" if len(heard) > NAMED_EXCHANGES else ""
+    raise NotHeard(f"Nobody said {method} {path}. What was heard: {named or 'nothing'}{more}.")
 
 
 class Record:

@@ -2,7 +2,7 @@
 
     with tap() as said:
         sh("docker run --rm busybox true")
-    said.exchanges
+    said.find("POST", "/containers/create").request.body
 
 A tap is a second socket, beside the engine's. Who is told that the engine listens there (DOCKER_HOST) connects to it.
 For each connection that comes, the tap opens one of its own to the engine, and from then on it carries bytes: what the
@@ -33,7 +33,7 @@ from time import monotonic, sleep
 from labkit.conversation import Conversation
 from labkit.engine import DEFAULT_HOST
 from labkit.errors import EngineUnreachable
-from labkit.record import Direction, Heard, Record
+from labkit.record import Direction, Heard, Record, find_exchange
 from labkit.wire import Address, parse_host
 
 __all__ = ["Heard", "Tap", "tap"]
@@ -108,6 +108,13 @@ class Tap:
         self._settle()
         with self._lock:
             return self._record.exchanges
+
+    def find(self, method: str, path: str) -> Heard:
+        """The first exchange of that kind, as ("POST", "/exec/*/start"); see `labkit.record.find_exchange`.
+
+        Raises NotHeard.
+        """
+        return find_exchange(self.exchanges, method, path)
 
     @property
     def changes(self) -> int:

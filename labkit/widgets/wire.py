@@ -2,7 +2,7 @@
 
 with tap_wire() as said:                  the wire view, live while the block runs
     sh("docker run --rm busybox true")
-said.exchanges
+said.find("POST", "/containers/create")
 """
 
 import threading
@@ -45,6 +45,10 @@ class WireView(LiveView[int]):
     def exchanges(self) -> list[Heard]:
         """What was heard until now; see `labkit.record.Heard`."""
         return self._said.exchanges
+
+    def find(self, method: str, path: str) -> Heard:
+        """The first exchange with that method and path; see `labkit.record.find_exchange`. Raises NotHeard."""
+        return self._said.find(method, path)
 
 
 class TapChanges:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import pytest
 
 from labkit.conversation import MAX_HEAD_BYTES, Conversation, parse_request
+from labkit.errors import NotHeard
 from labkit.frames import STDERR, STDOUT, Frame, build_frame
-from labkit.record import KEPT_BYTES, KEPT_EXCHANGES, KEPT_PIECES, Direction, Heard, Record
+from labkit.record import KEPT_BYTES, KEPT_EXCHANGES, KEPT_PIECES, Direction, Heard, Record, find_exchange
 from labkit.show.wire import wire_text
 
 UP, DOWN = "up", "down"
@@ -345,3 +346,53 @@ def test_forgetting() -> None:
     talk.hear(UP, b"POST /x HTTP/1.1\r\n\r\n", 0)
 
     assert ["POST /x"] == [str(one.request) for one in record.exchanges]
+
+
+def asked(*lines: str) -> list[Heard]:
+    """What a record has of requests, each answered without a body."""
+    done = b"HTTP/1.1 204 No Content\r\n\r\n"
+    return hear([said for line in lines for said in ((UP, f"{line} HTTP/1.1\r\n\r\n".encode()), (DOWN, done))])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "number"),
+    [
+        ("POST", "/containers/create", 2),
+        ("GET", "/containers/box/json", 1),
+        ("POST", "/exec/*/start", 4),
+        ("POST", "/containers/*", 2),
+    ],
+)
+def test_an_exchange_is_found_by_what_it_is(method: str, path: str, number: int) -> None:
+    """By method and path, without version and query, the first that has them; a * is one part of a path."""
+    heard = asked(
+        "HEAD /_ping",
+        "GET /v1.41/containers/box/json",
+        "POST /v1.51/containers/create?name=box",
+        "GET /v1.51/containers/box/json",
+        "POST /v1.51/exec/0123456789ab/start",
+    )
+
+    assert heard[number] == find_exchange(heard, method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/containers/create"), ("POST", "/containers"), ("POST", "/*"), ("POST", "/containers/c.eate")],
+)
+def test_an_exchange_that_is_not_there(method: str, path: str) -> None:
+    """The error says what was looked for, and what there is."""
+    heard = asked("HEAD /_ping", "POST /v1.41/containers/create")
+
+    with pytest.raises(NotHeard) as raised:
+        find_exchange(heard, method, path)
+
+    assert f"Nobody said {method} {path}. What was heard: HEAD /_ping, POST /containers/create." == str(raised.value)
+
+
+def test_an_exchange_of_nothing() -> None:
+    """Nothing was heard, and of a long record the error names a part."""
+    with pytest.raises(NotHeard, match="What was heard: nothing"):
+        find_exchange([], "GET", "/info")
+    with pytest.raises(NotHeard, match=r"GET /x11 and 3 more\.$"):
+        find_exchange(asked(*(f"GET /x{number}" for number in range(15))), "GET", "/info")
