@@ -9,7 +9,7 @@ DEMO := .venv/.demo-done
 LESSON ?= 00-start-here
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages kernel lab demo test browser check bench binder classroom shell clean
+.PHONY: help setup packages newer-engine kernel lab demo test browser check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -50,7 +50,11 @@ demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, witho
 	    --MappingKernelManager.cull_idle_timeout=60 --MappingKernelManager.cull_interval=10 \
 	    $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser)
 
-test: setup $(DEMO)  ## run every test, the notebooks on each kind of machine
+# What cannot be fetched is announced by the tests that would run on it.
+newer-engine:
+	@tools/newer-engine >/dev/null || true
+
+test: setup $(DEMO) newer-engine  ## run every test, the notebooks on each kind of machine and on a newer engine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
 	$(BIN)/python -m pytest tests/machine -m alone
@@ -80,7 +84,8 @@ classroom: setup  ## boot N=12 machines of KIND=uml at once, and measure what a 
 shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell
 
-clean:  ## remove what set-up and the tests made; with KERNEL=1 the lab's own kernel, too
+clean:  ## remove what set-up and the tests made; with KERNEL=1 the lab's own kernel, with ENGINE=1 the newer engine, too
 	@test -z "$(KERNEL)" || $(PYTHON) -m tools.kernel --remove
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
+	@test -z "$(ENGINE)" || rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/labkit/engine"

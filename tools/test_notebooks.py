@@ -1,7 +1,8 @@
-"""Do the stored outputs of every notebook come out again, on every kind of lab machine?
+"""Do the stored outputs of every notebook come out again, on every kind of lab machine and on a newer engine?
 
-One strict nbval run per kind, each in one pytest process. A kind that this host cannot boot is
-announced, and is a failure where CI=true: there, every kind has to work.
+One strict nbval run each, in one pytest process: on `native`, on `uml`, and once more on `native` with the engine that
+tools/newer-engine fetches, which keeps its images with containerd. What this host cannot boot, or cannot fetch, is
+announced, and is a failure where CI=true: there, all of it has to work.
 """
 
 import json
@@ -13,26 +14,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = ("native", "uml")
+LABKIT = Path(sys.executable).with_name("labkit")
 GUARD_S = 10.0  # within which the guard of a machine has removed its directory
 
 
+class Run(NamedTuple):
+    """Where the notebooks run, the environment that chooses it, and what is in the way, if anything is."""
+
+    place: str
+    environment: dict[str, str]
+    trouble: str = ""
+
+
 def main() -> int:
-    """Validate the notebooks on each kind; return the exit status of the whole."""
+    """Validate the notebooks in each place; return the exit status of the whole."""
     notebooks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "notebooks").glob("*.ipynb"))
     if not notebooks:
         print("no notebook found under notebooks/", file=sys.stderr)
         return 1
     with temporary_files():
-        possible = read_kinds()
-        results = {kind: validate(kind, notebooks) for kind in KINDS if possible[kind]["ok"]}
-    left_out = [kind for kind in KINDS if kind not in results]
-    for kind in left_out:
-        announce(kind, possible[kind])
-    for kind, status in results.items():
-        print(f"notebooks on {kind}: {'ok' if status == 0 else 'FAILED'}")
+        runs = list(find_runs())
+        results = {run.place: validate(run, notebooks) for run in runs if not run.trouble}
+    left_out = [run for run in runs if run.trouble]
+    for run in left_out:
+        announce(run)
+    for place, status in results.items():
+        print(f"notebooks on {place}: {'ok' if status == 0 else 'FAILED'}")
     in_ci = os.environ.get("CI") == "true"
     return int(not results or any(results.values()) or (in_ci and bool(left_out)))
 
@@ -48,27 +58,40 @@ def temporary_files() -> Iterator[None]:
             time.sleep(0.1)
 
 
+def find_runs() -> Iterator[Run]:
+    """Each kind of machine, then the newer engine; with what keeps it from running here."""
+    for kind, report in read_kinds().items():
+        yield Run(f"{kind} machines", {"LABKIT_MACHINE": kind}, "" if report["ok"] else json.dumps(report, indent=2))
+    fetched = subprocess.run([ROOT / "tools/newer-engine"], capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        yield Run("a newer engine", {}, fetched.stderr.strip())
+        return
+    engine = Path(fetched.stdout.strip())
+    environment = {"LABKIT_MACHINE": "native", "LABKIT_ENGINE": str(engine), "LABKIT_IMAGE_STORE": "containerd"}
+    booted = subprocess.run([LABKIT, "run", "--", "true"], env=os.environ | environment, capture_output=True, text=True)
+    place = f"native machines with Docker {engine.name} and containerd's image store"
+    yield Run(place, environment, booted.stderr.strip() if booted.returncode else "")
+
+
 def read_kinds() -> dict[str, dict[str, object]]:
     """Ask `labkit doctor` which kinds of machine this host can boot."""
-    doctor = Path(sys.executable).with_name("labkit")
-    answer = subprocess.run([doctor, "doctor", "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    answer = subprocess.run([LABKIT, "doctor", "--json"], stdout=subprocess.PIPE, text=True, check=False)
     kinds: dict[str, dict[str, object]] = json.loads(answer.stdout)["kinds"]
     return kinds
 
 
-def validate(kind: str, notebooks: list[str]) -> int:
-    """Run nbval over all notebooks with machines of one kind; return pytest's exit status."""
-    print(f"\nnotebooks on {kind} machines", flush=True)
+def validate(run: Run, notebooks: list[str]) -> int:
+    """Run nbval over all notebooks in one place; return pytest's exit status."""
+    print(f"\nnotebooks on {run.place}", flush=True)
     command = [sys.executable, "-m", "pytest", "--nbval", *notebooks]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "LABKIT_MACHINE": kind}, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=os.environ | run.environment, check=False).returncode
 
 
-def announce(kind: str, report: dict[str, object]) -> None:
-    """Say that a kind was left out, and what the doctor found."""
+def announce(run: Run) -> None:
+    """Say what was left out, and what is in the way."""
     bar = "!" * 78
-    print(f"\n{bar}\nNOT TESTED: the notebooks on {kind} machines, which this host cannot boot.")
-    print(json.dumps(report, indent=2))
-    print(f"`labkit doctor` says what to do.\n{bar}", flush=True)
+    print(f"\n{bar}\nNOT TESTED: the notebooks on {run.place}, which this host cannot run.")
+    print(f"{run.trouble}\n{bar}", flush=True)
 
 
 if __name__ == "__main__":

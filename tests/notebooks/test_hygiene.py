@@ -1,7 +1,7 @@
 """Does every stored notebook leave nbval something to compare?
 
 nbval passes a cell that was stored unexecuted, a cell tagged `raises-exception` without its stored error, and
-outputs that were stripped. These rules close those ways.
+outputs that were stripped. These rules close those ways. One more keeps a lesson whole on every engine.
 """
 
 import re
@@ -14,6 +14,9 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 IDENTITY = re.compile(r"\b[0-9a-f]{12,64}\b|/(?:tmp|home|root|work)/\w|0x[0-9a-f]{6,}")
 UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "pytest-validate-ignore-output", "nbval-raises-exception"}
+INDEXED = re.compile(
+    r"\bexchanges\s*\["
+)  # one generation of docker asks more than another, and what comes first differs
 MARKER = re.compile(r"^\s*#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+", re.MULTILINE)  # nbval obeys these as it obeys tags
 
 
@@ -45,6 +48,7 @@ def cell_faults(cell: Any, number: int) -> list[str]:
         "tagged raises-exception, without the error": "raises-exception" in tags and not raised,
         "its output is not compared": bool(tags & UNCOMPARED),
         "a comment tells nbval what to do: use a tag": bool(MARKER.search(cell.source)),
+        "an exchange is taken by its place: use find(method, path)": bool(INDEXED.search(cell.source)),
         f"an identity in its output: {IDENTITY.findall(text)[:1]}": bool(IDENTITY.search(text)),
     }
     return [fault for fault, broken in rules.items() if broken]
@@ -65,6 +69,14 @@ def test_a_notebook_has_no_fault(path: Path) -> None:
 def test_there_are_notebooks() -> None:
     """The test above says nothing about an empty directory."""
     assert NOTEBOOKS
+
+
+def test_no_solution_takes_an_exchange_by_its_place() -> None:
+    """What a lesson must not do, its solutions do not show."""
+    solutions = sorted((NOTEBOOKS[0].parent / "solutions").glob("*.py"))
+
+    assert solutions
+    assert [] == [path.name for path in solutions if INDEXED.search(path.read_text())]
 
 
 def make(
@@ -95,6 +107,8 @@ def make(
         make(error="no /home/me", tags=("raises-exception",)),
         make(source="# NBVAL_IGNORE_OUTPUT\nprint()"),
         make(source="# NBVAL_SKIP\nprint()"),
+        make(source="said.exchanges[1].request"),
+        make(source="print(engine.exchanges [-1:])"),
         make(kernel="python3"),
         make(tags=("nbval-skip",)),
         make(text="f00dfeedf00d\n"),
