@@ -87,13 +87,13 @@ def describe_engine() -> dict[str, str]:
 
 def _require_names() -> None:
     named, store = read_engine_dir(), os.environ.get("LABKIT_IMAGE_STORE", "")
+    if ":" in named:  # it becomes a part of PATH
+        raise EngineUnfit(f"LABKIT_ENGINE is {named}: a colon parts directories.", "Name a directory without one.")
     if named and not shutil.which("dockerd", path=named):
         raise EngineUnfit(
             f"LABKIT_ENGINE is {named}, and there is no program dockerd in it.",
             "Name a directory that `tools/newer-engine DIR` has filled, or unset LABKIT_ENGINE.",
         )
-    if ":" in named:  # it becomes a part of PATH
-        raise EngineUnfit(f"LABKIT_ENGINE is {named}: a colon parts directories.", "Name a directory without one.")
     if store not in ("", *IMAGE_STORES):
         cure = "Set it to containerd or graphdriver, or unset it."
         raise EngineUnfit(f"LABKIT_IMAGE_STORE is {store!r}.", cure)
