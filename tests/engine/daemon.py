@@ -27,12 +27,12 @@ import pytest
 from labkit.engine import Engine
 from labkit.errors import EngineError
 from tests.engine.certificates import make_certificates
+from tests.newer_engine import fetch_newer_engine
 
 __all__ = ["IMAGE", "PATIENCE_S", "Daemon", "list_engines", "run_daemon"]
 
 UP_S = 30.0  # for the daemon; it needs about a second
 PATIENCE_S = 10.0
-FETCH = Path(__file__).resolve().parents[2] / "tools/newer-engine"
 IMAGE = "busybox:test"
 
 START = """
@@ -77,14 +77,7 @@ def find_programs(which: str) -> tuple[str, str]:
         return os.environ.get("LABKIT_TEST_DOCKERD", ""), os.environ.get("LABKIT_TEST_IMAGE_STORE", "")
     if which == "installed":
         return "", ""
-    fetched = subprocess.run([FETCH], capture_output=True, text=True, check=False)
-    if fetched.returncode:
-        leave_out(f"no newer engine: {fetched.stderr.strip()}")
-    return fetched.stdout.strip(), "containerd"
-
-
-def leave_out(reason: str) -> None:
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    return str(fetch_newer_engine()), "containerd"
 
 
 @contextmanager
@@ -97,7 +90,7 @@ def run_daemon(folder: Path, which: str) -> Iterator[Daemon]:
             engine.delete(f"/images/{IMAGE}")
         return
     if reason := reason_to_skip():
-        leave_out(reason)
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     programs, store = find_programs(which)
     path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
     settings = json.dumps({"features": {"containerd-snapshotter": store == "containerd"}} if store else {})
