@@ -1,12 +1,13 @@
-"""Do the stored outputs of every notebook come out again, on every kind of lab machine and on a newer engine?
+"""Do the stored outputs of every notebook come out again, on every sort of lab machine and on a newer engine?
 
-One strict nbval run each, in one pytest process: on `native`, on `uml`, and once more on `native` with the engine that
-tools/newer-engine fetches, which keeps its images with containerd. What this host cannot boot, or cannot fetch, is
-announced, and is a failure where CI=true: there, all of it has to work.
+One strict nbval run each, in one pytest process: on `native`; on `uml` with the lab's own kernel, and with Debian's;
+and once more on `native` with the engine that tools/newer-engine fetches, which keeps its images with containerd. What
+this host cannot boot, has not built or cannot fetch is announced, and is a failure where CI=true: there, all works.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LABKIT = Path(sys.executable).with_name("labkit")
@@ -59,25 +60,47 @@ def temporary_files() -> Iterator[None]:
 
 
 def find_runs() -> Iterator[Run]:
-    """Each kind of machine, then the newer engine; with what keeps it from running here."""
-    for kind, report in read_kinds().items():
-        yield Run(f"{kind} machines", {"LABKIT_MACHINE": kind}, "" if report["ok"] else json.dumps(report, indent=2))
+    """Each kind of machine and kernel, then the newer engine; with what keeps it from running here."""
+    report = ask_doctor()
+    for kind in report["kinds"]:
+        trouble = "" if report["kinds"][kind]["ok"] else json.dumps(report["kinds"][kind], indent=2)
+        if kind == "uml":
+            yield from find_runs_of_kernels(report["kernel"], trouble)
+        else:
+            yield Run(f"{kind} machines", {"LABKIT_MACHINE": kind}, trouble)
+    yield find_run_of_newer_engine()
+
+
+def find_runs_of_kernels(kernel: dict[str, Any] | None, trouble: str) -> Iterator[Run]:
+    """`uml` with the kernel that a machine takes here; where it is the lab's own, with Debian's besides."""
+    environment = {"LABKIT_MACHINE": "uml"}
+    if kernel is None or not kernel["own"]:
+        yield Run("uml machines with Debian's kernel", environment, trouble)
+        yield Run("uml machines with the lab's own kernel", {}, "It is not built: make kernel")
+        return
+    yield Run("uml machines with the lab's own kernel", environment, trouble)
+    installed = shutil.which("linux.uml")
+    missing = "" if installed else "It is missing: apt-get install user-mode-linux"
+    yield Run("uml machines with Debian's kernel", {**environment, "LABKIT_KERNEL": str(installed)}, missing)
+
+
+def find_run_of_newer_engine() -> Run:
+    """`native` with Debian testing's engine."""
     fetched = subprocess.run([ROOT / "tools/newer-engine"], capture_output=True, text=True, check=False)
     if fetched.returncode:
-        yield Run("a newer engine", {}, fetched.stderr.strip())
-        return
+        return Run("a newer engine", {}, fetched.stderr.strip())
     engine = Path(fetched.stdout.strip())
     environment = {"LABKIT_MACHINE": "native", "LABKIT_ENGINE": str(engine), "LABKIT_IMAGE_STORE": "containerd"}
     booted = subprocess.run([LABKIT, "run", "--", "true"], env=os.environ | environment, capture_output=True, text=True)
     place = f"native machines with Docker {engine.name} and containerd's image store"
-    yield Run(place, environment, booted.stderr.strip() if booted.returncode else "")
+    return Run(place, environment, booted.stderr.strip() if booted.returncode else "")
 
 
-def read_kinds() -> dict[str, dict[str, object]]:
-    """Ask `labkit doctor` which kinds of machine this host can boot."""
+def ask_doctor() -> dict[str, Any]:
+    """What `labkit doctor` says of this host: which kinds of machine it can boot, and with which kernel."""
     answer = subprocess.run([LABKIT, "doctor", "--json"], stdout=subprocess.PIPE, text=True, check=False)
-    kinds: dict[str, dict[str, object]] = json.loads(answer.stdout)["kinds"]
-    return kinds
+    report: dict[str, Any] = json.loads(answer.stdout)
+    return report
 
 
 def validate(run: Run, notebooks: list[str]) -> int:
