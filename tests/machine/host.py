@@ -29,6 +29,7 @@ KINDS = ("native", "uml")
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
 GROUP_S = 10.0  # within which a machine that begins or ends has a process in its control group, or none of the two
+STAYING: set[Path] = set()  # groups that are ours, or were nobody's for that long: they are not waited for again
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
 
@@ -119,7 +120,7 @@ def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
     files = [path for path in walk(state) if path.parent != state or "labkit-" not in path.name]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "cgroups": sorted(str(group) for group in machine_groups() if is_left_of(group, state)),
+        "cgroups": sorted(map(str, left_groups(state))),
         "interfaces": sorted(os.listdir("/sys/class/net")),
         "files": sorted(map(str, files)),
         "ports": sorted(listening().intersection(ports)),
@@ -149,19 +150,22 @@ def list_directory(place: Path) -> list[Path]:
         return []
 
 
-def is_left_of(group: Path, state: Path) -> bool:
-    """Is it a control group of the machines that have this state directory, or of nobody who is alive?
+def left_groups(state: Path) -> list[Path]:
+    """The control groups of the machines that have this state directory, and those of nobody who is alive.
 
     One without processes may be that of a machine which is just beginning or ending; then it does not stay so.
     """
-    owners: set[bool] = set()
+    owners: dict[Path, set[bool]] = {group: set() for group in machine_groups()}
 
-    def is_settled() -> bool:
-        owners.update(owns(pid, state) for pid in processes_in(group))
-        return bool(owners) or not group.exists()
+    def are_settled() -> bool:
+        for group, found in owners.items():
+            found.update(owns(pid, state) for pid in processes_in(group))
+        return all(found or group in STAYING or not group.exists() for group, found in owners.items())
 
-    wait_until(is_settled, GROUP_S)
-    return group.exists() and owners != {False}
+    wait_until(are_settled, GROUP_S)
+    left = [group for group, found in owners.items() if found != {False} and group.exists()]
+    STAYING.update(left)
+    return left
 
 
 def processes_in(group: Path) -> list[str]:
