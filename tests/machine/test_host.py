@@ -22,6 +22,7 @@ JOIN = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); pr
 def group(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty control group as a machine has one; half a second is time enough for it to go."""
     monkeypatch.setattr(host, "GROUP_S", 0.5)
+    monkeypatch.setattr(host, "STAYING", set())
     path = GROUPS / f"labkit-{secrets.token_hex(4)}"
     path.mkdir()
     yield path
@@ -50,13 +51,24 @@ def test_whose_group_it_is(place: str, seen: bool, group: Path, state: Path) -> 
 
 
 @pytest.mark.needs_root
-def test_a_group_that_is_left(group: Path, state: Path) -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_group_of_nobody(stays: bool, group: Path, state: Path) -> None:
     """One in which nobody is, and which stays, may be ours; one that goes meanwhile was a stranger's."""
+    if not stays:
+        threading.Timer(0.2, group.rmdir).start()
+
+    assert stays == is_seen(group, state)
+
+
+@pytest.mark.needs_root
+def test_a_group_that_stays_is_waited_for_once(group: Path, state: Path) -> None:
+    """What somebody has left on this host does not slow each look down."""
+    assert is_seen(group, state)
+    began = time.monotonic()
+
     assert is_seen(group, state)
 
-    threading.Timer(0.2, group.rmdir).start()
-
-    assert not is_seen(group, state)
+    assert host.GROUP_S / 2 > time.monotonic() - began
 
 
 @pytest.mark.alone
