@@ -18,6 +18,7 @@ from typing import Any
 
 from labkit.errors import MachineError
 from labkit.machine.boot_log import STATE
+from labkit.machine.last_words import find_reason
 from labkit.machine.request import Request
 
 __all__ = ["API_SOCKET", "start_engine", "write_settings"]
@@ -142,6 +143,6 @@ def _is_alive(pidfile: Path) -> bool:
 
 def _last_words() -> str:
     try:
-        return LOG.read_text(errors="replace")[-600:].strip() or "(none)"
+        return find_reason(LOG.read_text(errors="replace")) or "(none)"
     except OSError:
         return "(none)"

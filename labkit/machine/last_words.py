@@ -1,7 +1,7 @@
 """What did a part of a machine say before it ended, and which line of it tells why?
 
-The kernel of a `uml` machine ends with a page of addresses. One line is for the learner; the whole text is kept in
-one file, which the next such end writes anew.
+The kernel of a `uml` machine ends with a page of addresses, and so does a program in Go. One line is for the learner;
+what a part outside has written is kept whole in one file, which the next such end writes anew.
 """
 
 import re
@@ -12,13 +12,13 @@ __all__ = ["FILE", "KEPT_BYTES", "find_reason", "keep", "quote"]
 
 FILE = "last-words.log"  # in the state directory, beside the directories of machines
 KEPT_BYTES = 16384  # of each part: the page of addresses has 3 KiB
-MAX_REASON = 300  # characters; the guard's word to its owner has to fit one message
+MAX_REASON = 600  # characters
 
 # What a User-Mode Linux says in every boot.
 COMMON = re.compile(
     r"SELinux: |mmapper_init |Failed to initialize ubd device 0 |Warning: tempdir |Waiting for connection to "
 )
-PANIC = re.compile(r"Kernel panic - not syncing: .*")
+PANIC = re.compile(r"^(?:Kernel panic - not syncing|fatal error|panic): .*", re.MULTILINE)  # of Linux, and of Go
 CURES = {  # what a kernel says before it panics: what that means, and the cure
     "ptrace set fp regs failed": "this User-Mode Linux is older than the processor, and cannot give its processes "
     "their registers back (ptrace set fp regs failed). Run `make kernel`, which builds a newer one",
@@ -26,9 +26,9 @@ CURES = {  # what a kernel says before it panics: what that means, and the cure
 
 
 def find_reason(words: str) -> str:
-    """The line that tells why a part ended, on one line and without addresses; "" where none does.
+    """Why a program ended, on one line and without the addresses that may follow; "" where it does not say.
 
-    That is what is known of the kernel's words, with the cure; or its panic; or else the last line.
+    That is what is known of its words, with the cure; or its panic; or else its last two lines.
     """
     for sign, meaning in CURES.items():
         if sign in words:
@@ -37,7 +37,7 @@ def find_reason(words: str) -> str:
         return panic[0][:MAX_REASON]
     lines = [" ".join(line.split()) for line in words.splitlines()]
     telling = [line for line in lines if line and not COMMON.match(line)]
-    return telling[-1][:MAX_REASON] if telling else ""
+    return "; ".join(telling[-2:])[-MAX_REASON:]
 
 
 def keep(words: str, run_dir: Path) -> Path:

@@ -29,10 +29,13 @@ AMX = "userspace - ptrace set fp regs failed, errno = 14\nKernel panic - not syn
         (BOOT, ""),
         (f"{BOOT}{NO_ROOT}\n{TRACE}", NO_ROOT),
         (f"{BOOT}{AMX}{TRACE}", last_words.CURES["ptrace set fp regs failed"]),
-        ("Operation not permitted\n/tmp must be not  mounted noexec\n\n", "/tmp must be not mounted noexec"),
-        ("Traceback (most recent call last):\n  File ...\nOSError: no\n", "OSError: no"),
+        (
+            "not this\nNot permitted\n/tmp must be not  mounted noexec\n\n",
+            "Not permitted; /tmp must be not mounted noexec",
+        ),
+        ("info\nfatal error: newosproc\n\ngoroutine 1:\nruntime.throw({0x5611, 0x9})\n", "fatal error: newosproc"),
     ],
-    ids=["nothing", "what every boot says", "a panic", "a state too short", "no kernel yet", "Python"],
+    ids=["nothing", "what every boot says", "a panic", "a state too short", "no kernel yet", "Go"],
 )
 def test_the_reason(words: str, reason: str) -> None:
     """The known cause with its cure, or the panic, or the last line; never an address, nor what every boot says."""
