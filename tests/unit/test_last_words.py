@@ -10,6 +10,7 @@ BOOT = """Waiting for connection to /tmp/labkit-0/c7d16c3e/bess.sock
 SELinux: CONFIG_SECURITY_SELINUX_CHECKREQPROT_VALUE is non-zero.  This is deprecated.
 mmapper_init - find_iomem failed
 Failed to initialize ubd device 0 :Couldn't determine size of device's file
+uml-vector uml-vector.0 vec0: netif_napi_add_weight() called with weight 128
 """
 TRACE = """CPU: 0 PID: 1 Comm: true Not tainted 6.1.176 #1
 Stack:
