@@ -16,7 +16,8 @@ MAX_REASON = 600  # characters
 
 # What a User-Mode Linux says in every boot.
 COMMON = re.compile(
-    r"SELinux: |mmapper_init |Failed to initialize ubd device 0 |Warning: tempdir |Waiting for connection to |uml-vector "
+    "SELinux: |mmapper_init |Failed to initialize ubd device 0 |Warning: tempdir |Waiting for connection to |"
+    "uml-vector "
 )
 PANIC = re.compile(r"^(?:Kernel panic - not syncing|fatal error|panic): .*", re.MULTILINE)  # of Linux, and of Go
 CURES = {  # what a kernel says before it panics: what that means, and the cure
