@@ -25,6 +25,7 @@ from IPython.display import display as show
 from labkit.engine import Engine
 from labkit.errors import EngineError, MachineError
 from labkit.machine.boot_log import BOOT_LOG, read_boot_log
+from labkit.machine.oom import count_own_kills
 from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
@@ -56,12 +57,14 @@ class Lesson:
         self.engine = engine
         self._undos: list[Callable[[], object]] = []
         self._closed = False
+        self._kills = count_own_kills()
         # By its identity too: an image that loses its name in the lesson is not the lesson's.
         identities = (f"/images/{image['Id']}" for image in engine.get("/images/json").json())
         self._before = {*self._inventory(), *identities}
         self._notebook = get_ipython()  # None outside a notebook
         if self._notebook is not None:
             self._notebook.events.register("pre_run_cell", self._begin_cell)
+            self._notebook.events.register("post_run_cell", self._end_cell)
 
     def undo(self, fn: Callable[..., object], *args: Any) -> None:
         """Have `fn(*args)` called when the lesson closes; the last one registered is called first."""
@@ -132,10 +135,20 @@ class Lesson:
         """Have the notebook's cells no longer be this lesson's."""
         if self._notebook is not None:
             self._notebook.events.unregister("pre_run_cell", self._begin_cell)
+            self._notebook.events.unregister("post_run_cell", self._end_cell)
             self._notebook = None
 
     def _begin_cell(self, _: object) -> None:
         self.engine.clear()
+
+    def _end_cell(self, _: object) -> None:
+        kills = count_own_kills()
+        if kills > self._kills:
+            print(
+                f"Memory ran out, and the kernel killed {kills - self._kills} of this machine's own processes. If the "
+                "engine does not answer, lesson.revive() starts it again; Kernel > Restart gives a new machine."
+            )
+        self._kills = kills
 
     def _delete(self, path: str) -> None:
         self.engine.delete(path, query=FORCE)

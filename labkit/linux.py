@@ -17,11 +17,13 @@ __all__ = [
     "CLONE_NEWUTS",
     "MCL_FUTURE",
     "MNT_DETACH",
+    "MS_BIND",
     "MS_NODEV",
     "MS_NOEXEC",
     "MS_NOSUID",
     "MS_PRIVATE",
     "MS_REC",
+    "MS_SHARED",
     "become_subreaper",
     "die_with_parent",
     "mlockall",
@@ -36,7 +38,7 @@ __all__ = [
 
 # <linux/mount.h>
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
 MNT_DETACH = 0x2
 
 # <linux/mman.h>

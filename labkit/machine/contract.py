@@ -57,6 +57,9 @@ def make_root(request: Request) -> None:
     linux.pivot_root(".", ".")
     linux.umount2(".", linux.MNT_DETACH)
     os.chdir("/")
+    # As systemd has it on every host; without it `docker run -v /x:/y:rshared` is refused. The host is not among the
+    # peers: this namespace's mounts were made private first, and new peer groups begin here (mount_namespaces(7)).
+    linux.mount("", "/", "", linux.MS_REC | linux.MS_SHARED)
 
 
 def _overlay(lower: str, target: Path, name: str) -> None:
@@ -110,10 +113,7 @@ def mount_kernel_file_systems(kind: str) -> None:
     secure = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     linux.mount("proc", "/proc", "proc", secure)
     linux.mount("sysfs", "/sys", "sysfs", secure)
-    if kind == "uml":
-        linux.mount("devtmpfs", "/dev", "devtmpfs", linux.MS_NOSUID)
-    else:
-        _make_devices()
+    _make_devices(kind)
     for name, fstype, data in (
         ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"),
         ("/dev/shm", "tmpfs", f"mode=1777,size={_room(kind)}"),
@@ -130,13 +130,22 @@ def mount_kernel_file_systems(kind: str) -> None:
     Path("/run/lock").mkdir()
     Path("/run/lock").chmod(0o1777)
     if kind == "uml":
-        linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure)
+        _mount_cgroups_of_its_own()
     else:
         mount_cgroups()
+    _end_cpuinfo()
 
 
-def _make_devices() -> None:
-    linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
+def _make_devices(kind: str) -> None:
+    """Make /dev: what every host has in it, on top of what the drivers of a kernel of its own have made by themselves.
+
+    The devices of a module that is not loaded yet are nodes all the same: who opens one has the kernel load it.
+    A host's own kernel gives no loop devices: one that is left attached would outlive the machine, with its memory.
+    """
+    if kind == "uml":
+        linux.mount("devtmpfs", "/dev", "devtmpfs", linux.MS_NOSUID)
+    else:
+        linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
     for name, mode, major, minor in (
         ("null", 0o666, 1, 3),
         ("zero", 0o666, 1, 5),
@@ -146,13 +155,41 @@ def _make_devices() -> None:
         ("tty", 0o666, 5, 0),
         ("fuse", 0o666, 10, 229),
         ("net/tun", 0o666, 10, 200),
+        *([("loop-control", 0o660, 10, 237)] if kind == "uml" else []),
     ):
         path = Path("/dev", name)
         path.parent.mkdir(exist_ok=True)
-        os.mknod(path, 0o020000 | mode, os.makedev(major, minor))
+        if not path.exists():
+            os.mknod(path, 0o020000 | mode, os.makedev(major, minor))
         path.chmod(mode)
     for name, to in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         os.symlink(to, f"/dev/{name}")
+
+
+def _end_cpuinfo() -> None:
+    """Have /proc/cpuinfo end with an empty line, as kernels for real processors write it, and a user-mode one does not.
+
+    procps 4.0.2, that of Debian 12, reads on to that line: without it ps, vmstat and `docker top` end with "Unable to
+    get system boot time". The file is removed once it is mounted: the mount alone keeps it.
+    """
+    text = Path("/proc/cpuinfo").read_text()
+    if not text.endswith("\n\n"):
+        copy = Path("/run/cpuinfo")
+        copy.write_text(text + "\n")
+        linux.mount(str(copy), "/proc/cpuinfo", flags=linux.MS_BIND)
+        copy.unlink()
+
+
+def _mount_cgroups_of_its_own() -> None:
+    """Mount version 2, with the machine's own processes in a group `init`, as `native` has them.
+
+    That group counts those of them that the kernel killed because memory ran out (labkit.machine.oom).
+    """
+    top = Path("/sys/fs/cgroup")
+    linux.mount("cgroup2", top, "cgroup2", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    (top / "init").mkdir()
+    (top / "init/cgroup.procs").write_text("0")
+    _delegate(top)
 
 
 def mount_cgroups() -> None:

@@ -9,7 +9,6 @@ Source: dockerd(8), sd_listen_fds(3).
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -82,9 +81,8 @@ def answers() -> bool:
 
 
 def _command() -> list[str]:
-    command = ["dockerd", "--host=fd://"]
-    command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker", f"--pidfile={PIDFILE}"]
-    return command
+    where = ["--data-root=/var/lib/docker", "--exec-root=/run/docker", f"--pidfile={PIDFILE}"]
+    return ["dockerd", "--host=fd://", *where]
 
 
 def _listen_locally() -> socket.socket:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from labkit import linux
-from labkit.machine import contract
+from labkit.machine import contract, oom
 from labkit.machine.boot_log import STATE, log_stage, read_boot_log
 from labkit.machine.jobs import boot_engine, run_command, run_kernel
 from labkit.machine.request import GUEST_IP, Line, Request
@@ -87,6 +87,7 @@ class Init:
     def _make_contract(self) -> None:
         contract.make_root(self.request)
         contract.mount_kernel_file_systems(self.request.kind)
+        oom.spare(self.request.kind)
         STATE.mkdir(mode=0o755)
         self._log("root", "the host's files, read-only underneath, writable on top")
         contract.set_names()

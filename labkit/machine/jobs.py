@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from labkit import linux
 from labkit.errors import LabError
+from labkit.machine import oom
 from labkit.machine.boot_log import STATE, log_stage
 from labkit.machine.modules import load_engine_modules, not_searched
 from labkit.machine.request import Request
@@ -74,6 +75,7 @@ def mapped_whole() -> Iterator[None]:
 
 def run_command(command: list[str], cwd: str) -> NoReturn:
     """Become the command, with the signals as a shell gives them; 126 and 127 as a shell has them, too."""
+    oom.spare_not()
     what = cwd
     try:
         for number in (*STOPPERS, *IGNORED_BY_PYTHON):
