@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ContainerEngine", "container_engine"]
+__all__ = ["ContainerEngine", "container_engine", "own_engine"]
 
 PATIENCE_S = 30
 PLACES = Path("/var/tmp")
@@ -68,12 +68,13 @@ def container_engine(data: Path | None = None) -> Iterator[ContainerEngine]:
     if os.geteuid() != 0 or missing:
         lack = f"install what starts one here ({', '.join(missing)}, by `make setup`)" if missing else "start one"
         sys.exit(f"No container engine answers (`docker version`): {lack}, or run this as root.")
-    with _own_engine(data) as ours:
+    with own_engine(data) as ours:
         yield ours
 
 
 @contextmanager
-def _own_engine(data: Path | None) -> Iterator[ContainerEngine]:
+def own_engine(data: Path | None) -> Iterator[ContainerEngine]:
+    """Give an engine that is started here, as root, and ended at the end; `data` as in `container_engine`."""
     _sweep(PLACES)
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACES))
     held = _lock(home)
