@@ -26,6 +26,8 @@ from labkit.machine.doctor import KINDS  # after the path that leads there
 from tools.container_engine import own_engine
 
 SUITE = "docker==7.0.0"  # the last source archive on PyPI that has its tests in it
+# All of it that speaks to an engine: credentials/ is about programs that keep passwords.
+SUITE_PARTS = ["tests/integration", "--ignore=tests/integration/credentials"]
 PLAIN = "a plain dockerd"
 # What differs because the kernel does, by the kind of machine: a part of the test's name, and the reason.
 FORCED: dict[str, dict[str, str]] = {"native": {}, "uml": {}}
@@ -44,10 +46,11 @@ docker build --quiet --tag "$image" - <<'END'
 FROM busybox
 RUN mkdir /var/opt && echo postgres:x:70:70::/:/bin/sh >>/etc/passwd
 END
+docker tag "$image" alpine:latest
 cache=$(mktemp -d)
 what_failed="--last-failed --last-failed-no-failures=none"
 for choice in "" "$what_failed" "$what_failed"; do
-    $python -m pytest --verbose --tb=short --timeout=120 --override-ini=cache_dir=$cache $choice "$@" ||
+    $python -m pytest --verbose --tb=line --timeout=120 --override-ini=cache_dir=$cache $choice "$@" ||
         test $? = 1 -o $? = 5  # some failed; none was left
 done
 rm -r $cache
@@ -99,7 +102,7 @@ def run_in_machine(kind: str, folder: Path, chosen: list[str]) -> dict[str, str]
 
 def run_suite(place: str, enter: list[str], script: str, folder: Path, chosen: list[str]) -> dict[str, str]:
     """Give each test's outcome in that place: its last one, where it was run again."""
-    arguments = [sys.executable, str(Path(__file__).parents[1]), *(chosen or ["tests/integration"])]
+    arguments = [sys.executable, str(Path(__file__).parents[1]), *(chosen or SUITE_PARTS)]
     command = [*enter, "sh", "-euc", script + RUN, "sh", *arguments]
     outcomes: dict[str, str] = {}
     with subprocess.Popen(

@@ -40,12 +40,12 @@ LINES = {
         mount -t tmpfs none /tmp/a/m; touch /tmp/a/m/seen; docker exec mounts test -e /a/m/seen""",
     "a container's mount comes out": """
         mkdir -p /tmp/b/m
-        docker run --rm --privileged -v /tmp/b:/b:rshared busybox mount -t tmpfs none /b/m; mountpoint -q /tmp/b/m""",
+        docker run --rm --cap-add SYS_ADMIN -v /tmp/b:/b:rshared busybox mount -t tmpfs none /b/m; mountpoint -q /tmp/b/m""",
     "docker top": "docker run -d --name topped busybox sleep 99; docker top topped | grep -q sleep",
     "docker update": """
         docker run -d --name updated busybox sleep 99
         docker update --memory 40m --memory-swap 80m updated; docker update --cpus 0.5 updated
-        cat /sys/fs/cgroup/{docker/*/memory.max,memory/docker/*/memory.limit_in_bytes} | grep -x 41943040
+        grep -qsx 41943040 /sys/fs/cgroup/{docker/*/memory.max,memory/docker/*/memory.limit_in_bytes}
         test "$(docker inspect -f '{{.State.Running}}' updated)" = true""",
     "docker stats": "docker run -d --name stats busybox sleep 99; docker stats --no-stream stats | grep -q '[0-9]%'",
     "cpuset": "grep -q cpuset: /proc/self/cgroup || grep -qw cpuset /sys/fs/cgroup/cgroup.controllers",
@@ -177,7 +177,7 @@ print("status", subprocess.run(["docker", "run", "busybox", "tail", "/dev/zero"]
 print("the same engine", lesson.engine_alive() and os.path.exists(f"/proc/{{engine}}"))
 """
 PROCESS_EATS = f"""{EAT}
-print("status", subprocess.run([sys.executable, "-c", "b'x' * (600 << 20)"]).returncode)
+print("status", subprocess.run([sys.executable, "-c", "kept = [b'x' * (1 << 20) for _ in range(600)]"]).returncode)
 print("the same engine", lesson.engine_alive() and os.path.exists(f"/proc/{{engine}}"))
 """
 
