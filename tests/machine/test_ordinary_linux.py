@@ -40,7 +40,8 @@ LINES = {
         mount -t tmpfs none /tmp/a/m; touch /tmp/a/m/seen; docker exec mounts test -e /a/m/seen""",
     "a container's mount comes out": """
         mkdir -p /tmp/b/m
-        docker run --rm --cap-add SYS_ADMIN -v /tmp/b:/b:rshared busybox mount -t tmpfs none /b/m; mountpoint -q /tmp/b/m""",
+        docker run --rm --cap-add SYS_ADMIN -v /tmp/b:/b:rshared busybox mount -t tmpfs none /b/m
+        mountpoint -q /tmp/b/m""",
     "docker top": "docker run -d --name topped busybox sleep 99; docker top topped | grep -q sleep",
     "docker update": """
         docker run -d --name updated busybox sleep 99
@@ -49,7 +50,7 @@ LINES = {
         test "$(docker inspect -f '{{.State.Running}}' updated)" = true""",
     "docker stats": "docker run -d --name stats busybox sleep 99; docker stats --no-stream stats | grep -q '[0-9]%'",
     "cpuset": "grep -q cpuset: /proc/self/cgroup || grep -qw cpuset /sys/fs/cgroup/cgroup.controllers",
-    "swap accounting": "ls /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || ls /sys/fs/cgroup/*/memory.swap.max",
+    "swap limits": "ls /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || ls /sys/fs/cgroup/*/memory.swap.max",
 }
 ASK = """
 while IFS= read -r -d '' name && IFS= read -r -d '' line; do
