@@ -26,7 +26,7 @@ from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
 from labkit.machine.busybox import BUSYBOX, is_static
-from labkit.machine.engine_programs import PATHS, ask_versions, describe_engine, read_engine_dir, require_engine
+from labkit.machine.engine_programs import PATHS, describe_engine, read_engine_dir, require_engine
 from labkit.machine.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
 from labkit.machine.ports import reserve
 
@@ -93,7 +93,7 @@ def examine() -> dict[str, Any]:
     `uml` machines, as describe_kernel gives it, "engine": {"program", "version", "image_store"}}. A kind is ok when a
     machine of it has just run a command: that takes as long as its boot.
     """
-    kinds = {kind: check(kind) or boot_once(kind) for kind in KINDS}
+    kinds = {kind: check(kind) or [*_check_engine()] or boot_once(kind) for kind in KINDS}
     host = [*_check_home(), *check_port()]
     chosen = None
     try:
@@ -159,13 +159,11 @@ def check(kind: str) -> list[Problem]:
     """What keeps a machine of this kind from booting here and now; nothing means it can."""
     found = list(_check_system(kind))
     if not found:
-        ask_versions(kind)  # they answer meanwhile
         found += _check_programs(kind)
         found += _check_busybox(BUSYBOX)
         found += _problem(_find_state_dir())
         found += _check_memory(kind)
         found += _check_uml() if kind == "uml" else _check_native()
-        found += () if found else _check_engine(kind)  # a missing program is told already
     return found
 
 
@@ -353,9 +351,9 @@ def _check_programs(kind: str) -> Iterator[Problem]:
         yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
 
 
-def _check_engine(kind: str) -> Iterator[Problem]:
+def _check_engine() -> Iterator[Problem]:
     try:
-        require_engine(kind)
+        require_engine()
     except EngineUnfit as error:
         yield Problem(error.found, error.cure)
 

@@ -34,15 +34,13 @@ PATIENCE_S = 180.0  # where a whole class boots at once; a dockerd that ends is 
 
 
 def write_settings(request: Request) -> None:
-    """Write the file in which dockerd looks for its settings: where it keeps its images, and who makes containers.
+    """Write the file in which dockerd looks for its settings: where it keeps its images, if the request says so.
 
     Source: "Daemon configuration file" and "containerd image store" of Docker's manual.
     """
     settings: dict[str, Any] = {}
     if request.image_store:
         settings["features"] = {"containerd-snapshotter": request.image_store == "containerd"}
-    if request.runtime == "crun":
-        settings |= {"default-runtime": "crun", "runtimes": {"crun": {"path": shutil.which("crun")}}}
     SETTINGS.write_text(json.dumps(settings, indent=2) + "\n")
 
 

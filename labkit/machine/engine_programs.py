@@ -1,8 +1,7 @@
-"""Which engine will a machine run, and which program makes its containers?
+"""Which engine will a machine run, and does its runc go with it?
 
-The programs in the directory LABKIT_ENGINE go before the installed ones: dockerd, containerd, docker, and its runc or
-crun, if there is one. A runtime may be too old for the engine; the versions tell. Source: Docker's release notes; the
-version that dockerd writes into a container's configuration, "ociVersion" of the OCI runtime specification.
+The programs in the directory LABKIT_ENGINE go before the installed ones: dockerd, containerd, docker, and runc, if
+there is one. A runc may be too old for the engine; the versions tell. Source: Docker's release notes.
 """
 
 import os
@@ -15,15 +14,13 @@ from pathlib import Path
 
 from labkit.errors import EngineUnfit
 
-__all__ = ["PATHS", "ask_versions", "choose_runtime", "describe_engine", "read_engine_dir", "require_engine"]
+__all__ = ["PATHS", "ask_versions", "describe_engine", "read_engine_dir", "require_engine"]
 
 PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 IMAGE_STORES = ("containerd", "graphdriver")
 
 Version = tuple[int, ...]
 
-WRITES_OCI_1_2: Version = (26,)  # dockerd, from this version on
-TAKES_OCI_1_2: Version = (1, 14, 3)  # crun; those before take 1.0 and 1.1
 WANTS_TIME_NAMESPACES: Version = (29,)  # dockerd: it names one in the configuration of each container
 KNOWS_TIME_NAMESPACES: Version = (1, 2)  # runc
 OFFERS_CONTAINERD_STORE: Version = (24,)  # dockerd: it can keep its images with containerd
@@ -38,39 +35,23 @@ def read_engine_dir() -> str:
     return os.path.abspath(named) if named else ""
 
 
-def ask_versions(kind: str) -> None:
-    """Start the programs whose versions `choose_runtime` will want, so that it need not wait for them."""
-    with suppress(EngineUnfit, OSError):  # a program that is missing, or does not run, is told later
-        if not (_may_use_crun(kind) and _takes_all(_find("crun"))):
-            _start_asking(_find("dockerd"))
+def ask_versions() -> None:
+    """Start the programs whose versions `require_engine` will want, so that it need not wait for them."""
+    for program in ("dockerd", "runc"):
+        with suppress(EngineUnfit, OSError):  # one that is missing, or does not run, is told later
+            _start_asking(_find(program))
 
 
-def require_engine(kind: str) -> None:
-    """Raise EngineUnfit when no machine of this kind can run the engine that the environment asks for."""
+def require_engine() -> None:
+    """Raise EngineUnfit when no machine can run the engine that is installed, or that the environment asks for."""
     _require_names()
-    choose_runtime(kind)
-
-
-def choose_runtime(kind: str) -> str:
-    """The program that makes the containers of a machine of this kind: "crun" where it can, else "runc".
-
-    crun is quicker, and refuses a mix of both versions of control groups. Raises EngineUnfit when neither takes what
-    the engine writes, or when one of the programs does not run.
-    """
-    crun = _find("crun") if _may_use_crun(kind) else ""
-    if crun and _takes_all(crun):
-        return "crun"
     dockerd, runc = _find("dockerd"), _find("runc")
-    engine = _read_version(dockerd)
-    if crun and engine < WRITES_OCI_1_2:
-        return "crun"
-    if engine >= WANTS_TIME_NAMESPACES and _read_version(runc) < KNOWS_TIME_NAMESPACES:
+    if _read_version(runc) < KNOWS_TIME_NAMESPACES and _read_version(dockerd) >= WANTS_TIME_NAMESPACES:
         needed = ".".join(map(str, KNOWS_TIME_NAMESPACES))
         raise EngineUnfit(
             f"Docker {_ask(dockerd)} needs runc {needed} or newer, and {runc} is {_ask(runc)}.",
             "Put a newer runc into the directory that LABKIT_ENGINE names, or name an older engine there.",
         )
-    return "runc"
 
 
 def describe_engine() -> dict[str, str]:
@@ -115,15 +96,6 @@ def _find(name: str) -> str:
     """The program as a machine will find it; "" if it will not."""
     named = read_engine_dir()
     return shutil.which(name, path=f"{named}:{PATHS}" if named else PATHS) or ""
-
-
-def _may_use_crun(kind: str) -> bool:
-    """A user-mode kernel has control groups of version 2 alone; a native machine has what its host has."""
-    return kind == "uml" or Path("/sys/fs/cgroup/cgroup.controllers").exists()
-
-
-def _takes_all(crun: str) -> bool:
-    return bool(crun) and _read_version(crun) >= TAKES_OCI_1_2
 
 
 def _ask(program: str) -> str:

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from labkit.errors import MachineError, PortTaken
 from labkit.machine import doctor, guard, native, uml
-from labkit.machine.engine_programs import choose_runtime
+from labkit.machine.engine_programs import ask_versions, require_engine
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine"]
@@ -46,8 +46,8 @@ class Machine:
     def boot(cls, request: Request) -> "Machine":
         """Start a machine on a host of which `doctor.require` has nothing to say.
 
-        Raises MachineError, with the cure, when the machine's directory cannot be made, and when others that were
-        started meanwhile have taken the memory.
+        Raises MachineError, with the cure, when the machine's directory cannot be made, when others that were started
+        meanwhile have taken the memory, and when no machine can run this engine.
         """
         base = doctor.state_dir()
         try:
@@ -56,9 +56,16 @@ class Machine:
             raise MachineError(f"{base} cannot be locked ({error.strerror}). Name another in LABKIT_TMPDIR.") from error
         try:
             doctor.require_memory(request.kind)
-            return cls._boot(request, base, turn)
+            ask_versions()
+            machine = cls._boot(request, base, turn)
         finally:
             os.close(turn)
+        try:
+            require_engine()  # the versions came while the machine began to boot
+        except MachineError:
+            machine.close()
+            raise
+        return machine
 
     @classmethod
     def _boot(cls, request: Request, base: Path, turn: int) -> "Machine":
@@ -67,7 +74,7 @@ class Machine:
             run_dir, lock = guard.claim(base)
         except OSError as error:
             raise MachineError(f"No directory can be made in {base} ({error.strerror}). Free some space.") from error
-        request = replace(request, run_dir=str(run_dir), runtime=choose_runtime(request.kind))
+        request = replace(request, run_dir=str(run_dir))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, inner = socket.socketpair()
         pid = os.fork()

@@ -37,7 +37,7 @@ class Request:
     `connection` is the content of a Jupyter connection file, or else `command` is an argument list; a command
     starts when the engine is ready. `terminal` is (rows, columns), or None for pipes. `engine` is a directory whose
     programs go before the installed ones, or ""; `image_store` is "containerd", "graphdriver", or "" for the
-    engine's own choice; `runtime` makes the containers: "runc" or "crun".
+    engine's own choice.
     """
 
     kind: str
@@ -51,7 +51,6 @@ class Request:
     proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
     engine: str = field(default_factory=read_engine_dir)
     image_store: str = field(default_factory=lambda: os.environ.get("LABKIT_IMAGE_STORE", ""))
-    runtime: str = "runc"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

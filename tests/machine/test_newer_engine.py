@@ -65,15 +65,13 @@ def test_solutions_on_the_newer_engine(
 
 
 @pytest.mark.parametrize("kind", ["native"])
-def test_a_runtime_too_old_is_told_before_the_boot(
+def test_a_runtime_too_old_is_told_in_place_of_a_machine(
     kind: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence says what does not go together, and what to do; there is no machine whose containers all fail."""
     for program, words in (("dockerd", "Docker version 29.8.0, build 1"), ("runc", "runc version 1.1.5")):
         (tmp_path / program).write_text(f"#!/bin/sh\necho {words}\n")
         (tmp_path / program).chmod(0o755)
-    (tmp_path / "crun").write_text("#!/bin/sh\necho crun version 1.8.1\n")
-    (tmp_path / "crun").chmod(0o755)
     monkeypatch.setenv("LABKIT_ENGINE", str(tmp_path))
 
     done = run(kind, "true")

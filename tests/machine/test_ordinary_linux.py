@@ -191,7 +191,7 @@ def test_memory_runs_out(
     """Who eats all memory is killed, the engine and the notebook live on; the notebook tells of its own processes."""
     monkeypatch.setenv("LABKIT_MACHINE", kind)
 
-    answer = ask.run_cell(ask.start(), code)
+    answer = ask.run_cell(ask.start(), code, patience_s=200)
 
     assert f"status {status}\nthe same engine True\n" in answer["text"], answer
     assert told == ("Memory ran out, and the kernel killed 1 of this machine's own processes." in answer["text"])

@@ -1,4 +1,4 @@
-"""Is the runtime chosen that takes what the engine writes, and is an engine refused that no machine can run?"""
+"""Is an engine refused that no machine can run, and does the doctor name the one that a machine will run?"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,45 +32,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 @pytest.mark.parametrize(
-    ("kind", "dockerd", "crun", "runc", "runtime"),
-    [
-        ("uml", "20.10.24+dfsg1", "1.8.1", "1.1.5", "crun"),
-        ("uml", "25.0.8", "1.8.1", "1.1.5", "crun"),
-        ("uml", "26.0.0", "1.8.1", "1.1.5", "runc"),
-        ("uml", "26.0.0", "1.14.2", "1.1.5", "runc"),
-        ("uml", "26.0.0", "1.14.3", "1.1.5", "crun"),
-        ("uml", "29.1.2", "1.28", "1.1.5", "crun"),
-        ("uml", "29.1.2", "1.8.1", "1.2.0", "runc"),
-        ("uml", "28.5.2+dfsg4", None, "1.1.5", "runc"),
-        ("native", "28.5.2+dfsg4", "1.28", "1.1.5", "runc"),
-        ("native", "29.0.0", None, "1.2", "runc"),
-    ],
+    ("dockerd", "runc"), [("20.10.24+dfsg1", "1.1.5"), ("28.5.2+dfsg4", "1.1.5+ds1"), ("29.0.0", "1.2"), ("29.1", "1.10.0")]
 )
-def test_the_runtime(
-    kind: str,
-    dockerd: str,
-    crun: str | None,
-    runc: str,
-    runtime: str,
-    install: Install,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """crun where it takes the engine's configurations and the control groups are of version 2 alone; else runc."""
-    monkeypatch.setattr(engine_programs, "_may_use_crun", lambda kind: kind == "uml")
-    install(dockerd=f"Docker version {dockerd}, build 1", runc=f"runc version {runc}", docker="")
-    if crun:
-        install(crun=f"crun version {crun}")
+def test_engines_and_runtimes_that_go_together(dockerd: str, runc: str, install: Install) -> None:
+    """The numbers of a version are compared as numbers."""
+    install(dockerd=f"Docker version {dockerd}, build 1", runc=f"runc version {runc}")
 
-    assert runtime == engine_programs.choose_runtime(kind)
+    assert [] == list(doctor._check_engine())
 
 
 @pytest.mark.parametrize("runc", ["1.1.15+ds1", "1.0.0~rc93"])
-def test_a_runc_that_is_too_old(runc: str, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runc_that_is_too_old(runc: str, install: Install) -> None:
     """Both versions are named, and the cure, before anything boots: every start of a container would fail."""
-    monkeypatch.setattr(engine_programs, "_may_use_crun", lambda kind: False)
     install(dockerd="Docker version 29.8.0, build 1", runc=f"runc version '{runc}'")
 
-    (problem,) = doctor._check_engine("native")
+    (problem,) = doctor._check_engine()
 
     assert f"Docker 29.8.0 needs runc 1.2 or newer, and {engine_programs._find('runc')} is {runc}." == problem.found
     assert "Put a newer runc" in problem.cure
@@ -80,11 +56,9 @@ def test_the_named_engine_goes_first(install: Install, monkeypatch: pytest.Monke
     """What LABKIT_ENGINE holds is taken from there, the rest is the installed; the request has it as a whole path."""
     install(dockerd="Docker version 20.10.24, build 1", runc="runc version 1.1.5")
     named = install("named", dockerd="Docker version 28.5.2, build 1")
-    monkeypatch.setattr(engine_programs, "_may_use_crun", lambda kind: False)
     monkeypatch.chdir(named.parent)
     monkeypatch.setenv("LABKIT_ENGINE", "named")
 
-    assert "runc" == engine_programs.choose_runtime("native")
     assert {
         "program": str(named / "dockerd"),
         "version": "28.5.2",
@@ -150,34 +124,27 @@ def test_an_engine_that_is_not_there(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    for kind in ("native", "uml"):
-        (problem,) = doctor._check_engine(kind)
-        assert found in problem.found and cure in problem.cure
+    (problem,) = doctor._check_engine()
+
+    assert found in problem.found and cure in problem.cure
     assert {} == doctor._describe_engine()
 
 
-def test_an_engine_that_is_there(install: Install) -> None:
-    """The checks above do not refuse everything."""
-    install(dockerd="Docker version 20.10.24, build 1", runc="runc version 1.1.5")
-
-    assert [] == list(doctor._check_engine("native"))
-
-
 def test_versions_are_asked_once(install: Install, tmp_path: Path) -> None:
-    """A program that is slow to tell its version runs while the doctor looks at the rest, and once."""
-    program = install(dockerd="Docker version 20.10.24, build 1") / "dockerd"
+    """A program that is slow to tell its version runs while a machine begins to boot, and once."""
+    program = install(dockerd="Docker version 20.10.24, build 1", runc="runc version 1.1.5") / "dockerd"
     program.write_text(f"#!/bin/sh\necho x >>{tmp_path}/asked\necho Docker version 20.10.24\n")
 
-    engine_programs.ask_versions("native")
+    engine_programs.ask_versions()
     engine_programs.describe_engine()
-    engine_programs.require_engine("native")
+    engine_programs.require_engine()
 
     assert "x\n" == (tmp_path / "asked").read_text()
 
 
 def test_a_missing_engine(install: Install) -> None:
     """That a program is missing is told elsewhere; here nothing breaks."""
-    engine_programs.ask_versions("uml")
+    engine_programs.ask_versions()
 
     with pytest.raises(EngineUnfit):
         engine_programs.describe_engine()
