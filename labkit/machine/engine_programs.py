@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from labkit.errors import EngineUnfit
 

@@ -32,7 +32,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 @pytest.mark.parametrize(
-    ("dockerd", "runc"), [("20.10.24+dfsg1", "1.1.5"), ("28.5.2+dfsg4", "1.1.5+ds1"), ("29.0.0", "1.2"), ("29.1", "1.10.0")]
+    ("dockerd", "runc"),
+    [("20.10.24+dfsg1", "1.1.5"), ("28.5.2+dfsg4", "1.1.5+ds1"), ("29.0.0", "1.2"), ("29.1", "1.10.0")],
 )
 def test_engines_and_runtimes_that_go_together(dockerd: str, runc: str, install: Install) -> None:
     """The numbers of a version are compared as numbers."""
