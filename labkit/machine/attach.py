@@ -5,6 +5,7 @@ a serial port drops what does not fit its queue.
 """
 
 import os
+import select
 import signal
 import sys
 import termios
@@ -17,7 +18,7 @@ from typing import Any
 
 from labkit.errors import MachineError
 from labkit.machine.doctor import UML_MEMORY_MIB
-from labkit.machine.outside import Machine
+from labkit.machine.outside import Machine, watch_clients
 from labkit.machine.request import INPUT_BYTES, Request
 
 __all__ = ["run_command"]
@@ -27,9 +28,10 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
     """Boot a machine of a kind that this host can carry, run a command in it, and return its exit status.
 
     The command has this process's input and outputs; with `terminal`, a terminal of its own. The machine ends when
-    `client` is this process's parent no more. Raises MachineError when there is no machine, or it is gone before
-    the command ended.
+    `client`, this process's parent, has ended. Raises MachineError when there is no machine, or it is gone before
+    the command ended, or an output cannot be written.
     """
+    clients = watch_clients(client)
     request = Request(
         kind=kind,
         run_dir="",
@@ -44,13 +46,13 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
     booted = Machine.boot(request)
     try:
         with ExitStack() as at_end:
-            return _relay(booted, client, at_end if terminal else None)
+            return _relay(booted, clients, at_end if terminal else None)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is short, and has to be done
         booted.close()
 
 
-def _relay(machine: Machine, client: int, at_end: ExitStack | None) -> int:
+def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> int:
     """Pass bytes on until the command ends. With `at_end` it has a terminal, and ours is raw until then."""
     terminal = at_end is not None
     resized, woken = os.pipe()
@@ -59,8 +61,10 @@ def _relay(machine: Machine, client: int, at_end: ExitStack | None) -> int:
         signal.signal(signal.SIGWINCH, lambda *_: os.write(woken, b"x"))
     watched = {resized}
     ended = False  # the input
-    for event in machine.events(watched):
+    for event in machine.events(clients, watched):
         match event:
+            case {"event": "orphaned"}:
+                return 1
             case {"event": "stage", "stage": "ready"}:
                 watched.add(0)
                 if at_end is not None:
@@ -79,20 +83,25 @@ def _relay(machine: Machine, client: int, at_end: ExitStack | None) -> int:
                 rows, columns = _window()
                 machine.line.send(order="resize", rows=rows, columns=columns)
             case {"event": "output", "stream": int(stream), "data": str(text)}:
-                _write(stream, b64decode(text))
+                if not _write(stream, b64decode(text), clients):
+                    return 1
             case {"event": "exit", "status": int(status)}:
                 return status if status >= 0 else 128 - status
             case {"event": "failed", "detail": str(detail)}:
                 raise MachineError(detail)
-            case {"event": "idle"} if os.getppid() != client:
-                return 1
     raise MachineError(f"The machine is gone: {machine.why}.")
 
 
-def _write(stream: int, data: bytes) -> None:
+def _write(stream: int, data: bytes, clients: list[int]) -> bool:
+    """Write it all to one of our outputs; False when a client ended before its reader took it."""
     left = memoryview(data)
     while left:
-        left = left[os.write(stream, left) :]
+        ended, _, _ = select.select(clients, [stream], [])
+        if ended:
+            return False
+        # As much as a pipe takes at once when select(2) says that it can be written.
+        left = left[os.write(stream, left[: select.PIPE_BUF]) :]
+    return True
 
 
 def _window() -> tuple[int, int]:

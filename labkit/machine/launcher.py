@@ -55,9 +55,10 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     if connection.get("transport", "tcp") != "tcp":
         raise MachineError("The lab's kernel is reached over tcp: start Jupyter with --KernelManager.transport=tcp.")
     # Only now: these need a Unix, and the doctor has better words than an ImportError.
-    from labkit.machine.outside import Machine
+    from labkit.machine.outside import Machine, watch_clients
     from labkit.machine.request import Request
 
+    clients = watch_clients(client, *_named_by_jupyter())
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_exit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
@@ -65,7 +66,7 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
     machine = Machine.boot(request)
     try:
-        return _attend(machine, {port: _reserve(port) for port in ports}, client)
+        return _attend(machine, {port: _reserve(port) for port in ports}, clients)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         machine.close()
@@ -81,11 +82,13 @@ def _reserve(port: int) -> socket.socket:
         raise MachineError(str(name_port_problem(error))) from error
 
 
-def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int) -> int:
+def _attend(machine: "Machine", reserved: dict[int, socket.socket], clients: list[int]) -> int:
     answers = False  # the kernel
     trouble = ""
-    for event in machine.events():
+    for event in machine.events(clients):
         match event:
+            case {"event": "orphaned"}:
+                return 1
             case {"event": "stage", "stage": "network"}:
                 for port, held in reserved.items():
                     machine.forward(port)
@@ -99,8 +102,6 @@ def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int)
             case {"event": "failed", "detail": str(detail)}:
                 print(f"labkit: {detail}", file=sys.stderr)
                 trouble = detail
-            case {"event": "idle"} if os.getppid() != client or _jupyter_is_gone():
-                return 1
     if answers:
         print(f"labkit: the machine is gone: {machine.why}", file=sys.stderr)
         return 1
@@ -110,15 +111,10 @@ def _attend(machine: "Machine", reserved: dict[int, socket.socket], client: int)
     )
 
 
-def _jupyter_is_gone() -> bool:
-    """Whether the process is gone that Jupyter named as ours: it may have died before we had looked for a parent."""
-    try:
-        os.kill(int(os.environ.get("JPY_PARENT_PID", os.getpid())), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):  # another user's
-        return False
-    return False
+def _named_by_jupyter() -> list[int]:
+    """The process that Jupyter named as ours: it may have died before we had looked for a parent."""
+    word = os.environ.get("JPY_PARENT_PID", "")
+    return [int(word)] if word.isdecimal() else []
 
 
 def _shell_status(status: int) -> int:

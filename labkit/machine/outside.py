@@ -1,8 +1,9 @@
 """How does a process outside get a machine, and talk to it?
 
-    machine = Machine.boot(request)       the guard is forked; it starts the parts
-    for event in machine.events(): ...    what the inside says, until the machine is gone
-    machine.close()                       nothing of it is left
+    clients = watch_clients(parent)           for whom the machine is
+    machine = Machine.boot(request)           the guard is forked; it starts the parts
+    for event in machine.events(clients): ... what the inside says, until the machine is gone
+    machine.close()                           nothing of it is left
 
 The port that a client knows on 127.0.0.1 leads to the same port inside, by slirp4netns.
 """
@@ -24,7 +25,7 @@ from labkit.machine import doctor, guard, native, uml
 from labkit.machine.engine_programs import ask_versions, require_engine
 from labkit.machine.request import GUEST_IP, Line, Request
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "watch_clients"]
 
 BOOT_PATIENCE_S = 90.0
 SLIRP_PATIENCE_S = 10.0
@@ -86,29 +87,27 @@ class Machine:
         inner.close()
         return cls(run_dir, pid, ours, line, lock)
 
-    def events(self, others: Collection[int] = (), *, patience_s: float = BOOT_PATIENCE_S) -> Iterator[dict[str, Any]]:
+    def events(
+        self, clients: Collection[int], others: Collection[int] = (), *, patience_s: float = BOOT_PATIENCE_S
+    ) -> Iterator[dict[str, Any]]:
         """Yield what the inside says, until the machine is gone; then `why` holds the guard's reason.
 
-        Between messages {"event": "idle"} comes about twice a second, and {"event": "readable", "fd": n} when one of
-        `others` can be read (the caller may change that collection as it goes). Raises MachineError when nothing
-        at all comes for `patience_s` seconds after the start.
+        {"event": "orphaned"} comes when one of `clients` (see `watch_clients`) has ended, however much the inside
+        says, and {"event": "readable", "fd": n} when one of `others` can be read (the caller may change that
+        collection as it goes). Raises MachineError when no message comes for `patience_s` seconds after the start.
         """
-        deadline = time.monotonic() + patience_s
-        spoken = False
+        deadline: float | None = time.monotonic() + patience_s  # of the first message
         while True:
-            ready, _, _ = select.select([self.line.fileno(), self._owner.fileno(), *others], [], [], 0.5)
-            if not ready:
-                yield {"event": "idle"}
-                if not spoken and time.monotonic() > deadline:
-                    self._owner.shutdown(socket.SHUT_WR)  # the guard ends it, and tells its last words
-                    self._learn_why()
-                    raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self.why}. Try again.")
+            wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([*clients, self.line.fileno(), self._owner.fileno(), *others], [], [], wait_s)
+            if any(client in ready for client in clients):
+                yield {"event": "orphaned"}
             if self.line.fileno() in ready:
                 messages = self.line.receive()
                 if messages is None:
                     ready = [self._owner.fileno()]
                 else:
-                    spoken = spoken or bool(messages)
+                    deadline = None if messages else deadline
                     yield from messages
             for fd in tuple(others):
                 if fd in ready:
@@ -116,6 +115,10 @@ class Machine:
             if self._owner.fileno() in ready:
                 self._learn_why()
                 return
+            if deadline is not None and time.monotonic() > deadline:
+                self._owner.shutdown(socket.SHUT_WR)  # the guard ends it, and tells its last words
+                self._learn_why()
+                raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self.why}. Try again.")
 
     def forward(self, port: int) -> None:
         """Open a port on 127.0.0.1 that leads to the same port inside; if the machine is gone, events() says so.
@@ -171,6 +174,30 @@ class Machine:
         except OSError:
             word = b""
         self.why = json.loads(word)["ended"] if word else "its guard was killed"
+
+
+def watch_clients(parent: int, *others: int) -> list[int]:
+    """Descriptors that select(2) finds readable when one of these processes has ended: pidfd_open(2).
+
+    `parent` is this process's parent, as it was noted first of all: with another parent, it is gone. A parent outside
+    this PID namespace has the number 0 and cannot be watched.
+    """
+    handles = [_open_handle(pid) for pid in (parent, *others) if pid > 0]
+    return handles if os.getppid() == parent else [*handles, _ended_handle()]
+
+
+def _open_handle(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return _ended_handle()
+
+
+def _ended_handle() -> int:
+    """A descriptor that is readable at once, as the pidfd of a process that has ended: a pipe without a writer."""
+    ended, writer = os.pipe()
+    os.close(writer)
+    return ended
 
 
 def _start(request: Request, ledger: guard.Ledger, line: int) -> Iterable[guard.Part]:
