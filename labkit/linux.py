@@ -32,6 +32,7 @@ __all__ = [
     "pivot_root",
     "power_off",
     "sethostname",
+    "setns",
     "umount2",
     "unshare",
 ]
@@ -94,6 +95,11 @@ def mlockall(flags: int) -> None:
 def munlockall() -> None:
     """Have pages come and go again as they are used: munlockall(2)."""
     _check(_libc.munlockall())
+
+
+def setns(namespace: int, kind: int) -> None:
+    """Move this thread into a namespace, given by a descriptor of its file; `kind` is its CLONE_NEW...: setns(2)."""
+    _check(_libc.setns(namespace, kind))
 
 
 def sethostname(name: str) -> None:

@@ -19,7 +19,7 @@ import time
 import traceback
 import tty
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +27,7 @@ from typing import NoReturn
 from labkit import linux
 from labkit.machine import contract, oom
 from labkit.machine.boot_log import STATE, log_stage, read_boot_log
+from labkit.machine.channels import listen_apart, read_tcp_queues
 from labkit.machine.jobs import boot_engine, run_command, run_kernel
 from labkit.machine.request import GUEST_IP, Line, Request
 
@@ -36,11 +37,17 @@ UML_SERIAL = "/dev/ttyS0"
 OUTPUT_BYTES = 4096
 
 
-def become_init(request: Request, line_fd: int) -> NoReturn:
-    """Be PID 1 of a machine; never returns. What goes wrong is said on the control line."""
+def become_init(
+    request: Request, line_fd: int, listening: Sequence[int] = (), connected: int | None = None
+) -> NoReturn:
+    """Be PID 1 of a machine; never returns. What goes wrong is said on the control line.
+
+    `native` has from outside the sockets of the notebook's kernel, and a pipe whose first byte says that slirp4netns
+    has configured the network; `uml` makes both itself.
+    """
     os.umask(0o022)  # the outer one may be stricter, and inside there are other users
     try:
-        Init(request, Line(line_fd)).run()
+        Init(request, Line(line_fd), list(listening), connected).run()
     except ConnectionError:
         pass  # nobody is left outside, and so the machine ends
     except BaseException as error:
@@ -56,9 +63,12 @@ def become_init(request: Request, line_fd: int) -> NoReturn:
 class Init:
     """PID 1: `job` is the kernel or the command, whose end is the machine's end."""
 
-    def __init__(self, request: Request, line: Line) -> None:
+    def __init__(self, request: Request, line: Line, listening: list[int], connected: int | None) -> None:
         self.request = request
         self.line = line
+        self.listening = listening
+        self.connected = connected
+        self.apart: int | None = None  # the network namespace of the kernel's sockets, where they were made here
         self.job = 0
         self.booter = 0
         self.starting: int | None = None  # readable when the kernel answers, or has ended
@@ -73,14 +83,16 @@ class Init:
         self._make_contract()
         if self.request.connection is not None:
             initialized, announce = os.pipe()
-            self.job = self._fork(lambda: run_kernel(self.request, announce))
-            os.close(announce)
+            self.job = self._fork(lambda: run_kernel(self.request, announce, self.listening))
+            for fd in (announce, *self.listening):
+                os.close(fd)
             self.starting = initialized
             if self.request.kind == "uml":
                 select.select([initialized], [], [])  # one processor: the kernel first, at full speed
         self.booter = self._fork(lambda: boot_engine(self.request))
         self._serve()
-        wait_until_sent()
+        if self.apart is not None:
+            wait_until_sent(self.apart)
         self.line.send(event="exit", status=self.status)
         time.sleep(0.05 if self.request.kind == "uml" else 0)  # the serial port has no way to say "delivered"
 
@@ -91,8 +103,13 @@ class Init:
         STATE.mkdir(mode=0o755)
         self._log("root", "the host's files, read-only underneath, writable on top")
         contract.set_names()
+        if self.connected is not None:
+            os.read(self.connected, 1)
+            os.close(self.connected)
         if self.request.kind == "uml":
             contract.configure_network()
+            if self.request.connection is not None:
+                self.listening, self.apart = listen_apart(self.request.ports())
         self._log("network", f"{GUEST_IP} through slirp4netns")
         contract.set_environment(self.request)
         if self.request.kind == "native":
@@ -249,6 +266,8 @@ class Init:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.close(self.line.fileno())
+            if self.apart is not None:
+                os.close(self.apart)
             os.setsid()
             child()
             os._exit(0)
@@ -260,16 +279,14 @@ class Init:
             os._exit(1)
 
 
-def wait_until_sent(patience_s: float = 1.0) -> None:
-    """Let the network take the kernel's last words, its answer to a shutdown: tx_queue of proc_pid_net(5)."""
+def wait_until_sent(namespace: int, patience_s: float = 1.0) -> None:
+    """Let a user-mode kernel's network take the last words of the notebook's Python, its answer to a shutdown."""
     deadline = time.monotonic() + patience_s
     with suppress(OSError):  # a learner may have unmounted /proc
-        while any(not queues.startswith("00000000:") for queues in _read_tcp_queues()) and time.monotonic() < deadline:
+        while any(not queues.startswith("00000000:") for queues in read_tcp_queues(namespace)):
+            if time.monotonic() > deadline:
+                return
             time.sleep(0.01)
-
-
-def _read_tcp_queues() -> list[str]:
-    return [line.split()[4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
 
 
 def _why_boot_failed() -> str:

@@ -17,6 +17,7 @@ from labkit import linux
 from labkit.errors import LabError
 from labkit.machine import oom
 from labkit.machine.boot_log import STATE, log_stage
+from labkit.machine.channels import bind_to
 from labkit.machine.modules import load_engine_modules, not_searched
 from labkit.machine.request import Request
 
@@ -27,16 +28,18 @@ STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by what it executes, if nothing is done
 
 
-def run_kernel(request: Request, announce: int) -> None:
-    """Be the notebook's Python kernel: as `python -m ipykernel_launcher`, in a process that is already warm."""
+def run_kernel(request: Request, announce: int, listening: list[int]) -> None:
+    """Be the notebook's Python kernel: as `python -m ipykernel_launcher`, in a process that is already warm.
+
+    `announce` gets a byte when it can answer; `listening` are the sockets of its channels.
+    """
     assert request.connection is not None
     log = os.open(STATE / "kernel.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for fd, target in ((os.open("/dev/null", os.O_RDONLY), 0), (log, 1), (log, 2)):
         os.dup2(fd, target)
-    # The host reaches these ports through slirp4netns; nothing but this machine's network can reach them otherwise.
     connection = STATE / "kernel.json"
     connection.touch(mode=0o600)
-    connection.write_text(json.dumps({**request.connection, "ip": "0.0.0.0"}))
+    connection.write_text(json.dumps(request.connection))
     os.chdir(request.cwd)
     sys.path.insert(0, "")
     sys.argv = ["ipykernel_launcher", "-f", str(connection)]
@@ -45,6 +48,7 @@ def run_kernel(request: Request, announce: int) -> None:
     with mapped_whole() if request.kind == "uml" else nullcontext():
         from ipykernel.kernelapp import IPKernelApp
 
+        bind_to(listening)
         app = IPKernelApp.instance()
         app.initialize()  # type: ignore[no-untyped-call]
     del sys.modules["debugpy"]

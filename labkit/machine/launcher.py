@@ -62,11 +62,10 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_exit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
-    ports = [port for name, port in connection.items() if name.endswith("_port")]
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
-    machine = Machine.boot(request)
+    machine = Machine.boot(request, [_reserve(port) for port in request.ports()])
     try:
-        return _attend(machine, {port: _reserve(port) for port in ports}, clients)
+        return _attend(machine, clients)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         machine.close()
@@ -82,7 +81,7 @@ def _reserve(port: int) -> socket.socket:
         raise MachineError(str(name_port_problem(error))) from error
 
 
-def _attend(machine: "Machine", reserved: dict[int, socket.socket], clients: list[int]) -> int:
+def _attend(machine: "Machine", clients: list[int]) -> int:
     answers = False  # the kernel
     trouble = ""
     for event in machine.events(clients):
@@ -90,9 +89,7 @@ def _attend(machine: "Machine", reserved: dict[int, socket.socket], clients: lis
             case {"event": "orphaned"}:
                 return 1
             case {"event": "stage", "stage": "network"}:
-                for port, held in reserved.items():
-                    machine.forward(port)
-                    held.close()
+                machine.open_ports()
             case {"event": "stage", "stage": "kernel"}:
                 answers = True
             case {"event": "exit", "status": int(status)} if answers:

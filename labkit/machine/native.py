@@ -7,9 +7,10 @@ holder, and everything else with PID 1.
 
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,16 +38,26 @@ LIMITS = {  # so that an accident inside is none outside; by the names of both v
 }
 
 
-def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
+def start(request: Request, ledger: Ledger, line: int, listening: Sequence[socket.socket]) -> Iterator[Part]:
     """Start the machine's processes; give each as it starts. `line` is the inside's end of the control line.
 
+    `listening` are the sockets of the notebook's kernel: they are closed here, and go on inside.
     Raises MachineError when the kernel refuses a step.
     """
     groups = make_cgroups(ledger, f"labkit-{ledger.run_dir.name}")
     unshared, announce = os.pipe()
-    holder = fork_child(lambda: _hold(request, groups, line, announce))
+    connected, connect = os.pipe()
+    sockets = [end.fileno() for end in listening]
+    holder = fork_child(
+        lambda: _hold(
+            groups, announce, [line, connected, *sockets], lambda: become_init(request, line, sockets, connected)
+        )
+    )
     ledger.add_process(holder)
     yield "the machine", holder
+    for end in listening:
+        end.close()
+    os.close(connected)
     os.close(announce)
     with os.fdopen(unshared, "rb") as pipe:
         words = pipe.read()
@@ -54,26 +65,24 @@ def start(request: Request, ledger: Ledger, line: int) -> Iterator[Part]:
         return
     if words != b"ok":
         raise MachineError(f"the kernel refused to make the machine's namespaces: {words.decode()}")
-    yield (
-        "its network (slirp4netns)",
-        start_slirp(ledger, ["--configure", "--netns-type=path", f"/proc/{holder}/ns/net", "tap0"]),
-    )
+    # Root can let it have no file, and no capability but CAP_NET_BIND_SERVICE.
+    command = ["--enable-sandbox", "--configure", f"--ready-fd={connect}", "--netns-type=path"]
+    command += [f"/proc/{holder}/ns/net", "tap0"]
+    yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", command, connect)
+    os.close(connect)
 
 
-def start_slirp(ledger: Ledger, target: list[str]) -> int:
-    """Start slirp4netns, the machine's way out and in, as a child of this process; give its pid.
-
-    Its API socket is `slirp.sock` in the run directory.
-    """
-    command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500"]
-    command += ["--api-socket", str(ledger.run_dir / "slirp.sock"), *target]
-    log = ledger.open_log("slirp.log")
+def start_slirp(ledger: Ledger, log_name: str, options: list[str], *pass_fds: int) -> int:
+    """Start slirp4netns, a network in an ordinary process, as a child of this one; give its pid."""
+    command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500", "--enable-seccomp", *options]
+    log = ledger.open_log(log_name)
     parent = os.getpid()
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        pass_fds=pass_fds,
         start_new_session=True,
         preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
     )
@@ -96,7 +105,8 @@ def fork_child(run: Callable[[], None]) -> int:
     return pid
 
 
-def _hold(request: Request, groups: list[Path], line: int, announce: int) -> None:
+def _hold(groups: list[Path], announce: int, handed: list[int], become: Callable[[], None]) -> None:
+    """Make the namespaces, and fork their first process, which has the descriptors `handed`, to call `become`."""
     try:
         for group in groups:
             join_cgroup(group)
@@ -112,8 +122,8 @@ def _hold(request: Request, groups: list[Path], line: int, announce: int) -> Non
     init = os.fork()
     if init == 0:
         linux.die_with_parent(0, signal.SIGKILL)  # a parent outside one's PID namespace has the number 0
-        close_others(line)
-        become_init(request, line)
+        close_others(*handed)
+        become()
     os.waitpid(init, 0)
     os._exit(0)
 

@@ -5,7 +5,8 @@
     for event in machine.events(clients): ... what the inside says, until the machine is gone
     machine.close()                           nothing of it is left
 
-The port that a client knows on 127.0.0.1 leads to the same port inside, by slirp4netns.
+The ports that a client knows on 127.0.0.1 lead to the notebook's kernel: see channels.py. For `native` they are the
+kernel's own; for `uml` slirp4netns passes on what comes there.
 """
 
 import errno
@@ -14,7 +15,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import IO, Any
 from labkit.errors import MachineError, PortTaken
 from labkit.machine import doctor, guard, native, uml
 from labkit.machine.engine_programs import ask_versions, require_engine
+from labkit.machine.ports import listen
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine", "watch_clients"]
@@ -42,11 +44,13 @@ class Machine:
         self._line_socket = line
         self._owner = owner
         self._lock = lock
+        self._reserved: list[socket.socket] = []
 
     @classmethod
-    def boot(cls, request: Request) -> "Machine":
+    def boot(cls, request: Request, reserved: Sequence[socket.socket] = ()) -> "Machine":
         """Start a machine on a host of which `doctor.require` has nothing to say.
 
+        `reserved` are sockets bound to the ports of the notebook's kernel; they are the machine's from now on.
         Raises MachineError, with the cure, when the machine's directory cannot be made, when others that were started
         meanwhile have taken the memory, and when no machine can run this engine.
         """
@@ -58,7 +62,7 @@ class Machine:
         try:
             doctor.require_memory(request.kind)
             ask_versions()
-            machine = cls._boot(request, base, turn)
+            machine = cls._boot(request, base, turn, reserved)
         finally:
             os.close(turn)
         try:
@@ -69,23 +73,29 @@ class Machine:
         return machine
 
     @classmethod
-    def _boot(cls, request: Request, base: Path, turn: int) -> "Machine":
+    def _boot(cls, request: Request, base: Path, turn: int, reserved: Sequence[socket.socket]) -> "Machine":
         try:
             # The lock is held by this process and, as it is forked, by the guard.
             run_dir, lock = guard.claim(base)
         except OSError as error:
             raise MachineError(f"No directory can be made in {base} ({error.strerror}). Free some space.") from error
         request = replace(request, run_dir=str(run_dir))
+        if request.kind == "native":
+            listen(reserved)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, inner = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             ours.close()
             line.close()
-            guard.run_guard(run_dir, turn, theirs, lambda ledger: _start(request, ledger, inner.fileno()))
+            guard.run_guard(run_dir, turn, theirs, lambda ledger: _start(request, ledger, inner.fileno(), reserved))
         theirs.close()
         inner.close()
-        return cls(run_dir, pid, ours, line, lock)
+        machine = cls(run_dir, pid, ours, line, lock)
+        machine._reserved = list(reserved)
+        if request.kind == "native":
+            machine._let_ports_go()
+        return machine
 
     def events(
         self, clients: Collection[int], others: Collection[int] = (), *, patience_s: float = BOOT_PATIENCE_S
@@ -120,6 +130,15 @@ class Machine:
                 self._learn_why()
                 raise MachineError(f"The machine said nothing for {patience_s:.0f} s: {self.why}. Try again.")
 
+    def open_ports(self) -> None:
+        """Have the reserved ports lead to the kernel, now that the machine has a network; for `native` they do already.
+
+        Raises PortTaken, and MachineError when slirp4netns does not answer.
+        """
+        for held in self._reserved:
+            self.forward(held.getsockname()[1])
+        self._let_ports_go()
+
     def forward(self, port: int) -> None:
         """Open a port on 127.0.0.1 that leads to the same port inside; if the machine is gone, events() says so.
 
@@ -135,13 +154,18 @@ class Machine:
         """End the machine, and wait until nothing of it is left."""
         self._owner.close()
         self._line_socket.close()
+        self._let_ports_go()
         with suppress(ChildProcessError):
             os.waitpid(self.guard_pid, 0)
         guard.settle(self.run_dir)  # nothing is left to do, unless the guard was killed
         self._lock.close()
 
+    def _let_ports_go(self) -> None:
+        while self._reserved:
+            self._reserved.pop().close()
+
     def _ask_slirp(self, order: dict[str, Any]) -> dict[str, Any]:
-        path = str(self.run_dir / "slirp.sock")
+        path = str(self.run_dir / uml.CHANNELS_API)
         deadline = time.monotonic() + SLIRP_PATIENCE_S
         try:
             with socket.socket(socket.AF_UNIX) as control:
@@ -200,7 +224,12 @@ def _ended_handle() -> int:
     return ended
 
 
-def _start(request: Request, ledger: guard.Ledger, line: int) -> Iterable[guard.Part]:
-    if request.kind == "uml":
-        return uml.start(request, ledger, line, doctor.require_kernel(), doctor.memory_dir())
-    return native.start(request, ledger, line)
+def _start(
+    request: Request, ledger: guard.Ledger, line: int, reserved: Sequence[socket.socket]
+) -> Iterator[guard.Part]:
+    if request.kind == "native":
+        yield from native.start(request, ledger, line, reserved)
+    else:
+        for held in reserved:  # the launcher's alone
+            held.close()
+        yield from uml.start(request, ledger, line, doctor.require_kernel(), doctor.memory_dir())

@@ -1,8 +1,12 @@
-"""Who may have a port of a notebook's kernel while nobody serves it?"""
+"""Who may have a port of a notebook's kernel while nobody serves it, and from when on may a client connect?"""
 
+import errno
 import socket
+from collections.abc import Iterable
 
-__all__ = ["reserve"]
+from labkit.errors import PortTaken
+
+__all__ = ["listen", "reserve"]
 
 
 def reserve(port: int) -> socket.socket:
@@ -19,3 +23,14 @@ def reserve(port: int) -> socket.socket:
         held.close()
         raise
     return held
+
+
+def listen(reserved: Iterable[socket.socket]) -> None:
+    """Let clients connect to these ports: who comes before the kernel is there waits. Raises PortTaken."""
+    for held in reserved:
+        try:
+            held.listen()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken(held.getsockname()[1], str(error.strerror)) from error

@@ -59,6 +59,10 @@ class Request:
     def from_json(cls, text: str) -> "Request":
         return cls(**json.loads(text))
 
+    def ports(self) -> list[int]:
+        """The ports of the notebook's kernel, one a channel."""
+        return [port for name, port in (self.connection or {}).items() if name.endswith("_port")]
+
     def needed_paths(self) -> list[Path]:
         """The directories of the host without which nothing runs inside: Python, labkit, the notebooks, the engine."""
         here = Path(__file__).resolve().parents[2]

@@ -18,12 +18,17 @@ from shlex import join, quote
 
 from labkit import linux
 from labkit.machine import inside, xstate
+from labkit.machine.channels import CARD
 from labkit.machine.guard import Ledger, Part
 from labkit.machine.kernel import Kernel
 from labkit.machine.native import start_slirp, wait_for
 from labkit.machine.request import Request
 
-__all__ = ["start"]
+__all__ = ["CHANNELS_API", "start"]
+
+# In the run directory, of the slirp4netns by which a notebook reaches its kernel: channels.py.
+CHANNELS = "channels.sock"
+CHANNELS_API = "channels-api.sock"
 
 # What a kernel for every purpose does, and this one can do without: kernel-parameters.rst.
 WITHOUT = (
@@ -50,8 +55,12 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
         handed.append(xstate.open_library(run_dir, memory_dir))
         environment["LD_PRELOAD"] = f"/proc/self/fd/{handed[-1]}"
     bess = run_dir / "bess.sock"
-    yield "its network (slirp4netns)", start_slirp(ledger, ["--target-type=bess", str(bess)])
-    wait_for(bess, 5, "slirp4netns did not open its socket")  # the guard adds its last words
+    yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", ["--target-type=bess", str(bess)])
+    if request.connection:
+        channels = ["--api-socket", str(run_dir / CHANNELS_API), "--target-type=bess", str(run_dir / CHANNELS)]
+        yield "the notebook's wire (slirp4netns)", start_slirp(ledger, "channels.log", channels)
+        wait_for(run_dir / CHANNELS, 5, "slirp4netns did not open its socket")  # the guard adds its last words
+    wait_for(bess, 5, "slirp4netns did not open its socket")
     request_file = run_dir / "request.json"
     request_file.touch(mode=0o600)
     request_file.write_text(request.to_json())
@@ -89,7 +98,7 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
 def write_init(init: Path, request_file: Path) -> None:
     """Write the script that becomes PID 1: on the kernel's command line a path with a space would be two words."""
     package_root = Path(__file__).resolve().parents[2]
-    program = [sys.executable, "-s", str(Path(inside.__file__).resolve()), str(request_file)]
+    program = [sys.executable, "-s", "-P", str(Path(inside.__file__).resolve()), str(request_file)]
     terminal = os.environ.get("TERM", "dumb")  # the outer one
     lines = (
         "#!/bin/sh",
@@ -111,6 +120,7 @@ def command_line(kernel: Kernel, request: Request, run_dir: Path, line: int) -> 
         *(f"uml_dir={run_dir}/uml", "umid=lab", "quiet", "noreboot", "panic=1"),
         *WITHOUT,
         f"vec0:transport=bess,dst={run_dir}/bess.sock,depth=128,gro=1",
+        *([f"{CARD}:transport=bess,dst={run_dir}/{CHANNELS},depth=128,gro=1"] if request.connection else []),
         f"init={run_dir}/init",
     ]
 

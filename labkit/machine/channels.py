@@ -1,0 +1,91 @@
+"""How does a notebook reach its Python kernel, whatever a learner does to the machine's network?
+
+Jupyter has five channels to a kernel, each a port. The sockets that listen there are made outside of the machine's
+network, and handed to the kernel, as systemd hands sockets over. A socket stays in the network namespace in which it
+was made, and so do the connections that it accepts, also in a process of another namespace: an address, a route, a
+firewall rule or a link that is taken down in the machine does not reach them. For `native`, the launcher makes them on
+127.0.0.1 of the host. For `uml`, PID 1 makes them in a network namespace with a network card and a slirp4netns of its
+own, in which nothing else is.
+Source: network_namespaces(7), ZMQ_USE_FD of zmq_setsockopt(3).
+"""
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from labkit import linux
+from labkit.machine.request import GUEST_IP
+
+__all__ = ["CARD", "bind_to", "listen_apart", "read_tcp_queues"]
+
+CARD = "vec1"
+NAMESPACE = "/proc/self/ns/net"
+
+
+def listen_apart(ports: Iterable[int]) -> tuple[list[int], int]:
+    """In a user-mode kernel, listen on these ports of the second network card, in a network namespace of its own.
+
+    Gives the descriptors of the sockets, and that of the namespace. The caller has one thread, and is afterwards
+    where it was. Raises OSError and CalledProcessError.
+    """
+    with _leave_network() as home:
+        linux.unshare(linux.CLONE_NEWNET)
+        apart = os.open(NAMESPACE, os.O_RDONLY)
+        _run_ip(f"link set {CARD} netns {os.getpid()}\n", lambda: linux.setns(home, linux.CLONE_NEWNET))
+        _run_ip(f"addr add {GUEST_IP}/24 dev {CARD}\nlink set {CARD} up\n")
+        return [socket.create_server((GUEST_IP, port)).detach() for port in ports], apart
+
+
+def read_tcp_queues(namespace: int) -> list[str]:
+    """The field tx_queue:rx_queue of each TCP socket of a network namespace: proc_pid_net(5). Raises OSError."""
+    with _leave_network():
+        linux.setns(namespace, linux.CLONE_NEWNET)
+        return [line.split()[4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+
+
+def bind_to(listening: Iterable[int]) -> None:
+    """Have the ZMQ sockets that are about to be bound to the ports of these sockets take the sockets themselves."""
+    import zmq
+
+    handed = {_port_of(fd): fd for fd in listening}
+    bind = zmq.Socket.bind
+
+    def take(self: Any, address: str) -> Any:
+        port = address.rpartition(":")[2]
+        if not port.isdecimal() or int(port) not in handed:
+            return bind(self, address)
+        self.setsockopt(zmq.USE_FD, handed.pop(int(port)))
+        if not handed:
+            zmq.Socket.bind = bind  # type: ignore[method-assign]
+        bound = bind(self, address)
+        # ipykernel connects a socket of its debugger to where its shell socket was bound last. By the port's address
+        # it would try for ever: in the machine's network nobody listens there.
+        bind(self, f"inproc://port-{port}")
+        return bound
+
+    zmq.Socket.bind = take  # type: ignore[assignment, method-assign]
+
+
+@contextmanager
+def _leave_network() -> Iterator[int]:
+    """Give the present network namespace, and be in it again at the end."""
+    home = os.open(NAMESPACE, os.O_RDONLY)
+    try:
+        yield home
+    finally:
+        linux.setns(home, linux.CLONE_NEWNET)
+        os.close(home)
+
+
+def _run_ip(orders: str, first: Callable[[], None] | None = None) -> None:
+    subprocess.run(["/sbin/ip", "-batch", "-"], input=orders, text=True, check=True, preexec_fn=first)
+
+
+def _port_of(fd: int) -> int:
+    with socket.socket(fileno=os.dup(fd)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
