@@ -6,13 +6,14 @@ was made, and so do the connections that it accepts, also in a process of anothe
 firewall rule or a link that is taken down in the machine does not reach them. For `native`, the launcher makes them on
 127.0.0.1 of the host. For `uml`, PID 1 makes them in a network namespace with a network card and a slirp4netns of its
 own, in which nothing else is.
-Source: network_namespaces(7), ZMQ_USE_FD of zmq_setsockopt(3).
+Source: network_namespaces(7), netdevice(7), ZMQ_USE_FD of zmq_setsockopt(3).
 """
 
+import fcntl
 import os
 import socket
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,44 @@ from typing import Any
 from labkit import linux
 from labkit.machine.request import GUEST_IP
 
-__all__ = ["CARD", "bind_to", "listen_apart", "read_tcp_queues"]
+__all__ = ["CARD", "bind_to", "listen_apart", "make_network", "read_tcp_queues"]
 
 CARD = "vec1"
 NAMESPACE = "/proc/self/ns/net"
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFFLAGS = 0x8916, 0x891C, 0x8914  # <linux/sockios.h>
+IFF_UP = 1
 
 
-def listen_apart(ports: Iterable[int]) -> tuple[list[int], int]:
-    """In a user-mode kernel, listen on these ports of the second network card, in a network namespace of its own.
+def make_network() -> int:
+    """Make a network namespace with nothing in it; give its descriptor. The caller has one thread, and stays outside.
 
-    Gives the descriptors of the sockets, and that of the namespace. The caller has one thread, and is afterwards
-    where it was. Raises OSError and CalledProcessError.
+    Raises OSError.
     """
-    with _leave_network() as home:
+    with _leave_network():
         linux.unshare(linux.CLONE_NEWNET)
-        apart = os.open(NAMESPACE, os.O_RDONLY)
-        _run_ip(f"link set {CARD} netns {os.getpid()}\n", lambda: linux.setns(home, linux.CLONE_NEWNET))
-        _run_ip(f"addr add {GUEST_IP}/24 dev {CARD}\nlink set {CARD} up\n")
-        return [socket.create_server((GUEST_IP, port)).detach() for port in ports], apart
+        return os.open(NAMESPACE, os.O_RDONLY)
+
+
+def listen_apart(namespace: int, ports: Iterable[int]) -> list[int]:
+    """In a network namespace that has got the card, listen on these ports; give the sockets' descriptors.
+
+    Raises OSError.
+    """
+    with _leave_network():
+        linux.setns(namespace, linux.CLONE_NEWNET)
+        with socket.socket() as any_socket:
+            for request, value in (
+                (SIOCSIFADDR, _internet_address(GUEST_IP)),
+                (SIOCSIFNETMASK, _internet_address("255.255.255.0")),
+                (SIOCSIFFLAGS, struct.pack("h", IFF_UP)),
+            ):
+                fcntl.ioctl(any_socket, request, struct.pack("16s16s", CARD.encode(), value))
+        return [socket.create_server((GUEST_IP, port)).detach() for port in ports]
+
+
+def _internet_address(address: str) -> bytes:
+    """A struct sockaddr_in of ip(7), with no port."""
+    return struct.pack("=HH4s", socket.AF_INET, 0, socket.inet_aton(address))
 
 
 def read_tcp_queues(namespace: int) -> list[str]:
@@ -71,18 +92,14 @@ def bind_to(listening: Iterable[int]) -> None:
 
 
 @contextmanager
-def _leave_network() -> Iterator[int]:
-    """Give the present network namespace, and be in it again at the end."""
+def _leave_network() -> Iterator[None]:
+    """Be in the present network namespace again at the end."""
     home = os.open(NAMESPACE, os.O_RDONLY)
     try:
-        yield home
+        yield
     finally:
         linux.setns(home, linux.CLONE_NEWNET)
         os.close(home)
-
-
-def _run_ip(orders: str, first: Callable[[], None] | None = None) -> None:
-    subprocess.run(["/sbin/ip", "-batch", "-"], input=orders, text=True, check=True, preexec_fn=first)
 
 
 def _port_of(fd: int) -> int:

@@ -234,10 +234,13 @@ def set_names() -> None:
         Path(path).write_text(text)
 
 
-def configure_network() -> None:
-    """Give the user-mode kernel's network card its address; for `native` slirp4netns does the same from outside."""
+def configure_network(more: str = "", *pass_fds: int) -> None:
+    """Give the user-mode kernel's network card its address; for `native` slirp4netns does the same from outside.
+
+    `more` are further orders to ip(8), which has the descriptors `pass_fds`.
+    """
     orders = f"link set lo up\naddr add {GUEST_IP}/24 dev vec0\nlink set vec0 up\nroute add default via 10.0.2.2\n"
-    subprocess.run(["/sbin/ip", "-batch", "-"], input=orders, text=True, check=True)
+    subprocess.run(["/sbin/ip", "-batch", "-"], input=orders + more, text=True, check=True, pass_fds=pass_fds)
 
 
 def set_environment(request: Request) -> None:

@@ -27,7 +27,7 @@ from typing import NoReturn
 from labkit import linux
 from labkit.machine import contract, oom
 from labkit.machine.boot_log import STATE, log_stage, read_boot_log
-from labkit.machine.channels import listen_apart, read_tcp_queues
+from labkit.machine.channels import CARD, listen_apart, make_network, read_tcp_queues
 from labkit.machine.jobs import boot_engine, run_command, run_kernel
 from labkit.machine.request import GUEST_IP, Line, Request
 
@@ -107,13 +107,20 @@ class Init:
             os.read(self.connected, 1)
             os.close(self.connected)
         if self.request.kind == "uml":
-            contract.configure_network()
-            if self.request.connection is not None:
-                self.listening, self.apart = listen_apart(self.request.ports())
+            self._configure_network()
         self._log("network", f"{GUEST_IP} through slirp4netns")
         contract.set_environment(self.request)
         if self.request.kind == "native":
             contract.copy_shells()
+
+    def _configure_network(self) -> None:
+        if self.request.connection is None:
+            contract.configure_network()
+            return
+        self.apart = make_network()
+        # ip(8) is dear to start here, and so moves the card when it configures the other one.
+        contract.configure_network(f"link set {CARD} netns /proc/self/fd/{self.apart}\n", self.apart)
+        self.listening = listen_apart(self.apart, self.request.ports())
 
     def _log(self, stage: str, detail: str) -> None:
         log_stage(self.request.began, stage, detail)
