@@ -8,7 +8,6 @@ labkit shell [--machine KIND]              the same with a shell on this termina
 import argparse
 import json
 import os
-import signal
 import sys
 from typing import Any
 
@@ -18,10 +17,12 @@ from labkit.machine.doctor import KINDS, choose_kind, examine, require
 __all__ = ["main"]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one of the commands; return the exit status, 125 where the lab itself failed."""
-    client = os.getppid()  # noted first: when it has another parent, it is gone
-    options = _parse(sys.argv[1:] if arguments is None else arguments)
+def main(*, client: int) -> int:
+    """Run one of the commands; return the exit status, 125 where the lab itself failed.
+
+    `client` is the process that started this one: a machine ends with it.
+    """
+    options = _parse(sys.argv[1:])
     try:
         if options.verb == "doctor":
             return _doctor(options.json)
@@ -35,8 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125
-    except KeyboardInterrupt:  # before there was a command that could get it
-        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
@@ -94,7 +93,3 @@ def _describe_kernel(kernel: dict[str, Any]) -> list[str]:
 
 def _describe_problems(problems: list[dict[str, str]]) -> list[str]:
     return [f"        {problem['found']}\n          -> {problem['cure']}" for problem in problems]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from labkit.errors import MachineError
+from labkit.errors import LabError, MachineError
 from labkit.machine.doctor import UML_MEMORY_MIB
 from labkit.machine.outside import Machine, watch_clients
 from labkit.machine.request import INPUT_BYTES, Request
 
 __all__ = ["run_command"]
+
+OUTPUTS = {1: "output", 2: "error"}
 
 
 def run_command(command: list[str], *, kind: str, client: int, terminal: bool = False) -> int:
@@ -29,7 +31,7 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
 
     The command has this process's input and outputs; with `terminal`, a terminal of its own. The machine ends when
     `client`, this process's parent, has ended. Raises MachineError when there is no machine, or it is gone before
-    the command ended, or an output cannot be written.
+    the command ended; LabError when an output cannot be written.
     """
     clients = watch_clients(client)
     request = Request(
@@ -43,13 +45,8 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_exit)
-    booted = Machine.boot(request)
-    try:
-        with ExitStack() as at_end:
-            return _relay(booted, clients, at_end if terminal else None)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is short, and has to be done
-        booted.close()
+    with Machine.running(request) as machine, ExitStack() as at_end:
+        return _relay(machine, clients, at_end if terminal else None)
 
 
 def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> int:
@@ -72,7 +69,7 @@ def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> in
                 else:
                     signal.signal(signal.SIGINT, lambda *_: _pass_on(machine, signal.SIGINT))
             case {"event": "readable", "fd": 0}:
-                data = os.read(0, INPUT_BYTES)
+                data = _read_input()
                 machine.line.send(order="input", data=b64encode(data).decode())
                 watched.discard(0)  # until this piece has been taken
                 ended = not data
@@ -92,15 +89,32 @@ def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> in
     raise MachineError(f"The machine is gone: {machine.why}.")
 
 
+def _read_input() -> bytes:
+    """Read a piece of our input; none means its end. An input that cannot be read ends at once, with a sentence."""
+    try:
+        return os.read(0, INPUT_BYTES)
+    except OSError as error:
+        print(f"labkit: the standard input cannot be read ({error.strerror})", file=sys.stderr)
+        return b""
+
+
 def _write(stream: int, data: bytes, clients: list[int]) -> bool:
-    """Write it all to one of our outputs; False when a client ended before its reader took it."""
+    """Write it all to one of our outputs; False when a client ended before its reader took it.
+
+    Raises BrokenPipeError when nobody reads it any more, and LabError when it cannot be written.
+    """
     left = memoryview(data)
     while left:
         ended, _, _ = select.select(clients, [stream], [])
         if ended:
             return False
-        # As much as a pipe takes at once when select(2) says that it can be written.
-        left = left[os.write(stream, left[: select.PIPE_BUF]) :]
+        try:
+            # As much as a pipe takes at once when select(2) says that it can be written.
+            left = left[os.write(stream, left[: select.PIPE_BUF]) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise LabError(f"standard {OUTPUTS[stream]} cannot be written ({error.strerror})") from error
     return True
 
 

@@ -276,7 +276,7 @@ def _find_state_dir() -> Path | Problem:
         owner = path.lstat()
         if owner.st_uid != os.getuid() or not stat.S_ISDIR(owner.st_mode):
             return Problem(f"{path} belongs to somebody else.", "Name a directory of your own in LABKIT_TMPDIR.")
-        with tempfile.NamedTemporaryFile(dir=path) as file:
+        with tempfile.TemporaryFile(dir=path) as file:
             file.write(bytes(65536))
             file.flush()
     except OSError as error:

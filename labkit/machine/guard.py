@@ -9,7 +9,6 @@ settles the ledger; should both be killed at once, the next machine's start does
 import fcntl
 import json
 import os
-import secrets
 import select
 import shutil
 import signal
@@ -25,10 +24,12 @@ from labkit import linux
 from labkit.errors import MachineError
 from labkit.machine import last_words
 
-__all__ = ["Ledger", "Part", "claim", "run_guard", "settle", "take_turn"]
+__all__ = ["ENDING_SIGNALS", "Ledger", "Part", "claim", "hear_end", "run_guard", "settle", "take_turn"]
 
+ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 PATIENCE_S = 8.0
 PIPE_BYTES = 65536
+MAX_MESSAGE_BYTES = 65536
 
 Part = tuple[str, int]  # what it is, in the words of a message; its pid
 
@@ -97,9 +98,10 @@ class Ledger:
 
 
 def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[Ledger], Iterable[Part]]) -> NoReturn:
-    """Start a machine's parts and wait; undo everything when the owner or a part is gone. Ends this process.
+    """Make the run directory, start a machine's parts and wait; undo everything when the owner or a part is gone.
 
-    `turn` is over when the parts have started. The owner gets one JSON object at the end: {"ended": why}.
+    Ends this process, which was forked with ENDING_SIGNALS blocked. `turn` is over when the parts have started. The
+    owner hears why the machine ended: see `hear_end`.
     """
     os.setsid()
     linux.become_subreaper()  # what the parts leave behind comes here, and is reaped
@@ -109,6 +111,8 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
     ledger = Ledger(run_dir)
     reason, failed = "the guard was told to end", False
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+        lock = claim(run_dir)  # held until this process has ended
         parts = list(start(ledger))
         fcntl.flock(turn, fcntl.LOCK_UN)  # for all who were forked with it, too
         reason, failed = _wait_for_end(owner, parts, ledger)
@@ -123,9 +127,24 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
         if failed:
             reason += _last_words(ledger, "slirp.log" if "slirp4netns" in reason else "console.log")
         settle(run_dir, ledger.entries)  # also where somebody has removed the directory
-        with suppress(OSError):
-            owner.send(json.dumps({"ended": reason}).encode())
+        _tell_end(owner, reason)
+        lock.close()
         os._exit(0)
+
+
+def _tell_end(owner: socket.socket, words: str) -> None:
+    """Say how the machine ended, in one message: of a character JSON makes twelve bytes at most."""
+    with suppress(OSError):  # the owner is gone
+        owner.send(json.dumps({"ended": words[: MAX_MESSAGE_BYTES // 12 - len('{"ended": ""}')]}).encode())
+
+
+def hear_end(owner: socket.socket) -> str:
+    """At the owner's end of the socket: wait for the guard's end, and give its reason for ending the machine."""
+    try:
+        message = owner.recv(MAX_MESSAGE_BYTES)
+    except OSError:
+        message = b""
+    return str(json.loads(message)["ended"]) if message else "its guard was killed"
 
 
 def _raise_exit(*_: object) -> NoReturn:
@@ -220,18 +239,24 @@ def take_turn(base: Path) -> int:
     return turn
 
 
-def claim(base: Path) -> tuple[Path, IO[str]]:
-    """In one's turn, make a run directory under `base`, and lock it; settle those that nobody holds. Raises OSError."""
-    sweep(base)
-    run_dir = base / secrets.token_hex(4)
-    run_dir.mkdir(mode=0o700)
-    lock = (run_dir / "lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return run_dir, lock
+def claim(run_dir: Path) -> IO[str]:
+    """In one's turn, make a run directory and lock it, for as long as the file that is given is open.
+
+    Those beside it that nobody holds are settled. Raises MachineError when the directory cannot be made.
+    """
+    sweep(run_dir.parent)
+    try:
+        run_dir.mkdir(mode=0o700)
+        lock = (run_dir / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        words = f"no directory can be made in {run_dir.parent} ({error.strerror}): free some space"
+        raise MachineError(words) from error
+    return lock
 
 
 def sweep(base: Path) -> None:
-    """In one's turn, settle the machines under `base` whose launcher and guard are both gone: nobody has their lock."""
+    """In one's turn, settle the machines under `base` whose guard is gone: nobody has their lock."""
     for run_dir in base.iterdir():
         with suppress(OSError), (run_dir / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

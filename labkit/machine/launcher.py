@@ -63,13 +63,8 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
         signal.signal(number, _raise_exit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
-    machine = Machine.boot(request, [_reserve(port) for port in request.ports()])
-    try:
+    with Machine.running(request, [_reserve(port) for port in request.ports()]) as machine:
         return _attend(machine, clients)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        machine.close()
-        signal.signal(signal.SIGTERM, _raise_exit)  # for the refusal, should it come to that
 
 
 def _reserve(port: int) -> socket.socket:

@@ -1,9 +1,9 @@
 """How does a process outside get a machine, and talk to it?
 
-    clients = watch_clients(parent)           for whom the machine is
-    machine = Machine.boot(request)           the guard is forked; it starts the parts
-    for event in machine.events(clients): ... what the inside says, until the machine is gone
-    machine.close()                           nothing of it is left
+    clients = watch_clients(parent)               for whom the machine is
+    with Machine.running(request) as machine:     the guard is forked; it starts the parts
+        for event in machine.events(clients): ... what the inside says, until the machine is gone
+                                                  and then nothing of it is left
 
 The ports that a client knows on 127.0.0.1 lead to the notebook's kernel: see channels.py. For `native` they are the
 kernel's own; for `uml` slirp4netns passes on what comes there.
@@ -12,14 +12,16 @@ kernel's own; for `uml` slirp4netns passes on what comes there.
 import errno
 import json
 import os
+import secrets
 import select
+import signal
 import socket
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from labkit.errors import MachineError, PortTaken
 from labkit.machine import doctor, guard, native, uml
@@ -36,49 +38,44 @@ SLIRP_PATIENCE_S = 10.0
 class Machine:
     """One machine, from its outside. Everything that it consists of belongs to its guard."""
 
-    def __init__(self, run_dir: Path, guard_pid: int, owner: socket.socket, line: socket.socket, lock: IO[Any]):
+    def __init__(self, run_dir: Path, guard_pid: int, owner: socket.socket, line: socket.socket):
         self.run_dir = run_dir
         self.guard_pid = guard_pid
         self.why: str | None = None
         self.line = Line(line)
         self._line_socket = line
         self._owner = owner
-        self._lock = lock
         self._reserved: list[socket.socket] = []
 
     @classmethod
-    def boot(cls, request: Request, reserved: Sequence[socket.socket] = ()) -> "Machine":
-        """Start a machine on a host of which `doctor.require` has nothing to say.
+    @contextmanager
+    def running(cls, request: Request, reserved: Sequence[socket.socket] = ()) -> Iterator["Machine"]:
+        """A machine for the length of a `with` block, on a host of which `doctor.require` has nothing to say.
 
         `reserved` are sockets bound to the ports of the notebook's kernel; they are the machine's from now on.
-        Raises MachineError, with the cure, when the machine's directory cannot be made, when others that were started
-        meanwhile have taken the memory, and when no machine can run this engine.
+        SIGINT, SIGTERM and SIGHUP wait while the machine is made, and while it is ended: what their handlers raise
+        would leave a half of it. Raises MachineError, with the cure, when the machine's directory cannot be locked,
+        when others that were started meanwhile have taken the memory, and when no machine can run this engine; PortTaken.
         """
         base = doctor.state_dir()
-        try:
-            turn = guard.take_turn(base)
-        except OSError as error:
-            raise MachineError(f"{base} cannot be locked ({error.strerror}). Name another in LABKIT_TMPDIR.") from error
-        try:
-            doctor.require_memory(request.kind)
-            ask_versions()
-            machine = cls._boot(request, base, turn, reserved)
-        finally:
-            os.close(turn)
-        try:
-            require_engine()  # the versions came while the machine began to boot
-        except MachineError:
-            machine.close()
-            raise
-        return machine
+        turn = _take_turn(base, request.kind)
+        ask_versions()
+        with _signals_held() as let_come:
+            try:
+                machine = cls._boot(request, base, turn, reserved)
+            finally:
+                os.close(turn)
+            try:
+                let_come()
+                require_engine()  # the versions came while the machine began to boot
+                yield machine
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING_SIGNALS)
+                machine.close()
 
     @classmethod
     def _boot(cls, request: Request, base: Path, turn: int, reserved: Sequence[socket.socket]) -> "Machine":
-        try:
-            # The lock is held by this process and, as it is forked, by the guard.
-            run_dir, lock = guard.claim(base)
-        except OSError as error:
-            raise MachineError(f"No directory can be made in {base} ({error.strerror}). Free some space.") from error
+        run_dir = base / secrets.token_hex(4)  # made by the guard, which outlives this process
         request = replace(request, run_dir=str(run_dir))
         if request.kind == "native":
             listen(reserved)
@@ -91,7 +88,7 @@ class Machine:
             guard.run_guard(run_dir, turn, theirs, lambda ledger: _start(request, ledger, inner.fileno(), reserved))
         theirs.close()
         inner.close()
-        machine = cls(run_dir, pid, ours, line, lock)
+        machine = cls(run_dir, pid, ours, line)
         machine._reserved = list(reserved)
         if request.kind == "native":
             machine._let_ports_go()
@@ -158,7 +155,6 @@ class Machine:
         with suppress(ChildProcessError):
             os.waitpid(self.guard_pid, 0)
         guard.settle(self.run_dir)  # nothing is left to do, unless the guard was killed
-        self._lock.close()
 
     def _let_ports_go(self) -> None:
         while self._reserved:
@@ -193,11 +189,30 @@ class Machine:
         return bool(select.select([self._owner], [], [], patience_s)[0])
 
     def _learn_why(self) -> None:
-        try:
-            word = self._owner.recv(4096)
-        except OSError:
-            word = b""
-        self.why = json.loads(word)["ended"] if word else "its guard was killed"
+        self.why = guard.hear_end(self._owner)
+
+
+def _take_turn(base: Path, kind: str) -> int:
+    try:
+        turn = guard.take_turn(base)
+    except OSError as error:
+        raise MachineError(f"{base} cannot be locked ({error.strerror}). Name another in LABKIT_TMPDIR.") from error
+    try:
+        doctor.require_memory(kind)
+    except BaseException:
+        os.close(turn)
+        raise
+    return turn
+
+
+@contextmanager
+def _signals_held() -> Iterator[Callable[[], object]]:
+    """Hold back what would end this process, but where the function that is given has been called."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, guard.ENDING_SIGNALS)
+    try:
+        yield lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def watch_clients(parent: int, *others: int) -> list[int]:

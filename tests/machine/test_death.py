@@ -157,10 +157,10 @@ LEAVE = """
 import os, socket, sys, time
 from labkit.machine.outside import Machine
 from labkit.machine.request import Request
-machine = Machine.boot(Request(sys.argv[1], "", time.time(), os.getcwd(), command=["true"]))
-with socket.socket(fileno=os.dup(machine.line.fileno())) as line:
-    line.shutdown(socket.SHUT_RDWR)
-os.waitpid(machine.guard_pid, 0)
+with Machine.running(Request(sys.argv[1], "", time.time(), os.getcwd(), command=["true"])) as machine:
+    with socket.socket(fileno=os.dup(machine.line.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    os.waitpid(machine.guard_pid, 0)
 """
 
 

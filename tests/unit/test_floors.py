@@ -20,7 +20,7 @@ FLOORS = {
     },
     2: {"check", "container", "namespaces", "network", "union"},
     3: {"lesson", "show", "widgets"},
-    4: {"cli"},
+    4: {"__main__", "cli"},
 }
 CLIENTS = {
     "docker",

@@ -1,6 +1,5 @@
 """Does a machine's outside find slirp4netns, also in the moment before that listens?"""
 
-import os
 import socket
 import threading
 import time
@@ -13,9 +12,9 @@ def test_a_socket_that_does_not_listen_yet(tmp_path: Path) -> None:
     """Its file is there a moment before it takes connections, which is waited for."""
     owner, _guard = socket.socketpair()
     line, _inside = socket.socketpair()
-    with socket.socket(socket.AF_UNIX) as slirp, open(os.devnull) as lock, owner, _guard, line, _inside:
+    with socket.socket(socket.AF_UNIX) as slirp, owner, _guard, line, _inside:
         slirp.bind(str(tmp_path / "slirp.sock"))
-        machine = Machine(tmp_path, 0, owner, line, lock)
+        machine = Machine(tmp_path, 0, owner, line)
         orders: list[bytes] = []
 
         def serve() -> None:
