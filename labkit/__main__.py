@@ -13,17 +13,13 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command line; return the exit status."""
     client = os.getppid()  # noted first: when it has another parent, it is gone
-    interrupt = signal.getsignal(signal.SIGINT)
-    if interrupt is not signal.SIG_IGN:  # as in the background of a shell
-        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))  # there is nothing to undo yet
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in the background of a shell
+        # Whoever makes something that has to be undone sets a handler of its own.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     _open_closed_streams()
     from labkit.cli import main as run
 
-    try:
-        signal.signal(signal.SIGINT, interrupt)
-        return run(client=client)
-    except KeyboardInterrupt:  # before there was a command that could get it
-        return 128 + signal.SIGINT
+    return run(client=client)
 
 
 def _open_closed_streams() -> None:

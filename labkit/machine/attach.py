@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from labkit.errors import LabError, MachineError
+from labkit.machine import guard
 from labkit.machine.doctor import UML_MEMORY_MIB
 from labkit.machine.outside import Machine, watch_clients
 from labkit.machine.request import INPUT_BYTES, Request
@@ -43,10 +44,14 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
         terminal=_window() if terminal else None,
         memory_mib=UML_MEMORY_MIB,
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _raise_exit)
-    with Machine.running(request) as machine, ExitStack() as at_end:
-        return _relay(machine, clients, at_end if terminal else None)
+    for number in guard.ENDING_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise_exit)
+    try:
+        with Machine.running(request) as machine, ExitStack() as at_end:
+            return _relay(machine, clients, at_end if terminal else None)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to do but to end
 
 
 def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> int:
