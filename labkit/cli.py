@@ -17,12 +17,13 @@ from labkit.machine.doctor import KINDS, choose_kind, examine, require
 __all__ = ["main"]
 
 
-def main(*, client: int) -> int:
+def main(arguments: list[str] | None = None, *, client: int | None = None) -> int:
     """Run one of the commands; return the exit status, 125 where the lab itself failed.
 
-    `client` is the process that started this one: a machine ends with it.
+    `client` is the process that started this one, or else its parent now: a machine ends with it.
     """
-    options = _parse(sys.argv[1:])
+    client = os.getppid() if client is None else client
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         if options.verb == "doctor":
             return _doctor(options.json)
@@ -93,3 +94,7 @@ def _describe_kernel(kernel: dict[str, Any]) -> list[str]:
 
 def _describe_problems(problems: list[dict[str, str]]) -> list[str]:
     return [f"        {problem['found']}\n          -> {problem['cure']}" for problem in problems]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

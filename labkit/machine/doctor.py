@@ -5,6 +5,7 @@ before a machine boots, so the notebook and `labkit doctor` say the same. They a
 `labkit doctor` besides boots a machine of each kind in which they find nothing, before it says "ok".
 """
 
+import _thread
 import ctypes
 import errno
 import mmap
@@ -65,6 +66,7 @@ PACKAGES = {  # program: Debian package
     "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512
+NEEDED_PROCESSES = 100  # threads count, too: a machine with its engine and a few containers, and what is beside it
 # What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
 NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
 MAX_WORDS = 1000  # of a machine that failed
@@ -163,6 +165,7 @@ def check(kind: str) -> list[Problem]:
         found += _check_busybox(BUSYBOX)
         found += _problem(_find_state_dir())
         found += _check_memory(kind)
+        found += _check_processes()
         found += _check_uml() if kind == "uml" else _check_native()
     return found
 
@@ -389,6 +392,39 @@ def _check_memory(kind: str) -> Iterator[Problem]:
             f"There is no memory for another machine: {max(0, free)} MiB are free {where}, and it takes {needed}.",
             "Shut down the kernel of a lesson that you are not using (Kernel > Shut Down), then start this one again.",
         )
+
+
+def _check_processes() -> Iterator[Problem]:
+    room = _room_for_processes(NEEDED_PROCESSES)
+    if room < NEEDED_PROCESSES:
+        yield Problem(
+            f"Only {room} more processes can be started here, and a machine takes {NEEDED_PROCESSES}.",
+            "Raise the limit: `ulimit -u` shows that of a user, pids.max of a control group that of a container "
+            "(docker run --pids-limit). Or shut down kernels that you are not using (Kernel > Shut Down).",
+        )
+
+
+def _room_for_processes(wanted: int) -> int:
+    """How many threads can be started here and now, up to `wanted`, of 255 at most: tried, in a child.
+
+    RLIMIT_NPROC counts all of a user's, the kernel does not tell how many those are, and each control group above may
+    have a limit.
+    """
+    try:
+        pid = os.fork()
+    except BlockingIOError:
+        return 0
+    if pid == 0:
+        started = 1
+        with suppress(RuntimeError):
+            _thread.stack_size(1 << 16)
+            never = _thread.allocate_lock()
+            never.acquire()
+            while started < wanted:
+                _thread.start_new_thread(never.acquire, ())
+                started += 1
+        os._exit(started)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _host_memory_mib() -> int:

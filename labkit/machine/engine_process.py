@@ -53,7 +53,7 @@ def start_engine() -> None:
         return
     deadline = time.monotonic() + PATIENCE_S
     # A killed dockerd takes its containerd along, but not at once; a new one refuses to start beside the old.
-    while _is_alive(CONTAINERD_PIDFILE) or _is_alive(PIDFILE):
+    while _is_alive("containerd", CONTAINERD_PIDFILE) or _is_alive("dockerd", PIDFILE):
         _wait(deadline, "dockerd runs and does not answer on its socket, or is slow to end: restart the kernel")
     PIDFILE.unlink(missing_ok=True)
     with _listen_locally() as local, socket.create_server(API_TCP) as tcp:
@@ -130,9 +130,10 @@ def _runs(pid: int) -> bool:
     return state != "Z"
 
 
-def _is_alive(pidfile: Path) -> bool:
+def _is_alive(program: str, pidfile: Path) -> bool:
+    """Is the process of that pid still this program? After its end another process may have got the number."""
     try:
-        return Path(f"/proc/{int(pidfile.read_text())}").exists()
+        return Path(f"/proc/{int(pidfile.read_text())}/comm").read_text() == f"{program}\n"
     except (OSError, ValueError):
         return False
 

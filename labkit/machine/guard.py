@@ -24,7 +24,7 @@ from labkit import linux
 from labkit.errors import MachineError
 from labkit.machine import last_words
 
-__all__ = ["ENDING_SIGNALS", "Ledger", "Part", "claim", "hear_end", "run_guard", "settle", "take_turn"]
+__all__ = ["ENDING_SIGNALS", "Ledger", "Part", "claim", "hear_end", "run_guard", "settle", "take_turn", "tell_end"]
 
 ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 PATIENCE_S = 8.0
@@ -112,7 +112,7 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
     reason, failed = "the guard was told to end", False
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
-        lock = claim(run_dir)  # held until this process has ended
+        _lock = claim(run_dir)  # held until this process has ended
         parts = list(start(ledger))
         fcntl.flock(turn, fcntl.LOCK_UN)  # for all who were forked with it, too
         reason, failed = _wait_for_end(owner, parts, ledger)
@@ -125,14 +125,20 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
         with suppress(OSError):
             ledger.hear()
         if failed:
-            reason += _last_words(ledger, "slirp.log" if "slirp4netns" in reason else "console.log")
+            reason += _last_words(ledger, _log_of(reason))
         settle(run_dir, ledger.entries)  # also where somebody has removed the directory
-        _tell_end(owner, reason)
-        lock.close()
+        tell_end(owner, reason)
         os._exit(0)
 
 
-def _tell_end(owner: socket.socket, words: str) -> None:
+def _log_of(reason: str) -> str:
+    """Where the part wrote its last words of which a reason for the end speaks."""
+    if "slirp4netns" not in reason:
+        return "console.log"
+    return "channels.log" if "the notebook's" in reason else "slirp.log"
+
+
+def tell_end(owner: socket.socket, words: str) -> None:
     """Say how the machine ended, in one message: of a character JSON makes twelve bytes at most."""
     with suppress(OSError):  # the owner is gone
         owner.send(json.dumps({"ended": words[: MAX_MESSAGE_BYTES // 12 - len('{"ended": ""}')]}).encode())

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from labkit import linux
-from labkit.errors import LabError
 from labkit.machine import oom
 from labkit.machine.boot_log import STATE, log_stage
 from labkit.machine.channels import bind_to
@@ -111,6 +110,6 @@ def boot_engine(request: Request) -> None:
             import_busybox(engine)
         log_stage(request.began, "image", "busybox:latest is loaded")
         log_stage(request.began, "ready", "")
-    except (LabError, OSError, subprocess.SubprocessError) as error:
+    except Exception as error:  # whatever it is, its own words are told
         log_stage(request.began, "failed", f"{type(error).__name__}: {error}")
         os._exit(1)

@@ -5,6 +5,7 @@ hierarchy. A holder process makes them; its child is PID 1 inside. The holder di
 holder, and everything else with PID 1.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -36,6 +37,8 @@ LIMITS = {  # so that an accident inside is none outside; by the names of both v
     "memory.limit_in_bytes": HALF_OF_MEMORY,  # and so do files in memory that fill every disk
     "memory.max": HALF_OF_MEMORY,
 }
+
+MOVING_PATIENCE_S = 5.0
 
 
 def start(request: Request, ledger: Ledger, line: int, listening: Sequence[socket.socket]) -> Iterator[Part]:
@@ -162,19 +165,28 @@ def _pass_controllers_on(top: Path) -> None:
 
     Whoever set a host up has done so at the top of the hierarchy. In a container the top that is seen is the
     container's own group, which has none to give while processes are in it ("no internal processes", cgroups(7)):
-    they move to a group below, `init`, for good.
+    they move to a group below, `init`, for good. Who forks meanwhile has a child in the old group (EBUSY), and it is
+    done again. Raises OSError when that does not end.
     """
     if not (top / "cgroup.type").exists():  # version 1, or the true top
         return
     missing = set((top / "cgroup.controllers").read_text().split())
     missing -= set((top / "cgroup.subtree_control").read_text().split())
-    if missing:
-        (top / "init").mkdir(exist_ok=True)
+    if not missing:
+        return
+    (top / "init").mkdir(exist_ok=True)
+    deadline = time.monotonic() + MOVING_PATIENCE_S
+    while True:
         for pid in (top / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
                 (top / "init/cgroup.procs").write_text(pid)
-        for controller in missing:
-            (top / "cgroup.subtree_control").write_text(f"+{controller}")
+        try:
+            (top / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in missing))
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def join_cgroup(group: Path) -> None:

@@ -16,7 +16,7 @@ from shlex import quote
 from tests.machine import seccomp
 from tests.machine.host import wait_until
 
-__all__ = ["ORDINARY_USER", "Ground", "MemoryGroup", "memory_group"]
+__all__ = ["ORDINARY_USER", "Ground", "MemoryGroup", "memory_group", "pids_group"]
 
 VERSION_1 = Path("/sys/fs/cgroup/memory")
 ORDINARY_USER = 1000
@@ -101,6 +101,23 @@ class MemoryGroup:
 
     def _read(self, version_1: str, version_2: str) -> int:
         return int((self.path / (version_1 if self._is_version_1() else version_2)).read_text()) >> 20
+
+
+@contextmanager
+def pids_group(limit: int) -> Iterator[str]:
+    """Make a control group that holds so many processes; give the shell for a Ground that joins it. It is removed."""
+    version_1 = Path("/sys/fs/cgroup/pids")
+    top = version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")
+    path = top / f"ground-{secrets.token_hex(4)}"
+    if top != version_1:
+        (top / "cgroup.subtree_control").write_text("+pids")
+    path.mkdir()
+    try:
+        (path / "pids.max").write_text(str(limit))
+        yield f"echo $$ >{path}/cgroup.procs"
+        assert wait_until(lambda: not (path / "cgroup.procs").read_text(), 10), "processes are left in the group"
+    finally:
+        os.rmdir(path)
 
 
 @contextmanager

@@ -87,15 +87,16 @@ def children(pid: int) -> list[int]:
 
 
 def find_part(launcher: int, part: str) -> int:
-    """The pid of a machine's "guard", "machine" or "slirp4netns", by its place in the tree.
+    """The pid of a machine's "guard", "machine", "slirp4netns" or, on uml, "slirp4netns of the channels".
 
+    By its place in the tree: what the guard started first comes first.
     Raises OSError or LookupError while there is none.
     """
     guard = children(launcher)[0]
     if part == "guard":
         return guard
-    found = [pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == (part == "slirp4netns")]
-    return found[0]
+    found = [pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == part.startswith("slirp4netns")]
+    return found[1 if part == "slirp4netns of the channels" else 0]
 
 
 def has_part(launcher: int, part: str) -> bool:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -25,7 +25,7 @@ from jupyter_client.manager import KernelManager
 from labkit.machine.kernel import PROGRAM
 from labkit.machine.last_words import FILE
 from tests.machine import ask
-from tests.machine.ground import ORDINARY_USER, Ground, memory_group
+from tests.machine.ground import ORDINARY_USER, Ground, memory_group, pids_group
 from tests.machine.host import KINDS, LABKIT, find_part, has_part, snapshot, wait_until
 from tests.machine.seccomp import refuse
 
@@ -144,6 +144,30 @@ def test_one_sentence_with_the_cure(
     assert "error" == answer["status"]
     assert bad.found in answer["evalue"] and bad.cure in answer["evalue"], answer["evalue"]
     assert answer["evalue"] in answer["text"]
+    assert PATIENCE_S > answer["seconds"]
+    assert before == snapshot(state)
+
+
+FEW = 70  # processes: enough for a client of Jupyter and a refusal
+
+
+@pytest.mark.parametrize(("limit", "kind"), [("pids.max", "native"), ("pids.max", "uml"), ("ulimit -u", "uml")])
+def test_too_few_processes(limit: str, kind: str, environment: dict[str, str], state: Path) -> None:
+    """A limit on processes, of a control group or of a user, is found before a machine boots, and is told in a cell."""
+    environment["LABKIT_MACHINE"] = kind
+    before = snapshot(state)
+
+    with ExitStack() as groups:
+        if limit == "pids.max":
+            ground, prefix = Ground(groups.enter_context(pids_group(FEW))), ()
+        else:
+            ground, prefix = Ground(user=ORDINARY_USER), ("prlimit", f"--nproc={FEW}")
+        _, report = examine(ground, environment, *prefix)
+        answer = run_cell(ground, environment, *prefix)
+
+    words = "more processes can be started here, and a machine takes"
+    assert any(words in problem["found"] for problem in report["kinds"][kind]["problems"])
+    assert words in answer["evalue"] and "Raise the limit" in answer["evalue"], answer["evalue"]
     assert PATIENCE_S > answer["seconds"]
     assert before == snapshot(state)
 

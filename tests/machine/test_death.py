@@ -1,6 +1,8 @@
 """Whoever is killed, and whenever: is nothing of the machine left within ten seconds?"""
 
 import os
+import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from jupyter_client.connect import write_connection_file
 from tests.machine.host import (
     KINDS,
     LABKIT,
+    Process,
     children,
     descendants,
     find_part,
@@ -28,7 +31,12 @@ MOMENTS = {
     "at boot": None,
     "when idle": "echo ready; sleep 1000",
     "with a container": "docker run -d busybox sleep 1000 >/dev/null; echo ready; sleep 1000",
+    "as it writes": "echo ready; exec yes",
+    "as it writes and nobody reads": "echo ready; exec yes",
 }
+SWEPT = {"native": 12, "uml": 6}  # moments of a boot
+BOOT_S = {"native": 1.5, "uml": 8.0}
+SEED = os.environ.get("LABKIT_TEST_SEED") or secrets.token_hex(4)
 PATIENCE_S = 10.0
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +52,10 @@ def has_victim(victim: str, client: int) -> bool:
         return bool(find_victim(victim, client))
     except (OSError, LookupError):
         return False
+
+
+def ends_in_time(family: list[Process]) -> bool:
+    return wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -63,6 +75,8 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
         assert wait_until(lambda: has_victim("guard", client.pid) and has_victim(victim, client.pid), 10)
         time.sleep(0.2)
         assert wait_until(lambda: has_victim(victim, client.pid), 10)  # what was seen may have been on its way to exec
+    if moment == "as it writes":
+        reader = subprocess.Popen(["cat"], stdin=client.stdout, stdout=subprocess.DEVNULL)
     family = descendants(client.pid)
 
     os.kill(find_victim(victim, client.pid), signal.SIGKILL)
@@ -72,6 +86,45 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
     client.wait(5)
     client.stdout.close()
+    if moment == "as it writes":
+        assert 0 == reader.wait(5)
+
+
+# What a Python says when it has come so far as to load the command line: until then it cannot know who its client was.
+ANNOUNCE = """
+import os, sys
+sys.addaudithook(lambda event, words: (event, words[:1]) == ("import", ("labkit.cli",)) and os.write(1, b"begun\\n"))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_at_any_moment_of_the_boot_leaves_nothing(
+    kind: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever of those who are there is killed, and whenever, while a machine comes up and its command writes.
+
+    The moments are drawn at random; LABKIT_TEST_SEED=... draws them again.
+    """
+    print(f"LABKIT_TEST_SEED={SEED}")
+    draw = random.Random(f"{SEED} {kind}")
+    (tmp_path / "sitecustomize.py").write_text(ANNOUNCE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = snapshot(state)
+    command = [LABKIT, "run", "--machine", kind, "--", "yes"]
+    starter = f"import subprocess; subprocess.run({command!r}, stdin=subprocess.DEVNULL)"
+    for _ in range(SWEPT[kind]):
+        with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE) as client:
+            assert client.stdout is not None and b"begun\n" == client.stdout.readline()
+            moment_s = draw.uniform(0, BOOT_S[kind])
+            time.sleep(moment_s)
+            victim = draw.choice([victim for victim in VICTIMS if has_victim(victim, client.pid)])
+            told = f"{victim} after {moment_s:.3f} s"
+            family = descendants(client.pid)
+            os.kill(find_victim(victim, client.pid), signal.SIGKILL)
+            gone = ends_in_time(family)
+            client.kill()
+        assert gone, (told, [name_of(process[0]) for process in family if is_alive(process)])
+        assert wait_until(lambda: snapshot(state) == before, 5), (told, snapshot(state))
 
 
 NOTEBOOK = """
@@ -80,18 +133,30 @@ from tests.machine import ask
 
 manager = ask.start()
 print(manager.shell_port, manager.iopub_port, manager.stdin_port, manager.control_port, manager.hb_port, flush=True)
-if sys.argv[1] == "when idle":
+if sys.argv[1] != "at boot":
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=ask.PATIENCE_S)
+    if sys.argv[1] == "as a cell floods the serial port":
+        client.execute_interactive("__import__('subprocess').Popen('yes >/dev/ttyS0', shell=True)")
     print("ready", flush=True)
 time.sleep(1000)
 """
 
 
-@pytest.mark.parametrize("moment", ["at boot", "when idle"])
-@pytest.mark.parametrize("victim", ["client", "launcher"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "victim", "moment"),
+    [
+        *(
+            (kind, victim, when)
+            for kind in KINDS
+            for victim in ("client", "launcher")
+            for when in ("at boot", "when idle")
+        ),
+        *(("uml", victim, "when idle") for victim in ("machine", "slirp4netns", "slirp4netns of the channels")),
+        ("uml", "client", "as a cell floods the serial port"),
+    ],
+)
 def test_a_kill_leaves_nothing_of_a_notebook(
     kind: str, victim: str, moment: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +169,7 @@ def test_a_kill_leaves_nothing_of_a_notebook(
         assert client.stdout is not None
         ports = [int(port) for port in client.stdout.readline().split()]
         assert 5 == len(ports)
-        if moment == "when idle":
+        if moment != "at boot":
             assert b"ready\n" == client.stdout.readline()
             assert sorted(ports) == snapshot(state, ports)["ports"]
         else:

@@ -13,6 +13,7 @@ from shlex import quote
 import pytest
 
 import labkit
+from tests.machine import ask
 from tests.machine.host import KINDS, LABKIT, has_part, run, snapshot, wait_until
 
 CONTRACT = r"""
@@ -241,3 +242,66 @@ def test_interrupted_as_it_boots(times: int, kind: str, state: Path) -> None:
 
     assert (130, b"") == (booting.returncode, words)
     assert wait_until(lambda: snapshot(state) == before, 2), snapshot(state)
+
+
+INTERRUPT = """
+import os, sys
+sys.addaudithook(lambda event, words: (event, words[:1]) == ("import", ({module!r},)) and os.kill(os.getpid(), 2))
+"""
+
+
+@pytest.mark.parametrize("module", ["labkit.cli", "argparse", "labkit.machine.doctor", "labkit.machine.attach", "pty"])
+def test_interrupted_as_it_loads(module: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while Python still loads labkit's modules ends it as later, without a traceback of imports."""
+    before = snapshot(state)
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT.format(module=module))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    done = run("native", "sleep", "100", timeout=10)
+
+    assert (130, b"", b"") == (done.returncode, done.stdout, done.stderr)
+    assert before == snapshot(state)
+
+
+ODD_STREAMS = {  # redirections of a shell: what the command prints, what is said, the status
+    "<&-": ("end", "", 3),
+    "1>&-": ("", "", 3),
+    "2>&-": ("end", "", 3),
+    "<&- 1>&- 2>&-": ("", "", 3),
+    "0>/dev/null": ("end", "labkit: the standard input cannot be read (Bad file descriptor)", 3),
+    "1>/dev/full": ("", "labkit: standard output cannot be written (No space left on device)", 125),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streams", ODD_STREAMS)
+def test_odd_streams(streams: str, kind: str, state: Path) -> None:
+    """A standard stream that is closed counts as /dev/null; one that cannot be used is named in one sentence."""
+    shell = [
+        "sh",
+        "-c",
+        f'"$@" {streams}',
+        "sh",
+        LABKIT,
+        "run",
+        "--machine",
+        kind,
+        "--",
+        "sh",
+        "-c",
+        "cat; echo end; exit 3",
+    ]
+
+    done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ODD_STREAMS[streams] == (done.stdout.rstrip(), done.stderr.rstrip(), done.returncode)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pid_1_brings_no_directory_of_its_own(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook imports what it would import on the host: labkit's modules on machines are not top-level modules."""
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
+
+    answer = ask.run_cell(ask.start(), "import sys; print([path for path in sys.path if path.endswith('machine')])")
+
+    assert "[]\n" == answer["text"]
