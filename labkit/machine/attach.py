@@ -85,7 +85,7 @@ def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> in
                 rows, columns = _window()
                 machine.line.send(order="resize", rows=rows, columns=columns)
             case {"event": "output", "stream": int(stream), "data": str(text)}:
-                if not _write(stream, b64decode(text), clients):
+                if not _write(machine, stream, b64decode(text), clients):
                     return 1
             case {"event": "exit", "status": int(status)}:
                 return status if status >= 0 else 128 - status
@@ -103,15 +103,14 @@ def _read_input() -> bytes:
         return b""
 
 
-def _write(stream: int, data: bytes, clients: list[int]) -> bool:
+def _write(machine: Machine, stream: int, data: bytes, clients: list[int]) -> bool:
     """Write it all to one of our outputs; False when a client ended before its reader took it.
 
     Raises BrokenPipeError when nobody reads it any more, and LabError when it cannot be written.
     """
     left = memoryview(data)
     while left:
-        ended, _, _ = select.select(clients, [stream], [])
-        if ended:
+        if not machine.wait_for_reader(stream, clients):
             return False
         try:
             # As much as a pipe takes at once when select(2) says that it can be written.

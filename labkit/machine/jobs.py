@@ -93,10 +93,10 @@ def run_command(command: list[str], cwd: str) -> NoReturn:
 
 def boot_engine(request: Request) -> None:
     """Load what dockerd needs, start it, and give it the image busybox:latest."""
-    from labkit.machine.busybox import import_busybox
-    from labkit.machine.engine_process import API_SOCKET, start_engine, write_settings
-
     try:
+        from labkit.machine.busybox import import_busybox
+        from labkit.machine.engine_process import API_SOCKET, start_engine, write_settings
+
         if request.kind == "uml":
             load_engine_modules()
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

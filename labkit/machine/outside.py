@@ -147,11 +147,29 @@ class Machine:
         if "error" in answer:
             raise PortTaken(port, answer["error"].get("desc", "refused"))
 
+    def wait_for_reader(self, output: int, clients: Collection[int]) -> bool:
+        """Wait until one of this process's outputs takes some bytes; False when one of `clients` has ended before.
+
+        That may take as long as its reader likes: if the machine ends meanwhile, nothing of it is left all the same.
+        """
+        while True:
+            owner = [self._owner.fileno()] if self.why is None else []
+            ready, writable, _ = select.select([*clients, *owner], [output], [])
+            if any(client in ready for client in clients):
+                return False
+            if writable:
+                return True
+            self._learn_why()
+            self._settle()
+
     def close(self) -> None:
         """End the machine, and wait until nothing of it is left."""
         self._owner.close()
         self._line_socket.close()
         self._let_ports_go()
+        self._settle()
+
+    def _settle(self) -> None:
         with suppress(ChildProcessError):
             os.waitpid(self.guard_pid, 0)
         guard.settle(self.run_dir)  # nothing is left to do, unless the guard was killed
@@ -189,7 +207,8 @@ class Machine:
         return bool(select.select([self._owner], [], [], patience_s)[0])
 
     def _learn_why(self) -> None:
-        self.why = guard.hear_end(self._owner)
+        if self.why is None:
+            self.why = guard.hear_end(self._owner)
 
 
 def _take_turn(base: Path, kind: str) -> int:

@@ -305,3 +305,27 @@ def test_pid_1_brings_no_directory_of_its_own(kind: str, state: Path, monkeypatc
     answer = ask.run_cell(ask.start(), "import sys; print([path for path in sys.path if path.endswith('machine')])")
 
     assert "[]\n" == answer["text"]
+
+
+UNFORESEEN = """
+import sys
+
+def refuse(event, words):
+    if (event, words[:1]) == ("import", ("labkit.machine.engine_process",)):
+        raise KeyError("unforeseen")
+
+sys.addaudithook(refuse)
+"""
+
+
+@pytest.mark.parametrize("kind", ["native"])  # nothing of the host's is executed in PID 1 of a `uml` machine
+def test_an_error_that_nobody_foresaw_is_told(
+    kind: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the process that starts the engine raises is said in its own words; it is not said to have been killed."""
+    (tmp_path / "sitecustomize.py").write_text(UNFORESEEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    done = run(kind, "true")
+
+    assert (125, b"labkit: KeyError: 'unforeseen'\n") == (done.returncode, done.stderr)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -18,8 +19,9 @@ STARTS, AT_ONCE = 200, 8
 
 def claim(base: Path) -> tuple[Path, IO[str]]:
     turn = guard.take_turn(base)
+    run_dir = base / secrets.token_hex(4)
     try:
-        return guard.claim(base)
+        return run_dir, guard.claim(run_dir)
     finally:
         os.close(turn)
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from labkit.machine.outside import Machine
+from labkit.machine.uml import CHANNELS_API
 
 
 def test_a_socket_that_does_not_listen_yet(tmp_path: Path) -> None:
@@ -13,7 +14,7 @@ def test_a_socket_that_does_not_listen_yet(tmp_path: Path) -> None:
     owner, _guard = socket.socketpair()
     line, _inside = socket.socketpair()
     with socket.socket(socket.AF_UNIX) as slirp, owner, _guard, line, _inside:
-        slirp.bind(str(tmp_path / "slirp.sock"))
+        slirp.bind(str(tmp_path / CHANNELS_API))
         machine = Machine(tmp_path, 0, owner, line)
         orders: list[bytes] = []
 
