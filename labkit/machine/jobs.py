@@ -6,7 +6,6 @@ The notebook's Python, or a command; and beside it the process that has the engi
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
