@@ -55,7 +55,8 @@ class Machine:
         `reserved` are sockets bound to the ports of the notebook's kernel; they are the machine's from now on.
         SIGINT, SIGTERM and SIGHUP wait while the machine is made, and while it is ended: what their handlers raise
         would leave a half of it. Raises MachineError, with the cure, when the machine's directory cannot be locked,
-        when others that were started meanwhile have taken the memory, and when no machine can run this engine; PortTaken.
+        when others that were started meanwhile have taken the memory, and when no machine can run this engine; and
+        PortTaken.
         """
         base = doctor.state_dir()
         turn = _take_turn(base, request.kind)
