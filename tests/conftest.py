@@ -4,6 +4,7 @@ and their mounts are in a list of their own.
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from contextlib import suppress
@@ -26,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the run as Ctrl-C does: tidily
     place = Path(tempfile.mkdtemp(prefix="lab"))
     place.chmod(0o1777)  # as /tmp: some tests run as another user
     config.stash[PLACE] = place

@@ -8,6 +8,7 @@ this host cannot boot, has not built or cannot fetch is announced, and is a fail
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,7 @@ def main() -> int:
 @contextmanager
 def temporary_files() -> Iterator[None]:
     """Have all that is written to /tmp meanwhile lie in one directory, which is removed with the last machine."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the run as Ctrl-C does: tidily
     with TemporaryDirectory(prefix="lab", ignore_cleanup_errors=True) as place:
         os.environ["TMPDIR"] = place
         yield
