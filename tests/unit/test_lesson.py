@@ -234,7 +234,7 @@ def test_the_next_lesson_takes_the_notebook(engine: Engine, monkeypatch: pytest.
     lesson.close()
     assert [] == called
     lessons.open_lesson("x")
-    assert [("pre_run_cell", lesson._begin_cell)] == called
+    assert [("pre_run_cell", lesson._begin_cell), ("post_run_cell", lesson._end_cell)] == called
 
 
 def test_a_failed_boot_is_told_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
