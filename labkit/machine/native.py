@@ -71,12 +71,32 @@ def start(request: Request, ledger: Ledger, line: int, listening: Sequence[socke
     # Root can let it have no file, and no capability but CAP_NET_BIND_SERVICE.
     command = ["--enable-sandbox", "--configure", f"--ready-fd={connect}", "--netns-type=path"]
     command += [f"/proc/{holder}/ns/net", "tap0"]
-    yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", command, connect)
+    yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", command, connect, prepare=take_own_mounts)
     os.close(connect)
 
 
-def start_slirp(ledger: Ledger, log_name: str, options: list[str], *pass_fds: int) -> int:
-    """Start slirp4netns, a network in an ordinary process, as a child of this one; give its pid."""
+def take_own_mounts() -> None:
+    """Have mounts of one's own, from which nothing reaches the host's: mount_namespaces(7).
+
+    slirp4netns's sandbox detaches all mounts that it does not need, in a namespace of its own, but of the same peer
+    groups: where the root is shared, as systemd has it, the host would lose its control groups and /dev/pts.
+    """
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+
+
+def start_slirp(
+    ledger: Ledger, log_name: str, options: list[str], *pass_fds: int, prepare: Callable[[], None] = lambda: None
+) -> int:
+    """Start slirp4netns, a network in an ordinary process, as a child of this one; give its pid.
+
+    `prepare` is called in that child, before it becomes slirp4netns.
+    """
+
+    def begin() -> None:
+        linux.die_with_parent(parent, signal.SIGKILL)
+        prepare()
+
     command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500", "--enable-seccomp", *options]
     log = ledger.open_log(log_name)
     parent = os.getpid()
@@ -87,7 +107,7 @@ def start_slirp(ledger: Ledger, log_name: str, options: list[str], *pass_fds: in
         stderr=log,
         pass_fds=pass_fds,
         start_new_session=True,
-        preexec_fn=lambda: linux.die_with_parent(parent, signal.SIGKILL),
+        preexec_fn=begin,
     )
     os.close(log)
     ledger.add_program(process)  # it forks, and drops the death signal with its privileges

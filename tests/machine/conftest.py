@@ -32,7 +32,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that this host or user cannot run is left out and announced; in CI it fails."""
     if item.get_closest_marker("needs_root") and os.geteuid() != 0:
         (pytest.fail if IN_CI else pytest.skip)(NEEDS_ROOT)
-    kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+    chosen = item.callspec.params if hasattr(item, "callspec") else {}
+    kind = chosen.get("kind") or chosen.get("machine", [None])[0]
     if kind is not None:
         leave_out(kind)
 

@@ -2,18 +2,24 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from labkit.machine import kernel
+
 __all__ = [
+    "DEBIANS_KERNEL",
     "KINDS",
     "LABKIT",
+    "OWN_KERNEL",
     "Process",
     "children",
     "descendants",
+    "find_kernels",
     "find_part",
     "has_part",
     "is_alive",
@@ -26,12 +32,20 @@ __all__ = [
 ]
 
 KINDS = ("native", "uml")
+DEBIANS_KERNEL, OWN_KERNEL = "Debian's kernel", "the lab's own kernel"
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
 GROUP_S = 10.0  # within which a machine that begins or ends has a process in its control group, or none of the two
 STAYING: set[Path] = set()  # groups that are ours, or were nobody's for that long: they are not waited for again
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
+
+
+def find_kernels() -> dict[str, str]:
+    """The kernels of this host that a `uml` machine can run, by what they are called here: each one's file."""
+    built = kernel.built_kernels(kernel.cache_dir())[:1]
+    found = {DEBIANS_KERNEL: shutil.which(kernel.PROGRAM), OWN_KERNEL: str(built[0]) if built else None}
+    return {name: program for name, program in found.items() if program}
 
 
 def verdict(kind: str, problems: Mapping[str, str], *, in_ci: bool) -> str:

@@ -1,6 +1,6 @@
 """Does a machine of each kind have what a Linux user takes for granted, as docs/architecture.md has it in a table?
 
-One machine of each kind is asked all lines; the table says which of them hold there.
+One machine of each kind, and with each kernel, is asked all lines; the table says which of them hold there.
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine import ask
-from tests.machine.host import KINDS, LABKIT, run, wait_until
+from tests.machine.host import KINDS, LABKIT, find_kernels, run, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs/architecture.md"
 # What the table names, and a line of bash that shows it by its status.
@@ -52,6 +52,21 @@ LINES = {
     "cpuset": "grep -q cpuset: /proc/self/cgroup || grep -qw cpuset /sys/fs/cgroup/cgroup.controllers",
     "swap limits": "ls /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || ls /sys/fs/cgroup/*/memory.swap.max",
 }
+MACHINES = [("native",), *(("uml", name) for name in find_kernels())]
+# In a mount namespace that stands for the host: its mounts before a machine, beside one that mounts something, after.
+WATCH_MOUNTS = """
+mkfifo "$1/mounted" "$1/end"
+cat /proc/self/mountinfo >"$1/before"
+"$2" run --machine "$3" -- sh -c '
+    mkdir /tmp/inside; mount -t tmpfs inside-only /tmp/inside; grep -c inside-only /proc/self/mounts; read -r end' \
+    <>"$1/end" >"$1/mounted" &
+read -r count <"$1/mounted"
+echo "$count"
+cat /proc/self/mountinfo >"$1/during"
+echo end >"$1/end"
+wait
+cat /proc/self/mountinfo >"$1/after"
+"""
 ASK = """
 while IFS= read -r -d '' name && IFS= read -r -d '' line; do
     timeout 60 bash -euo pipefail -c "$line" </dev/null >/tmp/said 2>&1 && word=yes || word=no
@@ -71,20 +86,24 @@ def read_table() -> dict[str, dict[str, str]]:
     return table
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """The machines that are asked."""
-    return str(request.param)
+@pytest.fixture(scope="module", params=MACHINES, ids=", ".join)
+def machine(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The machines that are asked: the kind, and of `uml` the name of its kernel."""
+    chosen: tuple[str, ...] = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def answers(kind: str) -> Iterator[dict[str, tuple[str, str]]]:
-    """What one machine of that kind answers to each line: "yes" or "no", and its last words."""
+def answers(machine: tuple[str, ...]) -> Iterator[dict[str, tuple[str, str]]]:
+    """What one such machine answers to each line: "yes" or "no", and its last words."""
     zone = subprocess.run(["date", "+%Z%z"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     data = "".join(f"{name}\0{line.replace('@zone@', zone)}\0" for name, line in LINES.items())
     state = tempfile.mkdtemp(prefix="lab", dir="/tmp")
+    kind, *kernels = machine
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABKIT_TMPDIR", state)
+        for name in kernels:
+            patch.setenv("LABKIT_KERNEL", find_kernels()[name])
         done = run(kind, "bash", "-c", ASK, data=data.encode(), timeout=250)
     wait_until(lambda: not any(Path(state).glob("labkit-*/*")), 10)
     shutil.rmtree(state)
@@ -100,9 +119,9 @@ def test_the_table_names_what_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_a_line(name: str, kind: str, answers: dict[str, tuple[str, str]]) -> None:
+def test_a_line(name: str, machine: tuple[str, ...], answers: dict[str, tuple[str, str]]) -> None:
     """The machine does what the table says of its kind, and nothing that the table denies."""
-    promised = read_table()[kind][name]
+    promised = read_table()[machine[0]][name]
     if promised == "as the host":
         done = subprocess.run(["bash", "-c", LINES[name]], capture_output=True, check=False)
         promised = "no" if done.returncode else "yes"
@@ -113,24 +132,24 @@ def test_a_line(name: str, kind: str, answers: dict[str, tuple[str, str]]) -> No
 
 
 @pytest.mark.needs_root
-@pytest.mark.parametrize("kind", ["native"])
-def test_no_mount_of_a_machine_reaches_the_host(kind: str, state: Path) -> None:
-    """Where the host's own root is shared, as systemd has it, what is mounted in a machine is mounted there only."""
-    script = "mkdir /tmp/inside; mount -t tmpfs inside-only /tmp/inside; grep -c inside-only /proc/self/mounts; cat"
-    outside = ["unshare", "--mount", "--propagation=shared"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_machine_changes_no_mount_of_the_host(kind: str, state: Path) -> None:
+    """Where the host's own root is shared, as systemd has it, nothing is mounted or unmounted by what happens inside.
 
-    with subprocess.Popen(
-        [*outside, LABKIT, "run", "--machine", kind, "--", "sh", "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as client:
-        assert client.stdin is not None and client.stdout is not None
-        inside = client.stdout.readline()
-        mounts = Path(f"/proc/{client.pid}/mountinfo").read_text()
-        client.stdin.close()
+    slirp4netns's sandbox once took the host's control groups with it.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run(
+            ["unshare", "--mount", "--propagation=shared", "sh", "-euc", WATCH_MOUNTS, "sh", place, LABKIT, kind],
+            stdout=subprocess.PIPE,
+            timeout=120,
+            check=True,
+        )
+        before, during, after = (Path(place, name).read_text() for name in ("before", "during", "after"))
 
-    assert b"1\n" == inside
-    assert re.search(r"^\S+ \S+ \S+ / / \S+ shared:", mounts, re.M) and "inside-only" not in mounts
+    assert b"1\n" == done.stdout
+    assert " / / rw" in before and " shared:" in before
+    assert before == during == after
 
 
 @pytest.mark.needs_root

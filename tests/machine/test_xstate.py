@@ -15,21 +15,12 @@ from shlex import quote
 import pytest
 
 from labkit.machine import kernel, last_words, xstate
-from tests.machine.host import LABKIT, run
+from tests.machine.host import DEBIANS_KERNEL, LABKIT, find_kernels, run
 
 HERE = Path(__file__).parent
-DEBIAN, OWN = "Debian's", "the lab's own"
 SECONDS = 4
 PROCESSES = 4
 WITHOUT = "from labkit.machine import xstate; xstate.is_needed = lambda version: False"
-
-
-def find_kernels() -> dict[str, str]:
-    """The kernels of this host that a machine can run."""
-    found = {DEBIAN: kernel.shutil.which(kernel.PROGRAM), OWN: None}
-    for program in kernel.built_kernels(kernel.cache_dir())[:1]:
-        found[OWN] = str(program)
-    return {name: program for name, program in found.items() if program}
 
 
 KERNELS = find_kernels()
@@ -80,7 +71,7 @@ def amx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     program = tmp_path / kernel.PROGRAM
     program.write_text(
         f'#!/bin/sh\nexport AMX_FORGETS={quote(str(played.forgets))} LD_PRELOAD="$LD_PRELOAD:{played.library}"\n'
-        f'exec {KERNELS[DEBIAN]} "$@"\n'
+        f'exec {KERNELS[DEBIANS_KERNEL]} "$@"\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("LABKIT_KERNEL", str(program))
