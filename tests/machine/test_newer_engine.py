@@ -9,6 +9,7 @@ from tests.machine.host import KINDS, run
 from tests.machine.test_exercises import SOLUTIONS, judge_solution
 from tests.newer_engine import fetch_newer_engine
 
+PATIENCE_S = 200  # for an engine that starts twice, on a busy computer
 STORES = {"graphdriver": "overlay2", "containerd": "overlayfs"}
 LOOK = "docker version --format '{{.Client.Version}} {{.Server.Version}}'; docker info --format '{{.Driver}}'"
 
@@ -28,6 +29,7 @@ def test_a_command_meets_the_named_engine(
 ) -> None:
     """Command and engine are the named ones, the images lie in the named store, and containers run."""
     monkeypatch.setenv("LABKIT_IMAGE_STORE", store)
+
     done = run(kind, "sh", "-c", f"{LOOK}; docker run --rm busybox echo hi")
 
     assert [f"{newer} {newer}", STORES[store], "hi"] == done.stdout.decode().splitlines(), done.stderr.decode()
@@ -45,7 +47,7 @@ def test_a_notebook_meets_the_named_engine(kind: str, newer: str, state: Path, m
         f"print(sh({LOOK!r}).out, sh('docker run --rm busybox echo hi').out)"
     )
 
-    said = ask.run_cell(ask.start(), code)
+    said = ask.run_cell(ask.start(), code, PATIENCE_S)
 
     assert f"{newer} {newer}\noverlayfs\n hi\n" in said["text"], said
 
