@@ -30,7 +30,7 @@ def test_a_command_meets_the_named_engine(
     """Command and engine are the named ones, the images lie in the named store, and containers run."""
     monkeypatch.setenv("LABKIT_IMAGE_STORE", store)
 
-    done = run(kind, "sh", "-c", f"{LOOK}; docker run --rm busybox echo hi")
+    done = run(kind, "sh", "-c", f"{LOOK}; docker run --rm busybox echo hi", timeout=PATIENCE_S)
 
     assert [f"{newer} {newer}", STORES[store], "hi"] == done.stdout.decode().splitlines(), done.stderr.decode()
 
