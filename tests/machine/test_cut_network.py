@@ -11,9 +11,10 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.machine.host import KINDS
+from tests.machine.host import KINDS, wait_until
 from tests.machine.test_jupyter import AT_ONCE_S, connect, evaluate, interrupt
 
+ENGINE_S = 90
 CARDS = {"native": "tap0", "uml": "vec0"}
 CUTS = {
     "a Docker network in its place": "docker network create --subnet 10.0.2.0/25 x",
@@ -44,6 +45,7 @@ def test_a_notebook_goes_on(
     manager = start_kernel()
     client = connect(manager)
     assert reaches_gateway(client)
+    assert wait_until(lambda: run(client, "timeout 10 docker version").startswith("[(0,"), ENGINE_S)
 
     assert "[(0, '')]" == run(client, CUTS[cut].format(card=CARDS[kind]))
 
