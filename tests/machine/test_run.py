@@ -14,7 +14,7 @@ import pytest
 
 import labkit
 from tests.machine import ask
-from tests.machine.host import KINDS, LABKIT, has_part, run, snapshot, wait_until
+from tests.machine.host import DEBIANS_KERNEL, KINDS, LABKIT, find_kernels, has_part, run, snapshot, wait_until
 
 CONTRACT = r"""
 set -e
@@ -112,8 +112,9 @@ def test_a_command_that_writes_before_it_reads(kind: str, state: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["uml"])
-def test_a_module_on_demand(kind: str, state: Path) -> None:
-    """Once the engine is up, the kernel of a `uml` machine has the modules loaded that somebody asks it for."""
+def test_a_module_on_demand(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the engine is up, Debian's kernel has the modules loaded that somebody asks it for."""
+    monkeypatch.setenv("LABKIT_KERNEL", find_kernels()[DEBIANS_KERNEL])
     done = run(kind, "sh", "-c", "ip link add made type dummy; lsmod | grep -o ^dummy")
 
     assert done.stdout == b"dummy\n", done.stderr.decode()
@@ -137,7 +138,6 @@ def test_the_environment_is_the_machines_own(kind: str, state: Path, monkeypatch
 
 
 VERSION_2 = """
-modprobe tun
 for name in iptables ip6tables; do ln -s /usr/sbin/$name-legacy /usr/local/sbin/$name; done
 echo "+cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
 """
