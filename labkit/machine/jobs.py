@@ -39,7 +39,6 @@ def run_kernel(request: Request, announce: int, listening: list[int]) -> None:
     connection.touch(mode=0o600)
     connection.write_text(json.dumps(request.connection))
     os.chdir(request.cwd)
-    sys.path.insert(0, "")
     sys.argv = ["ipykernel_launcher", "-f", str(connection)]
     # Its debugger, which the kernelspec does without, would be a third of what ipykernel loads.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
@@ -66,7 +65,8 @@ def mapped_whole() -> Iterator[None]:
     """Have what this process maps present at once: mlockall(2).
 
     In a user-mode kernel the first use of a page stops the process, at 15 us and more, and importing ipykernel uses six
-    thousand. The pages of a mapping that comes whole cost one stop together.
+    thousand. The pages of a mapping that comes whole cost one stop together. No thread is to begin meanwhile: all 8 MiB
+    of its stack would be there.
     """
     linux.mlockall(linux.MCL_FUTURE)
     try:
