@@ -45,9 +45,9 @@ def run_kernel(request: Request, announce: int, listening: list[int]) -> None:
     with mapped_whole() if request.kind == "uml" else nullcontext():
         from ipykernel.kernelapp import IPKernelApp
 
-        bind_to(listening)
-        app = IPKernelApp.instance()
-        app.initialize()  # type: ignore[no-untyped-call]
+    bind_to(listening)
+    app = IPKernelApp.instance()
+    app.initialize()  # type: ignore[no-untyped-call]
     del sys.modules["debugpy"]
     log_stage(request.began, "kernel", "the notebook's Python answers")
     os.write(announce, b"1")

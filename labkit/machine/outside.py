@@ -12,7 +12,6 @@ kernel's own; for `uml` slirp4netns passes on what comes there.
 import errno
 import json
 import os
-import secrets
 import select
 import signal
 import socket
@@ -76,7 +75,7 @@ class Machine:
 
     @classmethod
     def _boot(cls, request: Request, base: Path, turn: int, reserved: Sequence[socket.socket]) -> "Machine":
-        run_dir = base / secrets.token_hex(4)  # made by the guard, which outlives this process
+        run_dir = base / os.urandom(4).hex()  # made by the guard, which outlives this process
         request = replace(request, run_dir=str(run_dir))
         if request.kind == "native":
             listen(reserved)
