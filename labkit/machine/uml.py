@@ -37,6 +37,7 @@ WITHOUT = (
     "initcall_blacklist=raid6_select_algo,init_zswap",
     "pty.legacy_count=0",  # 256 pairs of terminals of the kind before /dev/pts, each announced to a program: 0.3 s
     "lpj=12800000",  # turns of a loop in a tick, which delays of microseconds are made of; counting them: 0.1 s
+    "dummy.numdummies=0",  # network cards that nobody asked for
     # A thread of each Go program (sysmon) sleeps 20 us at a time while the others work. Each of its timers costs four
     # times that; rounded up to the tick (10 ms), there are twelve times fewer of them in a boot.
     "highres=off",

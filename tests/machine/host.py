@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from labkit.machine import kernel
+from labkit.machine import kernel, last_words
 
 __all__ = [
     "DEBIANS_KERNEL",
@@ -106,7 +106,8 @@ def find_part(launcher: int, part: str) -> int:
     By its place in the tree: what the guard started first comes first.
     Raises OSError or LookupError while there is none.
     """
-    guard = children(launcher)[0]
+    # The guard leads a session; the launcher's other children tell the versions of the engine's programs.
+    guard = [pid for pid in children(launcher) if os.getsid(pid) == pid][0]
     if part == "guard":
         return guard
     found = [pid for pid in children(guard) if (name_of(pid) == "slirp4netns") == part.startswith("slirp4netns")]
@@ -129,10 +130,11 @@ def is_alive(process: Process) -> bool:
 def snapshot(state: Path, ports: Collection[int] = ()) -> dict[str, object]:
     """What a machine could leave behind: mounts, control groups, network interfaces, files, and who listens.
 
-    Machines of others that run on this host do not count. Of 127.0.0.1 only the given ports are looked at: other
-    programs come and go.
+    Machines of others that run on this host do not count, nor does the one file that a failure leaves on purpose. Of
+    127.0.0.1 only the given ports are looked at: other programs come and go.
     """
     files = [path for path in walk(state) if path.parent != state or "labkit-" not in path.name]
+    files = [path for path in files if path.name != last_words.FILE]
     return {
         "mounts": sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": sorted(map(str, left_groups(state))),

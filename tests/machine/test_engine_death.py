@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine import ask
-from tests.machine.host import KINDS, descendants, is_alive, name_of, snapshot, wait_until
+from tests.machine.host import KINDS, descendants, find_part, has_part, is_alive, name_of, snapshot, wait_until
 
 KILL = """
 import os, signal, subprocess, time
@@ -96,7 +96,8 @@ def test_dockerd_killed_at_boot(kind: str, state: Path, monkeypatch: pytest.Monk
 def kill_at_boot(launcher: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        for pid, _ in descendants(launcher):
+        inside = descendants(find_part(launcher, "machine")) if has_part(launcher, "machine") else []
+        for pid, _ in inside:
             if name_of(pid) == "dockerd":
                 os.kill(pid, signal.SIGKILL)
                 return

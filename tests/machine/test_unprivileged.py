@@ -47,9 +47,9 @@ def binder(docker_profile: Profile, group: MemoryGroup) -> Ground:
 
 
 @pytest.fixture(params=find_kernels())
-def kernel(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def kernel(request: pytest.FixtureRequest, home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each kernel in turn, where the ordinary user can read it: root's cache is closed to others."""
-    program = home / "linux.uml"
+    program = state / "linux.uml"
     shutil.copy(find_kernels()[request.param], program)
     monkeypatch.setenv("LABKIT_KERNEL", str(program))
     return str(request.param)
