@@ -1,5 +1,6 @@
 """Whoever is killed, and whenever: is nothing of the machine left within ten seconds?"""
 
+import fcntl
 import os
 import random
 import secrets
@@ -7,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 from jupyter_client.connect import write_connection_file
@@ -59,6 +62,13 @@ def ends_in_time(family: list[Process]) -> bool:
     return wait_until(lambda: not any(map(is_alive, family)), PATIENCE_S)
 
 
+def is_full(pipe: IO[bytes] | None) -> bool:
+    """Has whoever writes to this pipe to wait? It holds fewer bytes than it could only by less than a page: pipe(7)."""
+    waiting = bytearray(4)
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, waiting)  # type: ignore[union-attr]
+    return int.from_bytes(waiting, sys.byteorder) > fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - 4096  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,6 +86,8 @@ def test_a_kill_leaves_nothing(kind: str, victim: str, moment: str, state: Path)
         assert wait_until(lambda: has_victim("guard", client.pid) and has_victim(victim, client.pid), 10)
         time.sleep(0.2)
         assert wait_until(lambda: has_victim(victim, client.pid), 10)  # what was seen may have been on its way to exec
+    if moment == "as it writes and nobody reads":
+        assert wait_until(lambda: is_full(client.stdout), 10)  # until then, nobody waits for a reader
     if moment == "as it writes":
         reader = subprocess.Popen(["cat"], stdin=client.stdout, stdout=subprocess.DEVNULL)
     family = descendants(client.pid)
