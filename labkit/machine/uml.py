@@ -117,6 +117,7 @@ def command_line(kernel: Kernel, request: Request, run_dir: Path, line: int) -> 
         f"mem={request.memory_mib}M",
         *kernel.options(),
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
+        "devtmpfs.mount=1",  # PID 1 finds its serial port there, also where the host's /dev has none
         *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
         *(f"uml_dir={run_dir}/uml", "umid=lab", "quiet", "noreboot", "panic=1"),
         *WITHOUT,
