@@ -87,3 +87,26 @@ def test_a_host_may_forbid_one_of_the_two_ways(kind: str, refused: str, processe
 
     assert (0, "hi") == (done.returncode, done.stdout.strip()), done.stderr
     assert f"{processes}\n" == said.stdout
+
+
+# As a container engine makes it: without a serial port.
+DEV_OF_A_CONTAINER = """
+mount -t tmpfs dev /mnt
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /mnt
+mkdir /mnt/shm /mnt/pts
+mount --move /mnt /dev
+mount -t tmpfs shm /dev/shm
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("name", find_kernels())
+@pytest.mark.parametrize("kind", ["uml"])
+def test_a_host_may_have_no_serial_port(name: str, kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel has its own /dev, in which its control line is, from its first process on."""
+    monkeypatch.setenv("LABKIT_KERNEL", find_kernels()[name])
+    command = Ground(DEV_OF_A_CONTAINER).command(LABKIT, "run", "--machine", kind, "--", "echo", "hi")
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    assert (0, "hi\n") == (done.returncode, done.stdout), done.stderr
