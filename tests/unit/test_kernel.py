@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine import kernel
+from labkit.machine import doctor, kernel
 from tests.machine import seccomp
 from tools import kernel as build
 
@@ -234,3 +234,16 @@ def test_removing_removes_every_configuration(host: Path) -> None:
 def test_a_program_that_fails_is_told_with_its_last_words() -> None:
     with pytest.raises(build.BuildError, match="^apt cannot fetch it: no such host$"):
         build.run(["sh", "-c", "echo no such host >&2; exit 100"], "apt cannot fetch it")
+
+
+def test_debians_kernel_without_its_modules_is_a_problem_and_a_named_one_is_not(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's was built with modules; one that LABKIT_KERNEL names may have been built without any."""
+    debians = kernel.Kernel(host / "bin/linux.uml", "6.1.0-nowhere")
+
+    (problem,) = doctor._check_kernel(debians)
+    assert "6.1.0-nowhere, are missing" in problem.found and "user-mode-linux" in problem.cure
+
+    monkeypatch.setenv("LABKIT_KERNEL", str(debians.program))
+    assert [] == list(doctor._check_kernel(debians))
