@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.lab import possible_kinds, start_kernel
 from benchmarks.machine import WAIT_UNTIL_READY
 from benchmarks.table import Row, bench
-from labkit.wire import build_chunk
+from labkit.api.http import build_chunk
 
 IMPORTS = 15
 
@@ -22,7 +22,7 @@ LIST_CONTAINERS = """
 import json, socket, time
 from statistics import median
 import docker
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 engine, peer = Engine(), docker.APIClient(base_url="unix:///run/docker.sock")
 request = engine.get("/containers/json").request.raw
 kept = socket.socket(socket.AF_UNIX)
@@ -60,7 +60,7 @@ EVENT = {  # as dockerd writes it for each container that is created
 CONSUME_EVENTS = f"""
 import json, sys, time
 import docker
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 engine, peer = Engine(sys.argv[1], version="1.41"), docker.APIClient(base_url=sys.argv[1], version="1.41")
 def ours():
     with engine.json_lines("GET", "/events") as events:
@@ -139,7 +139,7 @@ def _answer_all(connection: socket.socket, answer: bytes) -> None:
 @bench
 def import_row() -> Iterator[Row]:
     """Import each client in a fresh interpreter; the bare interpreter's own time is taken off."""
-    codes = ("pass", "import labkit.engine", "import docker")
+    codes = ("pass", "import labkit.api.engine", "import docker")
     turns = [[_seconds(code) for code in codes] for _ in range(IMPORTS)]
     bare, ours, theirs = (median(each) for each in zip(*turns, strict=True))
     yield Row(

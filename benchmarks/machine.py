@@ -15,7 +15,7 @@ from statistics import median
 
 from benchmarks.lab import Kernel, possible_kinds, start_kernel
 from benchmarks.table import Row, bench
-from labkit.machine.kernel import find_kernel
+from labkit.machine.outside.kernel import find_kernel
 
 BOOTS = 3
 MIB = 1024 * 1024
@@ -56,7 +56,7 @@ print(json.dumps(seconds))
 RUN_CONTAINERS = """
 import json, subprocess, time
 from statistics import median
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 engine = Engine()
 def create(*cmd):
     return engine.post("/containers/create", json={"Image": "busybox", "Cmd": cmd}).json()["Id"]

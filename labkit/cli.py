@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
             return _doctor(options.json)
         kind = choose_kind(options.machine)
         require(kind)
-        from labkit.machine.attach import run_command  # only now: it needs a Unix, and the doctor says so better
+        from labkit.machine.outside.attach import (
+            run_command,  # only now: it needs a Unix, and the doctor says so better
+        )
 
         if options.verb == "shell":
             return run_command(["bash", "-l"], kind=kind, client=client, terminal=True)

@@ -9,15 +9,15 @@
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
         ├── EngineTimeout         the engine did not finish its answer in time
         ├── EngineProtocolError   the bytes that came back are not what HTTP promises
-        └── EngineAnswer          the engine understood, and said no (status 400 and above)
+        └── EngineRefusal         the engine understood, and said no (status 400 and above)
 
 Every message says what happened and, where there is something to do, what to do next.
 """
 
 __all__ = [
-    "EngineAnswer",
     "EngineError",
     "EngineProtocolError",
+    "EngineRefusal",
     "EngineTimeout",
     "EngineUnfit",
     "EngineUnreachable",
@@ -75,7 +75,7 @@ class EngineProtocolError(EngineError):
     """The bytes that came back are not what HTTP promises."""
 
 
-class EngineAnswer(EngineError):
+class EngineRefusal(EngineError):
     """The engine understood the request and said no; `message` holds its own words."""
 
     def __init__(self, status: int, message: str, method: str, path: str) -> None:

@@ -22,10 +22,10 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display as show
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 from labkit.errors import EngineError, MachineError
 from labkit.machine.boot_log import BOOT_LOG, read_boot_log
-from labkit.machine.oom import count_own_kills
+from labkit.machine.inside.oom import count_own_kills
 from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
@@ -79,7 +79,7 @@ class Lesson:
 
     def revive(self) -> None:
         """Start dockerd again after it died. Raises MachineError when it does not come up."""
-        from labkit.machine.engine_process import start_engine
+        from labkit.machine.inside.engine_process import start_engine
 
         start_engine()
         print("the engine is back")
@@ -90,7 +90,7 @@ class Lesson:
         return View(wire_html(said), wire_text(said), wire_svg(said))
 
     def tap(self) -> AbstractContextManager[WireView]:
-        """Listen to what is said to the engine in a block, and show it as it goes: `labkit.tap` has the rules."""
+        """Listen to what is said to the engine in a block, and show it as it goes: `labkit.api.tap` has the rules."""
         return tap_wire()
 
     def consoles(self, container: str) -> Consoles:

@@ -3,12 +3,12 @@
 import subprocess
 from typing import NamedTuple
 
-__all__ = ["Said", "sh"]
+__all__ = ["ShellResult", "sh"]
 
 PATIENCE_S = 60.0
 
 
-class Said(NamedTuple):
+class ShellResult(NamedTuple):
     """A line, what it wrote to its two outputs, and its exit status."""
 
     line: str
@@ -20,7 +20,7 @@ class Said(NamedTuple):
         return f"$ {self.line}\n{self.out}{self.err}".rstrip()
 
 
-def sh(line: str, *, timeout_s: float = PATIENCE_S) -> Said:
+def sh(line: str, *, timeout_s: float = PATIENCE_S) -> ShellResult:
     """Have /bin/sh run a line, and give what came of it; what is not UTF-8 is replaced.
 
     Raises subprocess.TimeoutExpired when it has not ended after `timeout_s` seconds.
@@ -33,4 +33,4 @@ def sh(line: str, *, timeout_s: float = PATIENCE_S) -> Said:
         encoding="utf-8",
         errors="replace",
     )
-    return Said(line, done.stdout, done.stderr, done.returncode)
+    return ShellResult(line, done.stdout, done.stderr, done.returncode)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit import linux
+from labkit.linux import syscalls
 
 GUARD_S = 10.0
 MS_SHARED = 1 << 20  # <linux/mount.h>
@@ -42,9 +42,9 @@ def pytest_sessionstart() -> None:
     """
     if os.geteuid() == 0:
         with suppress(OSError):  # in a container without privileges
-            linux.unshare(linux.CLONE_NEWNS)
-            linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
-            linux.mount("", "/", "", linux.MS_REC | MS_SHARED)
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+            syscalls.mount("", "/", "", syscalls.MS_REC | MS_SHARED)
 
 
 @pytest.hookimpl(trylast=True)

@@ -43,8 +43,8 @@ RUN = r"""
 ip route del default 2>/dev/null || true
 python=$1; labkit=$2; shift 2
 docker image inspect busybox:latest >/dev/null 2>&1 || PYTHONPATH=$labkit $python -c '
-from labkit.engine import Engine
-from labkit.machine.busybox import import_busybox
+from labkit.api.engine import Engine
+from labkit.machine.inside.busybox import import_busybox
 with Engine() as engine:
     import_busybox(engine)'
 image=$(sed -n "s/^TEST_IMG = '\(.*\)'/\1/p" tests/integration/base.py)

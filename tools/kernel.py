@@ -27,7 +27,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from labkit.machine.kernel import (  # noqa: E402  # after the path that leads there
+from labkit.machine.outside.kernel import (  # noqa: E402  # after the path that leads there
     CONFIG,
     PROGRAM,
     NoKernel,

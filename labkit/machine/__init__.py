@@ -1,14 +1,14 @@
 """What is the computer under a notebook?
 
-outside                                                             inside
-provisioner  starts the launcher for Jupyter, on ports of its own   inside          PID 1
-launcher     the process that Jupyter knows; talks to the inside    contract        what it makes true first
-guard        owns every process of the machine, and undoes it all   jobs            what it starts then
-outside      boots a machine, and listens to it                     engine_process  dockerd, and its return
-native       namespaces under the host's kernel                     busybox         the image that is always there
-uml          a kernel of its own, as an ordinary process            boot_log        how far the boot has come
-attach       a command's input and output
-doctor       what this host can do, and the cure for what it cannot
-refusal      the kernel that says why there is no machine           request         the words between both sides
-ports        who may have a port while nobody serves it             channels        how a notebook reaches its kernel
+launcher         What does Jupyter start when a notebook asks for the kernel "Docker Lab"?
+provisioner      Which ports does Jupyter give the kernel of a notebook, and what if somebody else takes one?
+doctor           What can this host do, and what is the cure for what it cannot?
+request          What is asked of a machine, and in which words do its two sides talk?
+boot_log         How far has a machine's boot come?
+channels         How does a notebook reach its Python kernel, whatever a learner does to the machine's network?
+engine_programs  Which engine will a machine run, and does its runc go with it?
+modules          Which parts of Debian's user-mode kernel have to be loaded, and when?
+last_words       What did a part of a machine say before it ended, and which line of it tells why?
+outside          the side of a machine that is an ordinary process of the host
+inside           the side of a machine that runs within it, as root
 """

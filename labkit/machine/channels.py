@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labkit import linux
+from labkit.linux import syscalls
 from labkit.machine.request import GUEST_IP
 
 __all__ = ["CARD", "bind_to", "listen_apart", "make_network", "read_tcp_queues"]
@@ -35,7 +35,7 @@ def make_network() -> int:
     Raises OSError.
     """
     with _leave_network():
-        linux.unshare(linux.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         return os.open(NAMESPACE, os.O_RDONLY)
 
 
@@ -45,7 +45,7 @@ def listen_apart(namespace: int, ports: Iterable[int]) -> list[int]:
     Raises OSError.
     """
     with _leave_network():
-        linux.setns(namespace, linux.CLONE_NEWNET)
+        syscalls.setns(namespace, syscalls.CLONE_NEWNET)
         with socket.socket() as any_socket:
             for request, value in (
                 (SIOCSIFADDR, _internet_address(GUEST_IP)),
@@ -64,7 +64,7 @@ def _internet_address(address: str) -> bytes:
 def read_tcp_queues(namespace: int) -> list[str]:
     """The field tx_queue:rx_queue of each TCP socket of a network namespace: proc_pid_net(5). Raises OSError."""
     with _leave_network():
-        linux.setns(namespace, linux.CLONE_NEWNET)
+        syscalls.setns(namespace, syscalls.CLONE_NEWNET)
         return [line.split()[4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
 
 
@@ -98,7 +98,7 @@ def _leave_network() -> Iterator[None]:
     try:
         yield
     finally:
-        linux.setns(home, linux.CLONE_NEWNET)
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
         os.close(home)
 
 

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
-from labkit.machine.busybox import BUSYBOX, is_static
 from labkit.machine.engine_programs import PATHS, describe_engine, read_engine_dir, require_engine
-from labkit.machine.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
-from labkit.machine.ports import reserve
+from labkit.machine.inside.busybox import BUSYBOX, is_static
+from labkit.machine.outside.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
+from labkit.machine.outside.ports import reserve
 
 __all__ = [
     "KINDS",
@@ -517,13 +517,13 @@ def _check_native() -> Iterator[Problem]:
 
 def _try_namespaces() -> str:
     """Do in a child what a native machine begins with; give the kernel's refusal, or nothing."""
-    from labkit import linux  # where there is no Linux, this file is read all the same
+    from labkit.linux import syscalls  # where there is no Linux, this file is read all the same
 
     pid = os.fork()
     if pid == 0:
         try:
-            linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID)
-            linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+            syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID)
+            syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
         except OSError as error:
             os._exit(error.errno or 1)
         os._exit(0)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import MachineError, PortTaken
 from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, name_port_problem, require
-from labkit.machine.ports import reserve
+from labkit.machine.outside.ports import reserve
 
 if TYPE_CHECKING:
-    from labkit.machine.outside import Machine
+    from labkit.machine.outside.machine import Machine
 
 __all__ = ["main"]
 
@@ -38,7 +38,7 @@ def main() -> int:
         print(f"labkit: {error}", file=sys.stderr)
         return 1
     except MachineError as error:
-        from labkit.machine.refusal import run_refusal
+        from labkit.machine.outside.refusal import run_refusal
 
         print(f"labkit: {error}", file=sys.stderr)
         run_refusal(path, str(error))
@@ -55,7 +55,7 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     if connection.get("transport", "tcp") != "tcp":
         raise MachineError("The lab's kernel is reached over tcp: start Jupyter with --KernelManager.transport=tcp.")
     # Only now: these need a Unix, and the doctor has better words than an ImportError.
-    from labkit.machine.outside import Machine, watch_clients
+    from labkit.machine.outside.machine import Machine, watch_clients
     from labkit.machine.request import Request
 
     clients = watch_clients(client, *_named_by_jupyter())

@@ -17,7 +17,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from labkit.errors import MachineError
 from labkit.machine.doctor import check_port, name_port_problem
-from labkit.machine.ports import reserve
+from labkit.machine.outside.ports import reserve
 
 __all__ = ["Provisioner"]
 

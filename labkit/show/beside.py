@@ -6,7 +6,7 @@ Each pane has a title, and the text of what was said and what came back.
 from collections.abc import Mapping
 from html import escape
 
-from labkit.show.still import cut, frame_svg, legal, text_svg
+from labkit.show.still import cut, frame_svg, text_svg, xml_safe
 
 __all__ = ["beside_html", "beside_svg", "beside_text"]
 
@@ -38,7 +38,7 @@ def _pane_html(title: str, text: str) -> str:
     )
     return (
         f'<section style="{border};min-width:0" aria-label="{escape(title)}"><div style="{head}">{escape(title)}</div>'
-        f'<pre tabindex="0" style="{body}">{escape(legal(cut(text, MAX_CHARACTERS)))}</pre></section>'
+        f'<pre tabindex="0" style="{body}">{escape(xml_safe(cut(text, MAX_CHARACTERS)))}</pre></section>'
     )
 
 

@@ -1,7 +1,7 @@
 """What was typed into a container, and what did it say? Text on the left, and on the right the bytes that brought it.
 
 Values in, HTML out. Without a terminal, each piece of output comes in a frame: eight bytes of header, which are set
-off, and then the words (`labkit.frames`).
+off, and then the words (`labkit.api.frames`).
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from labkit.show.still import cut, frame_svg, legal, text_svg
+from labkit.show.still import cut, frame_svg, text_svg, xml_safe
 
-__all__ = ["Spoken", "console_html", "console_svg", "console_text", "read_text"]
+__all__ = ["ConsolePiece", "console_html", "console_svg", "console_text", "read_text"]
 
 SHOWN = 40  # the newest pieces
 MAX_TEXT, MAX_BYTES = 4000, 64  # characters of a console, bytes of a piece
@@ -25,7 +25,7 @@ PANE = (
 )
 
 
-class Spoken(NamedTuple):
+class ConsolePiece(NamedTuple):
     """One piece: "typed", "stdout", "stderr", or "bytes" of a terminal; what was said, and the bytes before it."""
 
     stream: str
@@ -33,13 +33,13 @@ class Spoken(NamedTuple):
     header: bytes = b""
 
 
-def read_text(spoken: Sequence[Spoken]) -> str:
+def read_text(spoken: Sequence[ConsolePiece]) -> str:
     """What the container said, as text; what moves a terminal's cursor is left out."""
     said = b"".join(piece.data for piece in spoken if piece.stream != "typed").decode("utf-8", "replace")
     return _CONTROL_SEQUENCE.sub("", said).replace("\r\n", "\n")
 
 
-def console_html(spoken: Sequence[Spoken], left_out: int = 0) -> str:
+def console_html(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
     """Both panes, in the colours of the page's theme."""
     shown = spoken[-SHOWN:]
     left_out += len(spoken) - len(shown)
@@ -54,7 +54,7 @@ def console_html(spoken: Sequence[Spoken], left_out: int = 0) -> str:
     )
 
 
-def console_text(spoken: Sequence[Spoken], left_out: int = 0) -> str:
+def console_text(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
     """Whose words they are and the words, sorted: two streams are two pipes, and either may come first."""
     shown = spoken[-SHOWN:]
     left_out += len(spoken) - len(shown)
@@ -63,27 +63,27 @@ def console_text(spoken: Sequence[Spoken], left_out: int = 0) -> str:
     return "\n".join([*note, *sorted(f"{stream}: {said}" for stream, said in words)]) or "(nothing was said)"
 
 
-def console_svg(spoken: Sequence[Spoken], left_out: int = 0) -> str:
+def console_svg(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
     """The words as a still picture, in the order of `console_text`."""
     text = console_text(spoken, left_out)
     rows = min(SHOWN, len(text.splitlines()))
     return frame_svg([text_svg(text, 10, 20, columns=100, rows=rows)], 800, 15 * rows + 14)
 
 
-def _words_html(piece: Spoken) -> str:
+def _words_html(piece: ConsolePiece) -> str:
     words = _CONTROL_SEQUENCE.sub("", piece.data.decode("utf-8", "replace")).replace("\r\n", "\n")
-    words = legal(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if piece.stream == "typed" else words)
+    words = xml_safe(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if piece.stream == "typed" else words)
     style = f"color:{_colour(piece)};" + ("font-style:italic" if piece.stream == "typed" else "")
     return f'<span data-stream="{escape(piece.stream)}" style="{style}">{escape(cut(words, MAX_TEXT))}</span>'
 
 
-def _bytes_html(piece: Spoken) -> str:
+def _bytes_html(piece: ConsolePiece) -> str:
     words = escape(piece.data[:MAX_BYTES].hex(" ") + (" …" if len(piece.data) > MAX_BYTES else ""))
     header = f"<b>{piece.header.hex(' ')}</b> " if piece.header else ""
     arrow = "&#9654;" if piece.stream == "typed" else "&#9664;"
     return f'<span style="color:{_colour(piece)}">{arrow} {escape(piece.stream)} {header}{words}</span>'
 
 
-def _colour(piece: Spoken) -> str:
+def _colour(piece: ConsolePiece) -> str:
     plain = "var(--jp-content-font-color1,#000)"
     return f"color-mix(in srgb,{COLOURS[piece.stream]} 45%,{plain})" if piece.stream in COLOURS else plain

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from labkit.show.still import cut, frame_svg, legal, mask
+from labkit.show.still import cut, frame_svg, mask, xml_safe
 
 __all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "events_text", "read_events"]
 
@@ -300,4 +300,4 @@ def _json(value: object) -> str:
         text = json.dumps(value, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):  # nested as deep as Python reads, and deeper than it writes
         return "(this event is nested too deeply to be shown)"
-    return legal(cut(text, MAX_JSON))
+    return xml_safe(cut(text, MAX_JSON))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["cut", "frame_svg", "legal", "mask", "text_svg"]
+__all__ = ["cut", "frame_svg", "xml_safe", "mask", "text_svg"]
 
 _ID = re.compile(r"\b(?:sha256:)?[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 _TIME = re.compile(
@@ -35,13 +35,13 @@ def cut(line: str, columns: int) -> str:
     return line if len(line) <= columns else f"{line[: columns - 1]}…"
 
 
-def legal(text: str) -> str:
+def xml_safe(text: str) -> str:
     """Replace what neither XML nor UTF-8 can hold."""
     return _NO_CHAR.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _line(line: str, x: float, y: float) -> str:
-    return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(legal(line))}</text>'
+    return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(xml_safe(line))}</text>'
 
 
 def frame_svg(parts: Sequence[str], width: float, height: float, *, differs: bool = False) -> str:

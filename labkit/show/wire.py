@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple, Protocol
 
+from labkit.api.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR
 from labkit.dump import dump, hex_dump
-from labkit.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR
-from labkit.show.still import cut, frame_svg, legal, mask
+from labkit.show.still import cut, frame_svg, mask, xml_safe
 
 __all__ = ["WireExchange", "wire_html", "wire_svg", "wire_text"]
 
@@ -53,9 +53,9 @@ class WireAnswer(Protocol):
 
 
 class WireExchange(Protocol):
-    """What a view needs of an exchange; those that `labkit.engine` records have it.
+    """What a view needs of an exchange; those that `labkit.api.engine` records have it.
 
-    It may have more, as those of `labkit.tap` do: `head_s`, `note`, `pieces` and `frames`.
+    It may have more, as those of `labkit.api.tap` do: `head_s`, `note`, `pieces` and `frames`.
     """
 
     @property
@@ -236,10 +236,10 @@ def _without_repeated_pings(exchanges: Iterable[WireExchange]) -> Iterator[WireE
 
 def _request_line(one: WireExchange, query: bool = True) -> str:
     target = VERSION.sub("", one.request.target)
-    return legal(f"{one.request.method} {mask(target if query else target.partition('?')[0])}")
+    return xml_safe(f"{one.request.method} {mask(target if query else target.partition('?')[0])}")
 
 
 def _status_line(one: WireExchange) -> str:
     if one.answer.status == 0:  # it has not come, or never will
-        return legal(str(getattr(one, "note", "")) or one.answer.reason)
-    return legal(f"{one.answer.status} {one.answer.reason}".rstrip())
+        return xml_safe(str(getattr(one, "note", "")) or one.answer.reason)
+    return xml_safe(f"{one.answer.status} {one.answer.reason}".rstrip())

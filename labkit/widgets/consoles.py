@@ -15,11 +15,11 @@ from anywidget import AnyWidget
 from ipywidgets import Button, HBox, ToggleButtons
 from traitlets import Bool, Unicode
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT, build_frame
 from labkit.errors import EngineTimeout
-from labkit.frames import STDERR, STDOUT, build_frame
 from labkit.show.beside import beside_svg
-from labkit.show.consoles import Spoken, console_html, console_svg, console_text, read_text
+from labkit.show.consoles import ConsolePiece, console_html, console_svg, console_text, read_text
 from labkit.widgets.live import LiveView
 
 __all__ = ["AttachedStreams", "Console", "Consoles"]
@@ -43,13 +43,13 @@ class AttachedStreams:
         self.has_terminal = bool(engine.get(f"/containers/{container}/json").json()["Config"]["Tty"])
         self._talk = engine.hijack("POST", f"/containers/{container}/attach", query=STREAMS)
 
-    def __iter__(self) -> Iterator[Spoken]:
+    def __iter__(self) -> Iterator[ConsolePiece]:
         if self.has_terminal:
-            yield from (Spoken("bytes", piece) for piece in self._talk)
+            yield from (ConsolePiece("bytes", piece) for piece in self._talk)
             return
         for stream, payload in self._talk.frames():
             header = build_frame(stream, payload)[:HEADER_BYTES]
-            yield Spoken(NAMES.get(stream, "bytes"), payload, header)
+            yield ConsolePiece(NAMES.get(stream, "bytes"), payload, header)
 
     def send(self, data: bytes) -> None:
         """Type these bytes."""
@@ -72,7 +72,7 @@ class Line(AnyWidget):
     disabled = Bool(False).tag(sync=True)
 
 
-class Console(LiveView[Spoken]):
+class Console(LiveView[ConsolePiece]):
     """One console on a container; what is typed here does not show twice unless the container repeats it."""
 
     def __init__(self, name: str, engine: Engine, container: str) -> None:
@@ -105,7 +105,7 @@ class Console(LiveView[Spoken]):
 
     def send(self, data: bytes) -> None:
         """Type bytes: keys have no names here, Ctrl-D is 04."""
-        self.take(Spoken("typed", data))  # first, or its echo would come before it
+        self.take(ConsolePiece("typed", data))  # first, or its echo would come before it
         self._streams.send(data)
 
     def wait_for(self, words: str, seconds: float = PATIENCE_S) -> None:

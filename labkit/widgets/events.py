@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ipywidgets import Text, ToggleButtons
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 from labkit.errors import EngineError
 from labkit.show.events import KINDS, Event, choose_events, events_html, events_svg, events_text, read_events
 from labkit.widgets.live import LiveView, Source

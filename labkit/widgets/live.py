@@ -26,7 +26,7 @@ from IPython.display import display
 from ipywidgets import Button, HBox, VBox
 from traitlets import Unicode
 
-from labkit.show.still import cut, legal
+from labkit.show.still import cut, xml_safe
 
 __all__ = ["LiveView", "Source", "stop_all"]
 
@@ -169,7 +169,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
             for item in self._source:
                 self.take(item)
         except Exception as error:  # whatever it is, it is shown
-            self._problem = cut(legal(f"{type(error).__name__}: {error}"), MAX_PROBLEM)
+            self._problem = cut(xml_safe(f"{type(error).__name__}: {error}"), MAX_PROBLEM)
         finally:
             self._source.close()
             self._over.set()

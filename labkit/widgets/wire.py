@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from labkit.api.record import RecordedExchange
+from labkit.api.tap import Tap, tap
 from labkit.show.wire import wire_html, wire_svg, wire_text
-from labkit.tap import Heard, Tap, tap
 from labkit.widgets.live import LiveView
 
 __all__ = ["TapChanges", "WireView", "tap_wire"]
@@ -20,7 +21,7 @@ LOOK_S = 0.05
 
 @contextmanager
 def tap_wire() -> Iterator["WireView"]:
-    """Tap the engine for a block, as `labkit.tap.tap` does, and show what is heard."""
+    """Tap the engine for a block, as `labkit.api.tap.tap` does, and show what is heard."""
     with tap() as said, WireView(said) as view:
         yield view
 
@@ -42,12 +43,12 @@ class WireView(LiveView[int]):
         )
 
     @property
-    def exchanges(self) -> list[Heard]:
-        """What was heard until now; see `labkit.record.Heard`."""
+    def exchanges(self) -> list[RecordedExchange]:
+        """What was heard until now; see `labkit.api.record.RecordedExchange`."""
         return self._said.exchanges
 
-    def find(self, method: str, path: str) -> Heard:
-        """The first exchange with that method and path; see `labkit.record.find_exchange`. Raises NotHeard."""
+    def find(self, method: str, path: str) -> RecordedExchange:
+        """The first exchange with that method and path; see `labkit.api.record.find_exchange`. Raises NotHeard."""
         return self._said.find(method, path)
 
 

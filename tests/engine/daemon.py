@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import pytest
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 from labkit.errors import EngineError
 from tests.engine.certificates import make_certificates
 from tests.newer_engine import fetch_newer_engine

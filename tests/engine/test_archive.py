@@ -5,9 +5,9 @@ from json import dumps
 
 import pytest
 
-from labkit.archive import path_stat
+from labkit.api.http import Answer
+from labkit.api.path_stat import path_stat
 from labkit.errors import EngineProtocolError
-from labkit.wire import Answer
 
 STAT = {"name": "note", "size": 3, "mode": 420, "mtime": "2026-01-01T00:00:00Z", "linkTarget": ""}
 

@@ -6,8 +6,8 @@ from struct import pack
 
 import pytest
 
+from labkit.api.frames import MAX_PAYLOAD_BYTES, STDERR, STDIN, STDOUT, SYSTEM_ERROR, Frame, build_frame, parse_frames
 from labkit.errors import EngineProtocolError
-from labkit.frames import MAX_PAYLOAD_BYTES, STDERR, STDIN, STDOUT, SYSTEM_ERROR, Frame, build_frame, parse_frames
 
 FRAMES = [
     Frame(STDOUT, b"hello\n"),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
-from labkit.engine import MAX_JSON_LINE_BYTES, Engine
-from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
+from labkit.api.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
+from labkit.api.engine import MAX_JSON_LINE_BYTES, Engine
+from labkit.errors import EngineError, EngineProtocolError, EngineRefusal, EngineTimeout, EngineUnreachable
 from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
 TIMEOUT_S = 0.2
@@ -176,7 +176,7 @@ def test_a_refusal_keeps_its_words(play: Callable[..., FakeEngine], body: bytes,
     """The engine's own words are the message, and the connection stays usable."""
     fake = play([b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body) + body, EMPTY])
     with Engine(fake.host, version="1.41", timeout_s=PATIENCE_S) as engine:
-        with pytest.raises(EngineAnswer) as caught:
+        with pytest.raises(EngineRefusal) as caught:
             (engine.json_lines if streamed else engine.call)("GET", "/x", query={"a": 1})
         engine.get("/again")
 
@@ -188,7 +188,7 @@ def test_a_refusal_without_any_word(play: Callable[..., FakeEngine]) -> None:
     """No body and no reason: the message says so; with `check` off it is an answer like others."""
     raw = b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"
     with Engine(play([raw, raw]).host, version="1.41") as engine:
-        with pytest.raises(EngineAnswer, match="500: the engine gave no reason"):
+        with pytest.raises(EngineRefusal, match="500: the engine gave no reason"):
             engine.get("/x")
         assert 500 == engine.get("/x", check=False).answer.status
 
@@ -311,7 +311,7 @@ def test_an_early_refusal_of_a_long_body(tmp_path: Path) -> None:
     early = EarlyEngine(tmp_path / "s", ([refuse],))
     engine = Engine(early.host, version="1.41", timeout_s=PATIENCE_S)
     try:
-        with pytest.raises(EngineAnswer, match="400: no!"):
+        with pytest.raises(EngineRefusal, match="400: no!"):
             engine.post("/x", body=bytes(4_000_000))
     finally:
         early.stop()
@@ -351,7 +351,7 @@ def test_an_early_refusal_of_an_endless_body(tmp_path: Path, closes: bool) -> No
     early = EarlyEngine(tmp_path / "s", ([refuse],))
     engine = Engine(early.host, version="1.41", timeout_s=PATIENCE_S)
     try:
-        with pytest.raises(EngineAnswer, match="400: no!"):
+        with pytest.raises(EngineRefusal, match="400: no!"):
             engine.post("/x", body=iter(lambda: bytes(65536), b""))
         assert not engine._idle
     finally:
@@ -437,7 +437,7 @@ def test_a_refused_ping_keeps_its_words(play: Callable[..., FakeEngine]) -> None
     words = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\n"
     with (
         Engine(play([words, words + b"not me"]).host, timeout_s=PATIENCE_S) as engine,
-        pytest.raises(EngineAnswer, match="GET /_ping: 403: not me"),
+        pytest.raises(EngineRefusal, match="GET /_ping: 403: not me"),
     ):
         engine.get("/x")
 
@@ -463,7 +463,7 @@ def test_an_engine_too_old_for_the_version(play: Callable[..., FakeEngine]) -> N
     fake = play([b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(words) + words])
     with (
         Engine(fake.host, version="1.99") as engine,
-        pytest.raises(EngineAnswer, match="Maximum supported API version"),
+        pytest.raises(EngineRefusal, match="Maximum supported API version"),
     ):
         engine.get("/x")
 

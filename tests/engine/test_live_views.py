@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 from labkit.show.wire import wire_text
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.wire import tap_wire

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from labkit.archive import path_stat
-from labkit.engine import Engine
-from labkit.errors import EngineAnswer, EngineError, EngineUnreachable
-from labkit.frames import STDERR, STDOUT, build_frame, parse_frames
-from labkit.hijack import Hijack
-from labkit.linux import CLONE_NEWNET
-from labkit.tls import read_context
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT, build_frame, parse_frames
+from labkit.api.hijack import Hijack
+from labkit.api.path_stat import path_stat
+from labkit.api.tls import read_context
+from labkit.errors import EngineError, EngineRefusal, EngineUnreachable
+from labkit.linux.syscalls import CLONE_NEWNET
 from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
 
 
@@ -169,7 +169,7 @@ def test_progress_is_read_line_by_line(engine: Engine) -> None:
 )
 def test_a_refusal_in_the_daemons_words(engine: Engine, method: str, path: str, status: int, words: str) -> None:
     """The error has the status, and the words that the daemon chose."""
-    with pytest.raises(EngineAnswer, match=words) as caught:
+    with pytest.raises(EngineRefusal, match=words) as caught:
         engine.call(method, path)
 
     assert (status, method) == (caught.value.status, caught.value.method)
@@ -180,7 +180,7 @@ def test_a_conflict_in_the_daemons_words(engine: Engine, create: Callable[..., s
     name = create("sleep", "1000")
     engine.post(f"/containers/{name}/start")
 
-    with pytest.raises(EngineAnswer, match="cannot remove .*running") as caught:
+    with pytest.raises(EngineRefusal, match="cannot remove .*running") as caught:
         engine.delete(f"/containers/{name}")
     assert 409 == caught.value.status
 
@@ -190,7 +190,7 @@ def test_a_version_that_it_does_not_speak(daemon: Daemon, version: str) -> None:
     """A version given by hand is refused in the daemon's words."""
     with (
         Engine(daemon.host, version=version, timeout_s=PATIENCE_S) as engine,
-        pytest.raises(EngineAnswer, match=f"client version {version} is too (new|old)"),
+        pytest.raises(EngineRefusal, match=f"client version {version} is too (new|old)"),
     ):
         engine.get("/info")
 
@@ -270,7 +270,7 @@ def test_an_attached_terminal(engine: Engine, create: Callable[..., str]) -> Non
 
 def test_attached_without_being_asked_to(engine: Engine, create: Callable[..., str]) -> None:
     """A refusal keeps the daemon's words, and an attachment is ended from another thread."""
-    with pytest.raises(EngineAnswer, match="404: No such container: nobody"):
+    with pytest.raises(EngineRefusal, match="404: No such container: nobody"):
         engine.hijack("POST", "/containers/nobody/attach", query=ATTACH)
     name = create("sleep", "1000")
     engine.post(f"/containers/{name}/start")
@@ -321,7 +321,7 @@ def test_attach_over_a_websocket(engine: Engine, create: Callable[..., str]) -> 
         engine.exchanges[-1].request.body,
         engine.exchanges[-1].answer.body,
     )
-    with pytest.raises(EngineAnswer, match="404: No such container: nobody"):
+    with pytest.raises(EngineRefusal, match="404: No such container: nobody"):
         engine.websocket("/containers/nobody/attach/ws", query=ATTACH)
 
 
@@ -339,11 +339,11 @@ def test_stats_stream(engine: Engine, create: Callable[..., str]) -> None:
 def test_a_pull_that_fails(engine: Engine) -> None:
     """Nobody is at that registry: the daemon's words, as a status or as a line of progress."""
     query = {"fromImage": "127.0.0.1:1/nothing", "tag": "1"}
-    with pytest.raises(EngineAnswer, match="connection refused") as caught:  # noqa: SIM117
+    with pytest.raises(EngineRefusal, match="connection refused") as caught:  # noqa: SIM117
         with engine.json_lines("POST", "/images/create", query=query, idle_s=PATIENCE_S) as lines:
             for line in lines:
                 if "error" in line:
-                    raise EngineAnswer(500, str(line["error"]), "POST", "/images/create")
+                    raise EngineRefusal(500, str(line["error"]), "POST", "/images/create")
 
     assert 500 == caught.value.status
 
@@ -381,7 +381,7 @@ def test_files_in_pieces(engine: Engine, create: Callable[..., str]) -> None:
     engine.put(archive, query={"path": "/"}, body=iter([content[:5000], content[5000:]]))
 
     assert 3_000_000 == path_stat(engine.head(archive, query={"path": "/note"}).answer)["size"]
-    with pytest.raises(EngineAnswer, match="404: .*nowhere"):
+    with pytest.raises(EngineRefusal, match="404: .*nowhere"):
         engine.put(archive, query={"path": "/nowhere"}, body=(bytes(65536) for _ in range(1000)))
 
 
@@ -457,7 +457,7 @@ def test_the_clear_where_tls_is_spoken(tls_port: int) -> None:
     """Without TLS the engine says itself what it wants."""
     with (
         Engine(f"http://127.0.0.1:{tls_port}", timeout_s=PATIENCE_S) as engine,
-        pytest.raises(EngineAnswer, match="400: Client sent an HTTP request to an HTTPS server"),
+        pytest.raises(EngineRefusal, match="400: Client sent an HTTP request to an HTTPS server"),
     ):
         engine.get("/info")
 

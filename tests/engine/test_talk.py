@@ -13,12 +13,12 @@ from hashlib import sha1
 
 import pytest
 
-from labkit.engine import Engine
-from labkit.errors import EngineAnswer, EngineError, EngineProtocolError, EngineTimeout
-from labkit.frames import STDERR, STDOUT, Frame, build_frame
-from labkit.hijack import Hijack
-from labkit.stream import RECORDED_BODY_BYTES
-from labkit.websocket import MAX_MESSAGE_BYTES, RFC_6455
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT, Frame, build_frame
+from labkit.api.hijack import Hijack
+from labkit.api.stream import RECORDED_BODY_BYTES
+from labkit.api.websocket import MAX_MESSAGE_BYTES, RFC_6455
+from labkit.errors import EngineError, EngineProtocolError, EngineRefusal, EngineTimeout
 from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
 TIMEOUT_S = 0.2
@@ -87,8 +87,8 @@ BROKEN: dict[str, tuple[list[Reply], type[EngineError], str]] = {
     "closed at once": ([lambda _: None], EngineProtocolError, "before the end of the head"),
     "mid-header": ([UPGRADED[:-4]], EngineProtocolError, "before the end of the head"),
     "another protocol": ([b"SSH-2.0-x\r\n", HOLD], EngineProtocolError, "is not HTTP"),
-    "refused": ([b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno!"], EngineAnswer, "404: no!"),
-    "no content": ([b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"], EngineAnswer, "204: No Content"),
+    "refused": ([b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno!"], EngineRefusal, "404: no!"),
+    "no content": ([b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"], EngineRefusal, "204: No Content"),
     "wrong length": ([OK + b"Content-Length: x\r\n\r\n", HOLD], EngineProtocolError, "is not one number"),
     "length too long": ([OK + b"Content-Length: 9\r\n\r\n\1\0"], EngineProtocolError, "with 7 of 9 bytes missing"),
     "mid-chunk": ([OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n\1\0"], EngineProtocolError, "with 7 of 9 bytes"),
@@ -289,8 +289,8 @@ def test_a_silent_websocket(play: Callable[..., FakeEngine]) -> None:
     ("raw", "kind", "words"),
     [
         (UPGRADED, EngineProtocolError, "Sec-WebSocket-Accept is '' instead of"),
-        (EMPTY, EngineAnswer, "200: OK"),
-        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nnull origin", EngineAnswer, "400: null origin"),
+        (EMPTY, EngineRefusal, "200: OK"),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nnull origin", EngineRefusal, "400: null origin"),
     ],
     ids=["no proof", "no upgrade", "refused"],
 )

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
+from labkit.api.record import RecordedExchange
+from labkit.api.tap import MAX_LINKS, Tap, tap
 from labkit.errors import EngineUnreachable
-from labkit.record import Heard
-from labkit.tap import MAX_LINKS, Tap, tap
 
 PATIENCE_S = 5.0
 PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
@@ -112,7 +112,7 @@ def answer_all(engine: socket.socket) -> None:
         engine.sendall(OK)
 
 
-def wait_for(said: Tap, claim: Callable[[list[Heard]], bool]) -> list[Heard]:
+def wait_for(said: Tap, claim: Callable[[list[RecordedExchange]], bool]) -> list[RecordedExchange]:
     """Look until the claim is true."""
     end = time.monotonic() + PATIENCE_S
     while not claim(heard := said.exchanges):
@@ -508,7 +508,7 @@ def test_closing_while_somebody_looks(tapped: Callable[[Handler], Tap]) -> None:
                 for closer in closers:
                     closer.join()
 
-    said._askers = Askers()
+    said._waiters = Askers()
     assert [] == said.exchanges
 
 

@@ -19,11 +19,11 @@ import docker
 import pexpect
 import pytest
 
-from labkit.engine import Engine
-from labkit.frames import STDERR, STDOUT, Frame
-from labkit.record import Heard
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT, Frame
+from labkit.api.record import RecordedExchange
+from labkit.api.tap import Tap, tap
 from labkit.shell import sh
-from labkit.tap import Tap, tap
 from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
 
 PLACES = ("/usr/bin/docker", "/usr/local/bin/docker")
@@ -173,7 +173,7 @@ def test_the_order_of_a_run(host: str, command: str) -> None:
     assert all(one.finished for one in heard)
 
 
-def find(heard: list[Heard], pattern: str) -> Heard:
+def find(heard: list[RecordedExchange], pattern: str) -> RecordedExchange:
     (one,) = (one for one in heard if re.match(pattern, str(one.request)))
     return one
 
@@ -205,7 +205,7 @@ def test_events_while_they_run(host: str) -> None:
     )
 
 
-def wait_until(said: Tap, claim: Callable[[Heard], bool]) -> Heard:
+def wait_until(said: Tap, claim: Callable[[RecordedExchange], bool]) -> RecordedExchange:
     """Look at the latest exchange until the claim is true."""
     end = time.monotonic() + PATIENCE_S
     while not (heard := said.exchanges) or not claim(heard[-1]):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
+from labkit.api.tls import read_context
 from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
-from labkit.tls import read_context
 from tests.engine.certificates import make_certificates
 from tests.engine.scripted import EMPTY
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from labkit.machine import kernel, last_words
+from labkit.machine import last_words
+from labkit.machine.outside import kernel
 
 __all__ = [
     "DEBIANS_KERNEL",

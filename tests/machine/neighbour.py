@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labkit.engine import Engine
-from labkit.machine.busybox import import_busybox
+from labkit.api.engine import Engine
+from labkit.machine.inside.busybox import import_busybox
 from tests.machine.host import KINDS, LABKIT, read_stat, wait_until
 
 GROUP = f"ground-{os.urandom(4).hex()}"

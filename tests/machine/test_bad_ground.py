@@ -22,8 +22,8 @@ import pytest
 from jupyter_client.connect import write_connection_file
 from jupyter_client.manager import KernelManager
 
-from labkit.machine.kernel import PROGRAM
 from labkit.machine.last_words import FILE
+from labkit.machine.outside.kernel import PROGRAM
 from tests.machine import ask
 from tests.machine.ground import ORDINARY_USER, Ground, memory_group, pids_group
 from tests.machine.host import KINDS, LABKIT, find_part, has_part, snapshot, wait_until

@@ -245,7 +245,7 @@ def test_a_kernel_whose_jupyter_died_first_ends(kind: str, state: Path, tmp_path
 
 LEAVE = """
 import os, socket, sys, time
-from labkit.machine.outside import Machine
+from labkit.machine.outside.machine import Machine
 from labkit.machine.request import Request
 with Machine.running(Request(sys.argv[1], "", time.time(), os.getcwd(), command=["true"])) as machine:
     with socket.socket(fileno=os.dup(machine.line.fileno())) as line:

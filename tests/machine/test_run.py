@@ -78,10 +78,11 @@ def test_two_machines_do_not_meet(kind: str, state: Path) -> None:
 def test_the_engine_comes_back(kind: str, state: Path) -> None:
     """A dockerd that was killed can be started again, from inside, with its images."""
     script = (
-        "import os, signal; from pathlib import Path; from labkit.machine.engine_process import answers, start_engine\n"
+        "import os, signal; from pathlib import Path\n"
+        "from labkit.machine.inside.engine_process import engine_answers, start_engine\n"
         "os.kill(int(Path('/run/docker.pid').read_text()), signal.SIGKILL)\n"
-        "print(answers()); start_engine(); print(answers())\n"
-        "from labkit.engine import Engine; print(Engine().get('/images/busybox:latest/json').answer.status)"
+        "print(engine_answers()); start_engine(); print(engine_answers())\n"
+        "from labkit.api.engine import Engine; print(Engine().get('/images/busybox:latest/json').answer.status)"
     )
 
     done = run(kind, sys.executable, "-c", script)
@@ -250,7 +251,9 @@ sys.addaudithook(lambda event, words: (event, words[:1]) == ("import", ({module!
 """
 
 
-@pytest.mark.parametrize("module", ["labkit.cli", "argparse", "labkit.machine.doctor", "labkit.machine.attach", "pty"])
+@pytest.mark.parametrize(
+    "module", ["labkit.cli", "argparse", "labkit.machine.doctor", "labkit.machine.outside.attach", "pty"]
+)
 def test_interrupted_as_it_loads(module: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while Python still loads labkit's modules ends it as later, without a traceback of imports."""
     before = snapshot(state)
@@ -311,7 +314,7 @@ UNFORESEEN = """
 import sys
 
 def refuse(event, words):
-    if (event, words[:1]) == ("import", ("labkit.machine.engine_process",)):
+    if (event, words[:1]) == ("import", ("labkit.machine.inside.engine_process",)):
         raise KeyError("unforeseen")
 
 sys.addaudithook(refuse)

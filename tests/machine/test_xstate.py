@@ -14,7 +14,8 @@ from shlex import quote
 
 import pytest
 
-from labkit.machine import kernel, last_words, xstate
+from labkit.machine import last_words
+from labkit.machine.outside import kernel, xstate
 from tests.machine.host import DEBIANS_KERNEL, LABKIT, find_kernels, run
 
 HERE = Path(__file__).parent

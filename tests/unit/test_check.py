@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from labkit import check
-from labkit.frames import build_frame
-from labkit.wire import Answer
+from labkit.api.frames import build_frame
+from labkit.api.http import Answer
+from labkit.check import containers, images, streams
 
 
 class Answers:
@@ -61,7 +61,7 @@ def container(status: str, *, restarts: int = 0, image: str = "b0", pid: int = 0
 )
 def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
     """A second name has to lead to the same image."""
-    assert repr(check.check_image_tagged(Answers(prepared), "mine", "busybox")) == verdict  # type: ignore[arg-type]
+    assert repr(images.check_image_tagged(Answers(prepared), "mine", "busybox")) == verdict  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_container_runs(
     pet: tuple[int, Any] | None, hostname: str | None, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container that does not go on, of another image or with another name inside, is not yet right."""
-    monkeypatch.setattr(check, "_read_hostname", lambda pid: hostname)
+    monkeypatch.setattr(containers, "_read_hostname", lambda pid: hostname)
     prepared = {"/containers/pet/json": pet} if pet else {}
 
-    assert repr(check.check_container_runs(Answers(prepared), "pet", "rex")) == verdict  # type: ignore[arg-type]
+    assert repr(containers.check_container_runs(Answers(prepared), "pet", "rex")) == verdict  # type: ignore[arg-type]
 
 
 def test_a_process_that_ended_has_no_name() -> None:
@@ -93,7 +93,7 @@ def test_a_process_that_ended_has_no_name() -> None:
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
 
-    assert [None, None] == [check._read_hostname(pid) for pid in (ended.pid, 0)]
+    assert [None, None] == [containers._read_hostname(pid) for pid in (ended.pid, 0)]
 
 
 def tar_of(text: bytes) -> tuple[int, Any]:
@@ -145,7 +145,7 @@ WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
 )
 def test_note_in_container(letter: tuple[int, Any] | None, archive: tuple[int, Any] | None, verdict: str) -> None:
     """The file, its text, its image, and that nobody ran the container."""
-    found = check.check_note_in_container(engine_with(letter, archive), "letter", "/note.txt", "hello")  # type: ignore[arg-type]
+    found = containers.check_note_in_container(engine_with(letter, archive), "letter", "/note.txt", "hello")  # type: ignore[arg-type]
 
     assert repr(found) == verdict
 
@@ -157,9 +157,9 @@ def engine_with(letter: tuple[int, Any] | None, archive: tuple[int, Any] | None)
 
 def test_white_space_hides_nothing() -> None:
     """What was not read may hold anything."""
-    engine = engine_with(container("created"), tar_of(b"hello" + b" " * check.START_BYTES + b"bye"))
+    engine = engine_with(container("created"), tar_of(b"hello" + b" " * containers.START_BYTES + b"bye"))
 
-    found = check.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
+    found = containers.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
 
     assert "/note.txt in letter says 'hello…', not 'hello'" == found.missing
 
@@ -168,10 +168,10 @@ def test_a_huge_note_is_not_read_to_its_end() -> None:
     """What a learner puts there has any size; the beginning says that it is wrong, and is cut."""
     engine = engine_with(container("created"), tar_of(b"hello " * 1_000_000))
 
-    found = check.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
+    found = containers.check_note_in_container(engine, "letter", "/note.txt", "hello")  # type: ignore[arg-type]
 
     assert found.missing.endswith("hello hello …', not 'hello'") and len(found.missing) < 120
-    assert check.START_BYTES == engine.read_bytes
+    assert containers.START_BYTES == engine.read_bytes
 
 
 LIMITS = {"Memory": 32 << 20, "PidsLimit": 20, "ReadonlyRootfs": True}
@@ -190,14 +190,14 @@ def test_container_limits(config: dict[str, Any] | None, verdict: str) -> None:
     """Each field that has another value is named with both values."""
     prepared = {} if config is None else {"/containers/boxed/json": (200, {"Image": "b0", "HostConfig": config})}
 
-    assert repr(check.check_container_limits(Answers(prepared), "boxed", **LIMITS)).startswith(verdict)  # type: ignore[arg-type]
+    assert repr(containers.check_container_limits(Answers(prepared), "boxed", **LIMITS)).startswith(verdict)  # type: ignore[arg-type]
 
 
 def test_limits_of_another_image() -> None:
     """The right fields in a container from another image are not what was asked for."""
     prepared = {"/containers/boxed/json": (200, {"Image": "a1", "HostConfig": LIMITS})}
 
-    found = check.check_container_limits(Answers(prepared), "boxed", **LIMITS)  # type: ignore[arg-type]
+    found = containers.check_container_limits(Answers(prepared), "boxed", **LIMITS)  # type: ignore[arg-type]
     assert "boxed was not made from busybox" == found.missing
 
 
@@ -207,7 +207,7 @@ def test_a_note_on_a_mount() -> None:
         status, made = container("created")
         engine = engine_with((status, {**made, "Mounts": [{"Destination": where}]}), tar_of(b"hello\n"))
 
-        assert repr(check.check_note_in_container(engine, "letter", "/note.txt", "hello")).startswith(verdict)  # type: ignore[arg-type]
+        assert repr(containers.check_note_in_container(engine, "letter", "/note.txt", "hello")).startswith(verdict)  # type: ignore[arg-type]
 
 
 def ended(code: int, *, tty: bool = False, status: str = "exited") -> tuple[int, Any]:
@@ -235,7 +235,7 @@ def test_container_ran(mine: tuple[int, Any] | None, log: bytes, verdict: str) -
     """Status and both texts have to be right, and nothing else may have been written."""
     prepared = {"/containers/mine/json": mine, "/containers/mine/logs": (200, log)} if mine else {}
 
-    assert repr(check.check_container_ran(Answers(prepared), "mine", 7, stderr="from me\n")) == verdict  # type: ignore[arg-type]
+    assert repr(containers.check_container_ran(Answers(prepared), "mine", 7, stderr="from me\n")) == verdict  # type: ignore[arg-type]
 
 
 def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[int, Any]:
@@ -266,10 +266,10 @@ def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[i
 )
 def test_heard(found: tuple[int, Any] | None, log: bytes, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The words have to have come through its input, and others have to come, too."""
-    monkeypatch.setattr(check, "REPLY_S", 0.1)
+    monkeypatch.setattr(streams, "REPLY_S", 0.1)
     prepared = {"/containers/parrot/json": found, "/containers/parrot/logs": (200, build_frame(1, log))}
 
-    assert repr(check.check_heard(Parrot(prepared if found else {}), "parrot", "hello")) == verdict  # type: ignore[arg-type]
+    assert repr(streams.check_heard(Parrot(prepared if found else {}), "parrot", "hello")) == verdict  # type: ignore[arg-type]
 
 
 class Parrot(Answers):
@@ -321,6 +321,6 @@ class Mortal(Answers):
 )
 def test_revived(engine: Answers, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is killed here and now, twice, and has to run again, by no policy of the engine; it may be replaced."""
-    monkeypatch.setattr(check, "REVIVAL_S", 0.1)
+    monkeypatch.setattr(containers, "REVIVAL_S", 0.1)
 
-    assert repr(check.check_revived(engine, "phoenix")) == verdict  # type: ignore[arg-type]
+    assert repr(containers.check_revived(engine, "phoenix")) == verdict  # type: ignore[arg-type]

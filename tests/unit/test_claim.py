@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from labkit.machine import guard
+from labkit.machine.outside import guard
 
 STARTS, AT_ONCE = 200, 8
 
@@ -53,7 +53,7 @@ def test_a_stranger_with_an_old_number_is_left_alone(group: bool, of: str, tmp_p
     run_dir, lock = claim(tmp_path)
     lock.close()
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
-        born, numbers = guard.born(stranger.pid), guard.numbers()
+        born, numbers = guard.start_time(stranger.pid), guard.pid_space()
         entry = {"pid": stranger.pid, "group": group, "born": born, "numbers": "of another boot"}
         if of == "another moment":
             entry |= {"born": str(int(born) - 1), "numbers": numbers}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from labkit.api.frames import Frame
 from labkit.errors import EngineError, EngineTimeout
-from labkit.frames import Frame
-from labkit.show.consoles import SHOWN, Spoken, console_html, console_svg, console_text, read_text
+from labkit.show.consoles import SHOWN, ConsolePiece, console_html, console_svg, console_text, read_text
 from labkit.widgets.consoles import Consoles
 
 HEADER = bytes([2, 0, 0, 0, 0, 0, 0, 3])
@@ -16,7 +16,7 @@ HEADER = bytes([2, 0, 0, 0, 0, 0, 0, 3])
 
 def test_the_bytes_stand_beside_the_words() -> None:
     """A frame shows its header and its words in hexadecimal, and whose they are."""
-    drawn = console_html([Spoken("stderr", b"no\n", HEADER)])
+    drawn = console_html([ConsolePiece("stderr", b"no\n", HEADER)])
 
     assert "<b>02 00 00 00 00 00 00 03</b> 6e 6f 0a" in drawn
     assert 'data-stream="stderr"' in drawn and ">no\n<" in drawn
@@ -24,7 +24,7 @@ def test_the_bytes_stand_beside_the_words() -> None:
 
 def test_a_hostile_container_is_shown_and_not_obeyed() -> None:
     """Markup, control sequences and endless output arrive as text, and as little of it as can be read."""
-    said = [Spoken("stdout", b"<script>\x1b[31m\x00" + b"x" * 1_000_000)] * 3 * SHOWN
+    said = [ConsolePiece("stdout", b"<script>\x1b[31m\x00" + b"x" * 1_000_000)] * 3 * SHOWN
 
     drawn = console_html(said)
 
@@ -35,12 +35,14 @@ def test_a_hostile_container_is_shown_and_not_obeyed() -> None:
 
 def test_a_terminal_is_read_without_its_control_sequences() -> None:
     """What moves the cursor is left out, and what was typed is not taken for what was said."""
-    assert "/ # hi\n" == read_text([Spoken("typed", b"echo hi\n"), Spoken("bytes", b"\x1b[6n/ # \x1b[Jhi\r\n")])
+    assert "/ # hi\n" == read_text(
+        [ConsolePiece("typed", b"echo hi\n"), ConsolePiece("bytes", b"\x1b[6n/ # \x1b[Jhi\r\n")]
+    )
 
 
 def test_text_and_picture_do_not_depend_on_which_pipe_was_first() -> None:
     """stdout and stderr in either order give the same to compare."""
-    said = [Spoken("typed", b"x\n"), Spoken("stdout", b"out\n"), Spoken("stderr", b"err\n")]
+    said = [ConsolePiece("typed", b"x\n"), ConsolePiece("stdout", b"out\n"), ConsolePiece("stderr", b"err\n")]
 
     assert "stderr: err\nstdout: out\ntyped: x" == console_text(said) == console_text(said[::-1])
     assert console_svg(said) == console_svg(said[::-1])
@@ -138,14 +140,14 @@ def test_the_first_hangs_up_where_the_second_finds_no_engine() -> None:
 
 def test_a_container_that_never_stops_talking() -> None:
     """What is stored of it is the newest, and small."""
-    said = console_text([Spoken("stdout", b"y\n" * 16384)] * 2000)
+    said = console_text([ConsolePiece("stdout", b"y\n" * 16384)] * 2000)
 
     assert said.startswith(f"… {2000 - SHOWN} pieces before\n") and len(said) < 200_000
 
 
 def test_keys_are_shown_as_terminals_show_them() -> None:
     """Ctrl-P and Ctrl-Q, typed, can be read; what a container says is not taken for keys."""
-    drawn = console_html([Spoken("typed", b"\x10\x11"), Spoken("bytes", b"\x10")])
+    drawn = console_html([ConsolePiece("typed", b"\x10\x11"), ConsolePiece("bytes", b"\x10")])
 
     assert ">^P^Q<" in drawn and "^P<" not in drawn
 

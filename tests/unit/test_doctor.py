@@ -10,7 +10,8 @@ import pytest
 
 from labkit import cli
 from labkit.errors import MachineError
-from labkit.machine import busybox, doctor
+from labkit.machine import doctor
+from labkit.machine.inside import busybox
 
 GIB = 1 << 30
 BOOT_ONCE = doctor.boot_once

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine import engine_process
+from labkit.machine.inside import engine_process
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from labkit.machine import guard
+from labkit.machine.outside import guard
 
 
 @pytest.mark.parametrize("words", ["ended", "\ufffd" * 20_000, "\x1b" * 20_000, "\U0001f40b" * 20_000])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine import doctor, kernel
+from labkit.machine import doctor
+from labkit.machine.outside import kernel
 from tests.machine import seccomp
 from tools import kernel as build
 
@@ -131,7 +132,7 @@ def test_a_kernel_that_knows_seccomp_is_told_whether_it_is_allowed(
 @pytest.mark.parametrize(("refused", "may"), [("seccomp", False), ("ptrace", True)])
 def test_whether_a_filter_is_allowed_is_tried(refused: str, may: bool) -> None:
     """Under a filter that refuses seccomp(2) no other can be put; this process itself is under none afterwards."""
-    ask = "from labkit.machine.kernel import may_filter; print(may_filter())"
+    ask = "from labkit.machine.outside.kernel import may_filter; print(may_filter())"
     command = [sys.executable, seccomp.__file__, json.dumps(seccomp.refuse(refused)), sys.executable, "-c", ask]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labkit import lesson as lessons
-from labkit.errors import EngineAnswer, EngineTimeout, EngineUnreachable, MachineError
+from labkit.errors import EngineRefusal, EngineTimeout, EngineUnreachable, MachineError
 
 
 class Engine:
@@ -57,7 +57,7 @@ class Engine:
             case "images":
                 owner = next((identity for identity, names in self.images.items() if name in names), None)
                 if owner is None:
-                    raise EngineAnswer(400, f"invalid reference format: {name}", "DELETE", path)
+                    raise EngineRefusal(400, f"invalid reference format: {name}", "DELETE", path)
                 self.images[owner] = [other for other in self.images[owner] if other != name]
                 if not self.images[owner]:
                     del self.images[owner]

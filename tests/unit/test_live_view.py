@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.engine import Engine
+from labkit.api.engine import Engine
 from labkit.errors import EngineTimeout
 from labkit.show.events import Event, read_events
 from labkit.widgets import events, live

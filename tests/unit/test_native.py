@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine import native
+from labkit.machine.outside import native
 
 
 def lay_group(top: Path) -> None:

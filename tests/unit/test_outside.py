@@ -5,8 +5,8 @@ import threading
 import time
 from pathlib import Path
 
-from labkit.machine.outside import Machine
-from labkit.machine.uml import CHANNELS_API
+from labkit.machine.outside.machine import Machine
+from labkit.machine.outside.uml import CHANNELS_API
 
 
 def test_a_socket_that_does_not_listen_yet(tmp_path: Path) -> None:

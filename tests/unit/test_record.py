@@ -5,14 +5,22 @@ from collections.abc import Iterable
 
 import pytest
 
-from labkit.conversation import MAX_HEAD_BYTES, Conversation, parse_request
+from labkit.api.conversation import MAX_HEAD_BYTES, Conversation, parse_request
+from labkit.api.frames import STDERR, STDOUT, Frame, build_frame
+from labkit.api.record import (
+    KEPT_BYTES,
+    KEPT_EXCHANGES,
+    KEPT_PIECES,
+    Direction,
+    Record,
+    RecordedExchange,
+    find_exchange,
+)
 from labkit.errors import NotHeard
-from labkit.frames import STDERR, STDOUT, Frame, build_frame
-from labkit.record import KEPT_BYTES, KEPT_EXCHANGES, KEPT_PIECES, Direction, Heard, Record, find_exchange
 from labkit.show.wire import wire_text
 
 UP, DOWN = "up", "down"
-Said = tuple[Direction, bytes]
+ShellResult = tuple[Direction, bytes]
 
 GET = b"GET /v1.41/info HTTP/1.1\r\nHost: docker\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
@@ -21,7 +29,7 @@ UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\
 SECRET = b"c2VjcmV0"
 
 
-def hear(said: Iterable[Said], *, close: bool = True) -> list[Heard]:
+def hear(said: Iterable[ShellResult], *, close: bool = True) -> list[RecordedExchange]:
     """Let a record hear one connection; each piece takes a second."""
     record = Record()
     talk = Conversation(record, 1)
@@ -34,7 +42,7 @@ def hear(said: Iterable[Said], *, close: bool = True) -> list[Heard]:
     return record.exchanges
 
 
-def short(heard: Heard) -> tuple[str, bytes, int, bytes, bool]:
+def short(heard: RecordedExchange) -> tuple[str, bytes, int, bytes, bool]:
     return (str(heard.request), heard.request.body, heard.answer.status, heard.answer.body, heard.finished)
 
 
@@ -155,7 +163,7 @@ def test_early_input() -> None:
 def test_a_head_comes_before_its_body() -> None:
     """`wait` answers at once, and says the status when the container exits: both times are kept, while it runs too."""
     head = b"HTTP/1.1 200 OK\r\n" + CHUNKED
-    said: list[Said] = [(UP, b"POST /containers/a/wait HTTP/1.1\r\n\r\n"), (DOWN, head)]
+    said: list[ShellResult] = [(UP, b"POST /containers/a/wait HTTP/1.1\r\n\r\n"), (DOWN, head)]
     (early,) = hear(said, close=False)
     (late,) = hear([*said, (DOWN, b""), (DOWN, b"2\r\n{}\r\n"), (DOWN, b"0\r\n\r\n")])
 
@@ -211,7 +219,7 @@ def test_noise() -> None:
     parts = [GET, OK, ATTACH, UPGRADED, b"\r\n\r\n", CHUNKED, b"5\r\nhello\r\n", b"0\r\n\r\n", bytes(range(256))]
     parts += [up for up, _, _ in DIALOGUES.values()] + [down for _, down, _ in DIALOGUES.values()]
     for _ in range(2000):
-        said: list[Said] = []
+        said: list[ShellResult] = []
         for _ in range(rng.randrange(1, 8)):
             part = rng.choice(parts)
             said.append((rng.choice((UP, DOWN)), part[: rng.randrange(len(part) + 1)]))
@@ -348,7 +356,7 @@ def test_forgetting() -> None:
     assert ["POST /x"] == [str(one.request) for one in record.exchanges]
 
 
-def asked(*lines: str) -> list[Heard]:
+def asked(*lines: str) -> list[RecordedExchange]:
     """What a record has of requests, each answered without a body."""
     done = b"HTTP/1.1 204 No Content\r\n\r\n"
     return hear([said for line in lines for said in ((UP, f"{line} HTTP/1.1\r\n\r\n".encode()), (DOWN, done))])

@@ -4,14 +4,14 @@ import subprocess
 
 import pytest
 
-from labkit.shell import Said, sh
+from labkit.shell import ShellResult, sh
 
 
 def test_both_outputs_and_the_status() -> None:
     """What a line wrote, where, and how it ended; the text shows the line as typed."""
     said = sh("echo out; echo err >&2; exit 3")
 
-    assert said == Said("echo out; echo err >&2; exit 3", "out\n", "err\n", 3)
+    assert said == ShellResult("echo out; echo err >&2; exit 3", "out\n", "err\n", 3)
     assert str(said).startswith("$ echo out;")
 
 

@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 
 from IPython.lib.pretty import pretty
 
-from labkit.engine import Exchange
+from labkit.api.engine import Exchange
+from labkit.api.frames import Frame, build_frame, parse_frames
+from labkit.api.http import Answer, Request
+from labkit.api.record import Piece
 from labkit.errors import EngineProtocolError
-from labkit.frames import Frame, build_frame, parse_frames
-from labkit.record import Piece
 from labkit.show.wire import SHOWN, SHOWN_PARTS, wire_html, wire_svg, wire_text
-from labkit.wire import Answer, Request
 
 
 def exchange(target: str, status: int = 200, reason: str = "OK", body: bytes = b"") -> Exchange:
@@ -71,7 +71,7 @@ def test_the_picture_names_each_status() -> None:
 
 
 class Taken:
-    """An exchange whose connection was taken over, as `labkit.tap` keeps it."""
+    """An exchange whose connection was taken over, as `labkit.api.tap` keeps it."""
 
     def __init__(self, pieces: list[Piece], note: str = "", status: int = 101) -> None:
         self.request = Request("POST", "/v1.41/containers/box/attach?stdout=1", {}, b"", b"")

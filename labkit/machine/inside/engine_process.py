@@ -49,7 +49,7 @@ def start_engine() -> None:
 
     Raises MachineError, with dockerd's last words, when it ends or does not answer within 180 s.
     """
-    if answers():
+    if engine_answers():
         return
     deadline = time.monotonic() + PATIENCE_S
     # A killed dockerd takes its containerd along, but not at once; a new one refuses to start beside the old.
@@ -59,13 +59,13 @@ def start_engine() -> None:
     with _listen_locally() as local, socket.create_server(API_TCP) as tcp:
         pid = _spawn(local, tcp)
     # dockerd alone holds the sockets now, so its end is seen by who waits for an answer.
-    while not answers():
+    while not engine_answers():
         if not _runs(pid):
             raise MachineError(f"dockerd ended while it started. Its last words: {_last_words()}")
         _wait(deadline, f"dockerd does not answer. Its last words: {_last_words()}")
 
 
-def answers() -> bool:
+def engine_answers() -> bool:
     """Does the engine answer on its socket?"""
     # By hand: to load the client would take a user-mode kernel's one processor from dockerd as it starts.
     with socket.socket(socket.AF_UNIX) as connection:

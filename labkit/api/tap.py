@@ -30,13 +30,13 @@ from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, DefaultSelector
 from tempfile import mkdtemp
 from time import monotonic, sleep
 
-from labkit.conversation import Conversation
-from labkit.engine import DEFAULT_HOST
+from labkit.api.conversation import Conversation
+from labkit.api.engine import DEFAULT_HOST
+from labkit.api.http import Address, parse_host
+from labkit.api.record import Direction, Record, RecordedExchange, find_exchange
 from labkit.errors import EngineUnreachable
-from labkit.record import Direction, Heard, Record, find_exchange
-from labkit.wire import Address, parse_host
 
-__all__ = ["Heard", "Tap", "tap"]
+__all__ = ["RecordedExchange", "Tap", "tap"]
 
 READ_BYTES = 128 * 1024
 MAX_LINKS = 256  # connections at a time; who comes later waits in the listener's queue
@@ -80,13 +80,13 @@ class Tap:
         place = f"{self._folder}/docker.sock"
         self.host = f"unix://{place}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._bell: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # wakes the thread
+        self._wake_fd: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # wakes the thread
         self._selector = DefaultSelector()
         self._opened = monotonic()
         self._record = Record()
         self._links: set[_Link] = set()
         self._number = 0
-        self._askers: deque[threading.Event] = deque()  # who waits until all that was said is passed on
+        self._waiters: deque[threading.Event] = deque()  # who waits until all that was said is passed on
         self._lock = threading.Lock()  # of the record
         self._ringing = threading.Lock()  # once the bell is closed, its number is another file's
         self._over = False
@@ -100,8 +100,8 @@ class Tap:
             raise EngineUnreachable(f"{place}: {error}: name a directory with a shorter path in TMPDIR") from error
 
     @property
-    def exchanges(self) -> list[Heard]:
-        """What was heard, in the order in which the requests came; see `labkit.record.Heard`.
+    def exchanges(self) -> list[RecordedExchange]:
+        """What was heard, in the order in which the requests came; see `labkit.api.record.RecordedExchange`.
 
         Everything that was said before is in it, but for somebody who talks without a pause: it waits 0.5 s at most.
         """
@@ -109,8 +109,8 @@ class Tap:
         with self._lock:
             return self._record.exchanges
 
-    def find(self, method: str, path: str) -> Heard:
-        """The first exchange of that kind, as ("POST", "/exec/*/start"); see `labkit.record.find_exchange`.
+    def find(self, method: str, path: str) -> RecordedExchange:
+        """The first exchange of that kind, as ("POST", "/exec/*/start"); see `labkit.api.record.find_exchange`.
 
         Raises NotHeard.
         """
@@ -140,7 +140,7 @@ class Tap:
             self._settle()
         finally:
             self._over = True
-            self._ring()
+            self._wake()
             self._thread.join()
             self._release()
 
@@ -153,14 +153,14 @@ class Tap:
     def __repr__(self) -> str:
         return f"Tap({self.host!r})"
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         with self._ringing:
-            if self._bell is not None:
-                os.eventfd_write(self._bell, 1)
+            if self._wake_fd is not None:
+                os.eventfd_write(self._wake_fd, 1)
 
     def _release(self) -> None:
         with self._ringing:
-            bell, self._bell = self._bell, None
+            bell, self._wake_fd = self._wake_fd, None
         if bell is None:  # another thread does it
             return
         self._selector.close()
@@ -173,20 +173,20 @@ class Tap:
         if self._over:
             return
         asker = threading.Event()
-        self._askers.append(asker)
-        self._ring()
+        self._waiters.append(asker)
+        self._wake()
         asker.wait(QUIET_S)
-        self._askers.remove(asker)
+        self._waiters.remove(asker)
 
     def _serve(self) -> None:
-        bell = self._bell
+        bell = self._wake_fd
         assert bell is not None
         self._selector.register(bell, EVENT_READ, lambda _: os.eventfd_read(bell))
         self._listener.setblocking(False)
         self._listen(True)
         try:
             while not self._over:
-                self._serve_once([asker for asker in tuple(self._askers) if not asker.is_set()])
+                self._serve_once([asker for asker in tuple(self._waiters) if not asker.is_set()])
         finally:
             with self._lock:
                 for link in tuple(self._links):

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from labkit import linux
 from labkit.errors import MachineError
+from labkit.linux import syscalls
 
 __all__ = ["is_needed", "open_library", "read_size"]
 
@@ -49,7 +49,7 @@ def read_size() -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        linux.die_with_parent(parent, signal.SIGKILL)
+        syscalls.die_with_parent(parent, signal.SIGKILL)
         if _libc.ptrace(PTRACE_TRACEME, 0, None, None) != 0:
             os._exit(ctypes.get_errno())
         os.kill(os.getpid(), signal.SIGSTOP)

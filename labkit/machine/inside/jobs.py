@@ -12,10 +12,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
-from labkit import linux
-from labkit.machine import oom
+from labkit.linux import syscalls
 from labkit.machine.boot_log import STATE, log_stage
 from labkit.machine.channels import bind_to
+from labkit.machine.inside import oom
 from labkit.machine.modules import load_engine_modules, not_searched
 from labkit.machine.request import Request
 
@@ -68,11 +68,11 @@ def mapped_whole() -> Iterator[None]:
     thousand. The pages of a mapping that comes whole cost one stop together. No thread is to begin meanwhile: all 8 MiB
     of its stack would be there.
     """
-    linux.mlockall(linux.MCL_FUTURE)
+    syscalls.mlockall(syscalls.MCL_FUTURE)
     try:
         yield
     finally:
-        linux.munlockall()
+        syscalls.munlockall()
 
 
 def run_command(command: list[str], cwd: str) -> NoReturn:
@@ -93,8 +93,8 @@ def run_command(command: list[str], cwd: str) -> NoReturn:
 def boot_engine(request: Request) -> None:
     """Load what dockerd needs, start it, and give it the image busybox:latest."""
     try:
-        from labkit.machine.busybox import import_busybox
-        from labkit.machine.engine_process import API_SOCKET, start_engine, write_settings
+        from labkit.machine.inside.busybox import import_busybox
+        from labkit.machine.inside.engine_process import API_SOCKET, start_engine, write_settings
 
         if request.kind == "uml":
             load_engine_modules()
@@ -103,7 +103,7 @@ def boot_engine(request: Request) -> None:
         with not_searched() if request.kind == "uml" else nullcontext():
             start_engine()
         log_stage(request.began, "engine", "dockerd answers")
-        from labkit.engine import Engine
+        from labkit.api.engine import Engine
 
         with Engine(f"unix://{API_SOCKET}") as engine:
             import_busybox(engine)

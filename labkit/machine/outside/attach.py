@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from labkit.errors import LabError, MachineError
-from labkit.machine import guard
 from labkit.machine.doctor import UML_MEMORY_MIB
-from labkit.machine.outside import Machine, watch_clients
+from labkit.machine.outside import guard
+from labkit.machine.outside.machine import Machine, watch_clients
 from labkit.machine.request import INPUT_BYTES, Request
 
 __all__ = ["run_command"]

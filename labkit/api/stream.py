@@ -8,10 +8,10 @@ from threading import RLock
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
-from labkit.connection import Connection
+from labkit.api.connection import Connection
+from labkit.api.frames import Frame, parse_frames
+from labkit.api.http import Exchange
 from labkit.errors import EngineError
-from labkit.frames import Frame, parse_frames
-from labkit.wire import Exchange
 
 __all__ = ["RECORDED_BODY_BYTES", "AtEnd", "Stream"]
 
@@ -41,7 +41,7 @@ class Stream(Generic[T]):
         self._items = parse(self._note(self._pieces()))
 
     def frames(self: "Stream[bytes]") -> Iterator[Frame]:
-        """Take the pieces apart into frames: what a container without a terminal says (`labkit.frames`)."""
+        """Take the pieces apart into frames: what a container without a terminal says (`labkit.api.frames`)."""
         try:
             yield from parse_frames(self)
         except EngineError:

@@ -16,12 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import join, quote
 
-from labkit import linux
-from labkit.machine import inside, xstate
+from labkit.linux import syscalls
 from labkit.machine.channels import CARD
-from labkit.machine.guard import Ledger, Part
-from labkit.machine.kernel import Kernel
-from labkit.machine.native import start_slirp, wait_for
+from labkit.machine.inside import init
+from labkit.machine.outside import xstate
+from labkit.machine.outside.guard import Ledger, Part
+from labkit.machine.outside.kernel import Kernel
+from labkit.machine.outside.native import start_slirp, wait_for
 from labkit.machine.request import Request
 
 __all__ = ["CHANNELS_API", "start"]
@@ -71,7 +72,7 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     cpu = choose_cpu()
 
     def prepare() -> None:
-        linux.die_with_parent(parent, signal.SIGKILL)
+        syscalls.die_with_parent(parent, signal.SIGKILL)
         os.sched_setaffinity(0, {cpu})
 
     console = ledger.open_log("console.log")
@@ -96,18 +97,18 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     yield "the machine", process.pid
 
 
-def write_init(init: Path, request_file: Path) -> None:
+def write_init(script: Path, request_file: Path) -> None:
     """Write the script that becomes PID 1: on the kernel's command line a path with a space would be two words."""
-    package_root = Path(__file__).resolve().parents[2]
-    program = [sys.executable, "-s", "-P", str(Path(inside.__file__).resolve()), str(request_file)]
+    package_root = Path(__file__).resolve().parents[3]
+    program = [sys.executable, "-s", "-P", str(Path(init.__file__).resolve()), str(request_file)]
     terminal = os.environ.get("TERM", "dumb")  # the outer one
     lines = (
         "#!/bin/sh",
         f"export PYTHONPATH={quote(str(package_root))} TERM={quote(terminal)}",
         f"exec {join(program)}",
     )
-    init.write_bytes(os.fsencode("\n".join(lines) + "\n"))
-    init.chmod(0o700)
+    script.write_bytes(os.fsencode("\n".join(lines) + "\n"))
+    script.chmod(0o700)
 
 
 def command_line(kernel: Kernel, request: Request, run_dir: Path, line: int) -> list[str]:

@@ -24,11 +24,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from labkit import linux
-from labkit.machine import contract, oom
+from labkit.linux import syscalls
 from labkit.machine.boot_log import STATE, log_stage, read_boot_log
 from labkit.machine.channels import CARD, listen_apart, make_network, read_tcp_queues
-from labkit.machine.jobs import boot_engine, run_command, run_kernel
+from labkit.machine.inside import contract, oom
+from labkit.machine.inside.jobs import boot_engine, run_command, run_kernel
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["become_init"]
@@ -310,7 +310,7 @@ def _resize(terminal: int, rows: int, columns: int) -> None:
 
 def _end_machine() -> NoReturn:
     with suppress(OSError):
-        linux.power_off()
+        syscalls.power_off()
     os._exit(0)  # PID 1's end takes every process of its PID namespace along
 
 

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import MachineError, PortTaken
-from labkit.machine import doctor, guard, native, uml
+from labkit.machine import doctor
 from labkit.machine.engine_programs import ask_versions, require_engine
-from labkit.machine.ports import listen
+from labkit.machine.outside import guard, native, uml
+from labkit.machine.outside.ports import listen
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine", "watch_clients"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from labkit import linux
+from labkit.linux import syscalls
 from labkit.machine.boot_log import STATE
 from labkit.machine.engine_programs import PATHS
 from labkit.machine.modules import load_overlay
@@ -39,8 +39,8 @@ STAGING = Path("/run")  # a directory that every host has, and that the new root
 def make_root(request: Request) -> None:
     """Put a writable layer in memory over the host's files, and make that the root: mount(2), pivot_root(2)."""
     if request.kind == "uml":
-        linux.mount("proc", "/proc", "proc")
-    linux.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
+        syscalls.mount("proc", "/proc", "proc")
+    syscalls.mount("lab", STAGING, "tmpfs", data=f"mode=755,size={_room(request.kind)}")
     if request.kind == "uml":
         load_overlay(STAGING)
     root = STAGING / "root"
@@ -54,12 +54,12 @@ def make_root(request: Request) -> None:
             with suppress(OSError) if point not in needed else nullcontext():
                 _overlay(point, root / point.lstrip("/"), f"mount{number}")
     os.chdir(root)
-    linux.pivot_root(".", ".")
-    linux.umount2(".", linux.MNT_DETACH)
+    syscalls.pivot_root(".", ".")
+    syscalls.umount2(".", syscalls.MNT_DETACH)
     os.chdir("/")
     # As systemd has it on every host; without it `docker run -v /x:/y:rshared` is refused. The host is not among the
     # peers: this namespace's mounts were made private first, and new peer groups begin here (mount_namespaces(7)).
-    linux.mount("", "/", "", linux.MS_REC | linux.MS_SHARED)
+    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SHARED)
 
 
 def _overlay(lower: str, target: Path, name: str) -> None:
@@ -68,7 +68,7 @@ def _overlay(lower: str, target: Path, name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     os.chmod(upper, 0o755)
     escaped = re.sub(r"([\\:,])", r"\\\1", lower)  # these part the options and the layers
-    linux.mount("lab", target, "overlay", data=f"lowerdir={escaped},upperdir={upper},workdir={work}")
+    syscalls.mount("lab", target, "overlay", data=f"lowerdir={escaped},upperdir={upper},workdir={work}")
 
 
 def _room(kind: str, share: str = "50%") -> str:
@@ -110,9 +110,9 @@ def _mount_point_of(path: Path, points: set[str]) -> str:
 
 def mount_kernel_file_systems(kind: str) -> None:
     """Mount /proc, /sys, /dev, the cgroups, and the places in memory."""
-    secure = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-    linux.mount("proc", "/proc", "proc", secure)
-    linux.mount("sysfs", "/sys", "sysfs", secure)
+    secure = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    syscalls.mount("proc", "/proc", "proc", secure)
+    syscalls.mount("sysfs", "/sys", "sysfs", secure)
     if kind == "uml":
         _map_more_at_once(secure)
     _make_devices(kind)
@@ -122,13 +122,13 @@ def mount_kernel_file_systems(kind: str) -> None:
         ("/dev/mqueue", "mqueue", ""),
     ):
         Path(name).mkdir(exist_ok=True)
-        linux.mount(fstype, name, fstype, linux.MS_NOSUID, data)
+        syscalls.mount(fstype, name, fstype, syscalls.MS_NOSUID, data)
     if not os.path.lexists("/dev/ptmx"):
         os.symlink("pts/ptmx", "/dev/ptmx")
     # /etc/docker holds the keys and the configuration of the host's own engine, which this one is not to read.
     for place in ("/run", "/var/lib/docker", "/etc/docker"):
         Path(place).mkdir(parents=True, exist_ok=True)
-        linux.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
+        syscalls.mount("lab", place, "tmpfs", data=f"mode=755,size={_room(kind, '75%')}")
     Path("/run/lock").mkdir()
     Path("/run/lock").chmod(0o1777)
     if kind == "uml":
@@ -146,7 +146,7 @@ def _map_more_at_once(flags: int) -> None:
     """
     place = Path("/sys/kernel/debug")
     if place.exists():
-        linux.mount("debugfs", place, "debugfs", flags)
+        syscalls.mount("debugfs", place, "debugfs", flags)
         (place / "fault_around_bytes").write_text(str(1 << 20))
 
 
@@ -157,9 +157,9 @@ def _make_devices(kind: str) -> None:
     A host's own kernel gives no loop devices: one that is left attached would outlive the machine, with its memory.
     """
     if kind == "uml":
-        linux.mount("devtmpfs", "/dev", "devtmpfs", linux.MS_NOSUID)
+        syscalls.mount("devtmpfs", "/dev", "devtmpfs", syscalls.MS_NOSUID)
     else:
-        linux.mount("lab", "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
+        syscalls.mount("lab", "/dev", "tmpfs", syscalls.MS_NOSUID, "mode=755,size=1m")
     for name, mode, major, minor in (
         ("null", 0o666, 1, 3),
         ("zero", 0o666, 1, 5),
@@ -190,17 +190,17 @@ def _end_cpuinfo() -> None:
     if not text.endswith("\n\n"):
         copy = Path("/run/cpuinfo")
         copy.write_text(text + "\n")
-        linux.mount(str(copy), "/proc/cpuinfo", flags=linux.MS_BIND)
+        syscalls.mount(str(copy), "/proc/cpuinfo", flags=syscalls.MS_BIND)
         copy.unlink()
 
 
 def _mount_cgroups_of_its_own() -> None:
     """Mount version 2, with the machine's own processes in a group `init`, as `native` has them.
 
-    That group counts those of them that the kernel killed because memory ran out (labkit.machine.oom).
+    That group counts those of them that the kernel killed because memory ran out (labkit.machine.inside.oom).
     """
     top = Path("/sys/fs/cgroup")
-    linux.mount("cgroup2", top, "cgroup2", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    syscalls.mount("cgroup2", top, "cgroup2", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     (top / "init").mkdir()
     (top / "init/cgroup.procs").write_text("0")
     _delegate(top)
@@ -211,18 +211,18 @@ def mount_cgroups() -> None:
     hierarchies = [line.rstrip("\n").split(":", 2)[1] for line in Path("/proc/self/cgroup").open()]
     top = Path("/sys/fs/cgroup")
     if hierarchies == [""]:
-        linux.mount("cgroup2", top, "cgroup2")
+        syscalls.mount("cgroup2", top, "cgroup2")
         _delegate(top)
         return
-    linux.mount("lab", top, "tmpfs", data="mode=755")
+    syscalls.mount("lab", top, "tmpfs", data="mode=755")
     for controllers in hierarchies:
         where = top / (controllers.removeprefix("name=") or "unified")
         where.mkdir()
         try:
             if controllers:
-                linux.mount("cgroup", where, "cgroup", data=("none," if "=" in controllers else "") + controllers)
+                syscalls.mount("cgroup", where, "cgroup", data=("none," if "=" in controllers else "") + controllers)
             else:
-                linux.mount("cgroup2", where, "cgroup2")
+                syscalls.mount("cgroup2", where, "cgroup2")
         except OSError:  # a hierarchy that the host has, and does not let us mount
             where.rmdir()
         else:
@@ -238,7 +238,7 @@ def _delegate(group: Path) -> None:
 
 def set_names() -> None:
     """Call the machine `lab`, and find names through slirp4netns."""
-    linux.sethostname("lab")
+    syscalls.sethostname("lab")
     for path, text in (
         ("/etc/hostname", "lab\n"),
         ("/etc/hosts", "127.0.0.1\tlocalhost\n127.0.1.1\tlab\n::1\tlocalhost ip6-localhost\n"),
@@ -266,7 +266,7 @@ def set_environment(request: Request) -> None:
     if request.engine:
         paths = f"{request.engine}:{paths}"
     if not any(path.is_relative_to("/root") for path in request.needed_paths()):
-        linux.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
+        syscalls.mount("lab", "/root", "tmpfs", data=f"mode=700,size={_room(request.kind)}")
     terminal = os.environ.get("TERM", "linux") if request.terminal else "dumb"
     # Nothing of the host's: a language would change outputs, and the address of its Docker does not lead anywhere.
     os.environ.clear()

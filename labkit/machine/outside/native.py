@@ -15,21 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit import linux
 from labkit.errors import MachineError
-from labkit.machine.guard import Ledger, Part
-from labkit.machine.inside import become_init
+from labkit.linux import syscalls
+from labkit.machine.inside.init import become_init
+from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.request import Request
 
 __all__ = ["start"]
 
 NAMESPACES = (
-    linux.CLONE_NEWNS
-    | linux.CLONE_NEWNET
-    | linux.CLONE_NEWUTS
-    | linux.CLONE_NEWIPC
-    | linux.CLONE_NEWPID
-    | linux.CLONE_NEWCGROUP
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWCGROUP
 )
 HALF_OF_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 LIMITS = {  # so that an accident inside is none outside; by the names of both versions of control groups
@@ -81,8 +81,8 @@ def take_own_mounts() -> None:
     slirp4netns's sandbox detaches all mounts that it does not need, in a namespace of its own, but of the same peer
     groups: where the root is shared, as systemd has it, the host would lose its control groups and /dev/pts.
     """
-    linux.unshare(linux.CLONE_NEWNS)
-    linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
 def start_slirp(
@@ -94,7 +94,7 @@ def start_slirp(
     """
 
     def begin() -> None:
-        linux.die_with_parent(parent, signal.SIGKILL)
+        syscalls.die_with_parent(parent, signal.SIGKILL)
         prepare()
 
     command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500", "--enable-seccomp", *options]
@@ -120,7 +120,7 @@ def fork_child(run: Callable[[], None]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            linux.die_with_parent(parent, signal.SIGKILL)
+            syscalls.die_with_parent(parent, signal.SIGKILL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             run()
         finally:
@@ -133,8 +133,8 @@ def _hold(groups: list[Path], announce: int, handed: list[int], become: Callable
     try:
         for group in groups:
             join_cgroup(group)
-        linux.unshare(NAMESPACES)
-        linux.mount("", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+        syscalls.unshare(NAMESPACES)
+        syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
         for group in groups:
             step_aside(group)
     except OSError as error:
@@ -144,7 +144,7 @@ def _hold(groups: list[Path], announce: int, handed: list[int], become: Callable
     os.close(announce)
     init = os.fork()
     if init == 0:
-        linux.die_with_parent(0, signal.SIGKILL)  # a parent outside one's PID namespace has the number 0
+        syscalls.die_with_parent(0, signal.SIGKILL)  # a parent outside one's PID namespace has the number 0
         close_others(*handed)
         become()
     os.waitpid(init, 0)

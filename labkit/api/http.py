@@ -7,7 +7,7 @@ believed.
 >>> build_request("GET", "/_ping", {"Host": "docker"})
 b'GET /_ping HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n'
 
-Here are values only; `labkit.connection` sends and receives them.
+Here are values only; `labkit.api.connection` sends and receives them.
 """
 
 import re

@@ -1,8 +1,8 @@
 """How does one talk to the engine, when all there is is a socket?
 
 A call is one request and one answer on a kept connection; a stream hands out the answer while it is still
-being written; a hijacked connection is no longer HTTP. `labkit.wire` has the text of HTTP, `labkit.connection` the
-socket; here are versions, error words, reuse and the record.
+being written; a hijacked connection is no longer HTTP. `labkit.api.http` has the text of HTTP,
+`labkit.api.connection` the socket; here are versions, error words, reuse and the record.
 
     engine = Engine()
     engine.get("/containers/json", query={"all": True}).json()
@@ -18,16 +18,16 @@ from json import dumps, loads
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from labkit.connection import Connection
-from labkit.errors import EngineAnswer, EngineProtocolError
-from labkit.stream import RECORDED_BODY_BYTES, Stream
-from labkit.wire import Address, Answer, Exchange, Request, build_request, parse_host
+from labkit.api.connection import Connection
+from labkit.api.http import Address, Answer, Exchange, Request, build_request, parse_host
+from labkit.api.stream import RECORDED_BODY_BYTES, Stream
+from labkit.errors import EngineProtocolError, EngineRefusal
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from labkit.hijack import Hijack
-    from labkit.websocket import WebSocket
+    from labkit.api.hijack import Hijack
+    from labkit.api.websocket import WebSocket
 
 __all__ = ["Answer", "Engine", "Exchange", "Request", "Stream"]
 
@@ -55,7 +55,7 @@ class Engine:
     https://, has the certificates of DOCKER_CERT_PATH (default: ~/.docker) used, as docker does.
     Raises EngineUnreachable for a host that cannot be one, or certificates that cannot be read.
 
-    Every call raises EngineUnreachable, EngineTimeout, EngineProtocolError or EngineAnswer (`labkit.errors`), and
+    Every call raises EngineUnreachable, EngineTimeout, EngineProtocolError or EngineRefusal (`labkit.errors`), and
     ValueError for a path or header that cannot be sent. Paths, queries and bodies: the Engine API's reference.
     """
 
@@ -103,7 +103,7 @@ class Engine:
         is encoded as the engine expects; `json` becomes the body, or else `body` does, as a tar; pieces of unknown
         number are sent as they come, in chunks.
 
-        Raises EngineAnswer for a status of 400 and above unless `check` is False.
+        Raises EngineRefusal for a status of 400 and above unless `check` is False.
         """
         began, deadline = self._begin(versioned, timeout_s)
         outgoing = self._prepare(method, path, query, json, body, headers, versioned)
@@ -147,18 +147,18 @@ class Engine:
     def hijack(self, method: str, path: str, **options: Any) -> "Hijack":
         """Send one request and take the connection over, to talk both ways (attach, exec start).
 
-        Takes the options of `stream`. Raises EngineAnswer for any status but 101 and 200, unless `check` is False.
+        Takes the options of `stream`. Raises EngineRefusal for any status but 101 and 200, unless `check` is False.
         """
-        from labkit.hijack import Hijack
+        from labkit.api.hijack import Hijack
 
         return Hijack(*self._open(method, path, "tcp", **options), self.timeout_s)
 
     def websocket(self, path: str, **options: Any) -> "WebSocket":
         """Ask for a websocket, to talk in messages (/containers/ID/attach/ws).
 
-        Takes the options of `stream`. Raises EngineAnswer for any status but 101, unless `check` is False.
+        Takes the options of `stream`. Raises EngineRefusal for any status but 101, unless `check` is False.
         """
-        from labkit.websocket import WebSocket, build_headers, check_accept
+        from labkit.api.websocket import WebSocket, build_headers, check_accept
 
         asked = build_headers(f"http://{self._address.name}")
         headers = asked | options.pop("headers", {})
@@ -339,7 +339,7 @@ def _choose_context(address: Address, given: "SSLContext | None") -> "SSLContext
         raise ValueError(f"TLS is for tcp:// and https://, not for {address.place}")
     if given is not None or not (address.tls or address.tls is None and os.environ.get("DOCKER_TLS_VERIFY")):
         return given
-    from labkit.tls import read_context  # here, as importing ssl takes longer than all else
+    from labkit.api.tls import read_context  # here, as importing ssl takes longer than all else
 
     return read_context(os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker"))
 
@@ -365,7 +365,7 @@ def _daemon_words(exchange: Exchange) -> str:
 
 def _refuse(exchange: Exchange) -> NoReturn:
     request = exchange.request
-    raise EngineAnswer(exchange.answer.status, _daemon_words(exchange), request.method, request.path)
+    raise EngineRefusal(exchange.answer.status, _daemon_words(exchange), request.method, request.path)
 
 
 def _parse_json_lines(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,8 @@ from base64 import b64decode
 from json import loads
 from typing import Any
 
+from labkit.api.http import Answer
 from labkit.errors import EngineProtocolError
-from labkit.wire import Answer
 
 __all__ = ["path_stat"]
 

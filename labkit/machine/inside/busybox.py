@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import MachineError
 
 if TYPE_CHECKING:
-    from labkit.engine import Engine  # the doctor, who asks for is_static at each boot, does without
+    from labkit.api.engine import Engine  # the doctor, who asks for is_static at each boot, does without
 
 __all__ = ["BUSYBOX", "build_layer", "import_busybox", "is_static"]
 

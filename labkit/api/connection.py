@@ -16,13 +16,13 @@ from struct import pack
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from labkit.api.http import Address, Answer, build_chunk, parse_head
 from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
-from labkit.wire import Address, Answer, build_chunk, parse_head
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from labkit.tls import Tls
+    from labkit.api.tls import Tls
 
 __all__ = ["Connection"]
 
@@ -191,7 +191,7 @@ class Connection:
         self._socket.close()
 
     def _shake_hands(self, address: Address, deadline: float, context: "SSLContext") -> None:
-        from labkit.tls import Tls
+        from labkit.api.tls import Tls
 
         self.begin(f"TLS with {address.name}", monotonic(), deadline)
         tls = Tls(context, address.host, address.name)

@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from labkit import linux
 from labkit.errors import MachineError
+from labkit.linux import syscalls
 from labkit.machine import last_words
 
 __all__ = ["ENDING_SIGNALS", "Ledger", "Part", "claim", "hear_end", "run_guard", "settle", "take_turn", "tell_end"]
@@ -47,7 +47,7 @@ class Ledger:
 
     def add_process(self, pid: int) -> None:
         """Note a child process. Its start time tells it from a later one of that pid."""
-        self._add(pid=pid, born=born(pid), group=False, numbers=numbers())
+        self._add(pid=pid, born=start_time(pid), group=False, numbers=pid_space())
 
     def add_program(self, program: "subprocess.Popen[bytes]") -> None:
         """Note the whole process group of a program that was just started.
@@ -55,7 +55,7 @@ class Ledger:
         Its handle is kept: once nobody holds it, Python reaps the program, and nobody learns how it ended.
         """
         self._programs.append(program)
-        self._add(pid=program.pid, born=born(program.pid), group=True, numbers=numbers())
+        self._add(pid=program.pid, born=start_time(program.pid), group=True, numbers=pid_space())
 
     def add_cgroup(self, path: Path) -> None:
         """Note a control group's directory; to be called before it is made."""
@@ -104,7 +104,7 @@ def run_guard(run_dir: Path, turn: int, owner: socket.socket, start: Callable[[L
     owner hears why the machine ended: see `hear_end`.
     """
     os.setsid()
-    linux.become_subreaper()  # what the parts leave behind comes here, and is reaped
+    syscalls.become_subreaper()  # what the parts leave behind comes here, and is reaped
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_exit)
@@ -201,7 +201,7 @@ def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
     """Undo what the ledger of a run directory lists, and remove the directory. Safe to call again, by anybody."""
     if entries is None:
         entries = Ledger(run_dir).read()
-    processes = [entry for entry in entries if "pid" in entry and entry["numbers"] == numbers()]
+    processes = [entry for entry in entries if "pid" in entry and entry["numbers"] == pid_space()]
     groups = [Path(entry["cgroup"]) for entry in entries if "cgroup" in entry]
     for entry in processes:
         _kill(entry)
@@ -269,12 +269,12 @@ def sweep(base: Path) -> None:
             settle(run_dir)
 
 
-def numbers() -> str:
+def pid_space() -> str:
     """Where a pid means a process: in this boot of the kernel, and in this PID namespace. Elsewhere it is another's."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
 
 
-def born(pid: int) -> str:
+def start_time(pid: int) -> str:
     """A process's start time in clock ticks since boot, as text: field 22 of proc_pid_stat(5); "" when it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -285,16 +285,16 @@ def born(pid: int) -> str:
 def _kill(entry: dict[str, Any]) -> None:
     pid = entry["pid"]
     with suppress(OSError):
-        if entry["group"] and (_members(pid) if born(pid) in ("", entry["born"]) else []):
+        if entry["group"] and (_members(pid) if start_time(pid) in ("", entry["born"]) else []):
             os.killpg(pid, signal.SIGKILL)
-        elif born(pid) == entry["born"] != "":
+        elif start_time(pid) == entry["born"] != "":
             os.kill(pid, signal.SIGKILL)
 
 
 def _is_left(entry: dict[str, Any]) -> bool:
     if entry["group"]:
-        return born(entry["pid"]) in ("", entry["born"]) and bool(_members(entry["pid"]))
-    return born(entry["pid"]) == entry["born"] != "" and _state(entry["pid"]) != "Z"
+        return start_time(entry["pid"]) in ("", entry["born"]) and bool(_members(entry["pid"]))
+    return start_time(entry["pid"]) == entry["born"] != "" and _state(entry["pid"]) != "Z"
 
 
 def _members(group: int) -> list[int]:

@@ -14,9 +14,9 @@ from typing import cast
 
 from websocket import ABNF, WebSocketException, frame_buffer
 
+from labkit.api.hijack import Talk
+from labkit.api.http import Answer
 from labkit.errors import EngineProtocolError
-from labkit.hijack import Talk
-from labkit.wire import Answer
 
 __all__ = ["WebSocket", "build_headers", "check_accept"]
 

@@ -1,10 +1,10 @@
 """What is kept of what was said, and what is not?
 
-An exchange grows while it is heard, and can be looked at meanwhile: a `Heard` is how it stands. Everything has a limit,
-and says what was left out. Passwords and tokens of registries, and what a secret of the engine holds, are masked before
-anything is kept; HTTP/2 is counted, not kept, since BuildKit carries passwords in it.
+An exchange grows while it is heard, and can be looked at meanwhile: a `RecordedExchange` is how it stands. Everything
+has a limit, and says what was left out. Passwords and tokens of registries, and what a secret of the engine holds,
+are masked before anything is kept; HTTP/2 is counted, not kept, since BuildKit carries passwords in it.
 
-`labkit.conversation` tells the exchanges apart.
+`labkit.api.conversation` tells the exchanges apart.
 """
 
 import re
@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from labkit.engine import MASK, SECRET_REQUEST, Exchange
+from labkit.api.engine import MASK, SECRET_REQUEST, Exchange
+from labkit.api.frames import Frame, parse_frames
+from labkit.api.http import Answer, Request
 from labkit.errors import EngineProtocolError, NotHeard
-from labkit.frames import Frame, parse_frames
-from labkit.wire import Answer, Request
 
-__all__ = ["Direction", "Growing", "Heard", "Piece", "Record", "find_exchange"]
+__all__ = ["Direction", "OpenExchange", "RecordedExchange", "Piece", "Record", "find_exchange"]
 
 KEPT_EXCHANGES = 500
 KEPT_BYTES = 64 * 1024  # of each direction of an exchange
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RecordedExchange:
     """One exchange as it stood when it was asked for; header names are in lower case.
 
     `began_s` counts from the opening of the record. `head_s` and `seconds` count from there: to the end of the answer's
@@ -90,7 +90,7 @@ class Heard:
         return str(self.exchange)
 
 
-def find_exchange(heard: Sequence[Heard], method: str, path: str) -> Heard:
+def find_exchange(heard: Sequence[RecordedExchange], method: str, path: str) -> RecordedExchange:
     """The first exchange with that method and path, whatever else a client asks before and after it.
 
     `path` is without version and query; a * stands for one part of it: "/exec/*/start". Raises NotHeard, with what
@@ -114,10 +114,10 @@ class Record:
     def __init__(self) -> None:
         self.changes = 0
         self.forgotten = 0
-        self._kept: deque[Growing] = deque()
+        self._kept: deque[OpenExchange] = deque()
 
     @property
-    def exchanges(self) -> list[Heard]:
+    def exchanges(self) -> list[RecordedExchange]:
         """What was heard so far, in the order in which the requests came."""
         return [one.value() for one in self._kept]
 
@@ -126,7 +126,7 @@ class Record:
         self.changes += 1
         self._kept.clear()
 
-    def add(self, growing: "Growing") -> None:
+    def add(self, growing: "OpenExchange") -> None:
         """Keep one more, and forget the oldest if there are too many."""
         self._kept.append(growing)
         if len(self._kept) > KEPT_EXCHANGES:
@@ -134,7 +134,7 @@ class Record:
             self.forgotten += 1
 
 
-class Growing:
+class OpenExchange:
     """An exchange while it is still going on."""
 
     def __init__(self, connection: int, began_s: float, request: Request) -> None:
@@ -152,7 +152,7 @@ class Growing:
         self._left_out_bytes = 0
         self._secret = {"up": bool(SECRET_REQUEST.fullmatch(request.path)), "down": request.path == "/auth"}
         self._unsure = {"up": b"", "down": b""}
-        self._value: Heard | None = None
+        self._value: RecordedExchange | None = None
 
     @property
     def finished(self) -> bool:
@@ -204,11 +204,11 @@ class Growing:
         self.answer = self.answer or NO_ANSWER._replace(reason="no answer")
         self._value = self.value()
 
-    def value(self) -> Heard:
+    def value(self) -> RecordedExchange:
         """It as it stands."""
         if self._value is not None:
             return self._value
-        heard = Heard(
+        heard = RecordedExchange(
             connection=self._connection,
             began_s=self._began_s,
             request=self.request._replace(body=bytes(self._bodies["up"])),

@@ -1,50 +1,27 @@
-"""Did the learner do it? Each check looks at the state of the machine, never at what was typed.
-
-A check gives a Verdict: not attempted, not yet (with what is missing), or done.
-"""
+"""Is there the container that was asked for, and does it do what was asked for?"""
 
 import io
-import secrets
 import subprocess
 import tarfile
 import time
-from contextlib import suppress
-from dataclasses import dataclass
 
-from labkit.engine import Engine
-from labkit.errors import EngineAnswer, EngineError
-from labkit.frames import STDERR, STDOUT, parse_frames
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT
+from labkit.check.images import image_id
+from labkit.check.streams import read_log
+from labkit.check.verdict import Verdict, shorten
+from labkit.errors import EngineRefusal
 
 __all__ = [
-    "Verdict",
     "check_container_limits",
     "check_container_ran",
     "check_container_runs",
-    "check_heard",
-    "check_image_tagged",
     "check_note_in_container",
     "check_revived",
 ]
 
-
 START_BYTES = 64 * 1024  # of a tar: its first header, and more text than any exercise asks for
-SHOWN_CHARACTERS = 60
-TAIL_LINES = 50
-REPLY_S = 5.0
 REVIVAL_S = 10.0  # on a slow machine a container needs two seconds to start
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check found; `missing` says what is still to be done."""
-
-    attempted: bool
-    missing: str = ""
-
-    def __repr__(self) -> str:
-        if not self.attempted:
-            return "not attempted"
-        return f"not yet: {self.missing}" if self.missing else "done"
 
 
 def check_container_runs(engine: Engine, name: str, hostname: str, image: str = "busybox") -> Verdict:
@@ -58,7 +35,7 @@ def check_container_runs(engine: Engine, name: str, hostname: str, image: str = 
         return Verdict(True, f"{name} exists, but its state is {state}")
     if restarts:
         return Verdict(True, f"{name} does not keep running: its restart count is {restarts}")
-    if container["Image"] != _image_id(engine, image):
+    if container["Image"] != image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
     inside = _read_hostname(container["State"]["Pid"])
     if inside is None:
@@ -72,22 +49,6 @@ def _read_hostname(pid: int) -> str | None:
         ["nsenter", f"--target={pid}", "--uts", "uname", "-n"], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     return None if done.returncode else done.stdout.strip()
-
-
-def _image_id(engine: Engine, name: str) -> str | None:
-    found = engine.get(f"/images/{name}/json", check=False)
-    return found.json()["Id"] if found.answer.status == 200 else None
-
-
-def check_image_tagged(engine: Engine, tag: str, same_as: str) -> Verdict:
-    """Do both names lead to one image?"""
-    identity = _image_id(engine, tag)
-    if identity is None:
-        repository = tag.partition(":")[0]
-        others = engine.get("/images/json", query={"filters": {"reference": [repository]}}).json()
-        names = [name for image in others for name in image["RepoTags"] or []]
-        return Verdict(True, f"there is {names[0]}, but no {tag}") if names else Verdict(attempted=False)
-    return Verdict(True, "" if identity == _image_id(engine, same_as) else f"{tag} is another image than {same_as}")
 
 
 def check_note_in_container(engine: Engine, name: str, path: str, text: str, image: str = "busybox") -> Verdict:
@@ -111,8 +72,8 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str, ima
     if words is None:
         return Verdict(True, f"{path} in {name} is no ordinary file")
     if words != text:
-        return Verdict(True, f"{path} in {name} says {_shorten(words)!r}, not {text!r}")
-    if container["Image"] != _image_id(engine, image):
+        return Verdict(True, f"{path} in {name} says {shorten(words)!r}, not {text!r}")
+    if container["Image"] != image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
     if any(_is_below(path, mount["Destination"]) for mount in container["Mounts"]):
         return Verdict(True, f"{path} lies on something that is mounted there, and not in {name} itself")
@@ -147,7 +108,7 @@ def check_container_limits(engine: Engine, name: str, *, image: str = "busybox",
     if found.answer.status == 404:
         return Verdict(attempted=False)
     container = found.json()
-    if container["Image"] != _image_id(engine, image):
+    if container["Image"] != image_id(engine, image):
         return Verdict(True, f"{name} was not made from {image}")
     config = container["HostConfig"]
     wrong = [
@@ -172,8 +133,8 @@ def check_container_ran(engine: Engine, name: str, status: int, stdout: str = ""
     if container["Config"]["Tty"]:
         return Verdict(True, f"{name} has a terminal, where stdout and stderr are one")
     try:
-        written = _read_log(engine, name)
-    except EngineAnswer as error:
+        written = read_log(engine, name)
+    except EngineRefusal as error:
         return Verdict(True, f"what {name} wrote cannot be read: {error}")
     for stream, title, wanted in ((STDOUT, "stdout", stdout), (STDERR, "stderr", stderr)):
         said = written[stream]
@@ -181,42 +142,8 @@ def check_container_ran(engine: Engine, name: str, status: int, stdout: str = ""
             continue
         if wanted and said == wanted * (len(said) // len(wanted)) != "":
             return Verdict(True, f"{name} wrote {wanted!r} to {title} more than once: remove it, and begin again")
-        return Verdict(True, f"{name} wrote {_shorten(said)!r} to {title}, not {wanted!r}")
+        return Verdict(True, f"{name} wrote {shorten(said)!r} to {title}, not {wanted!r}")
     return Verdict(True)
-
-
-def check_heard(engine: Engine, name: str, words: str) -> Verdict:
-    """Has a running container repeated, in its log, words that it can only have read, and does it go on?
-
-    It is attached to, and sent a word that nobody knows beforehand.
-    """
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
-    command = " ".join([container["Path"], *container["Args"]])
-    if container["State"]["Status"] != "running":
-        return Verdict(True, f"{name} exists, but its state is {container['State']['Status']}")
-    if container["Config"]["Tty"]:
-        return Verdict(True, f"{name} has a terminal, which repeats by itself what is typed: start it without one")
-    if words in command or words in " ".join(container["Config"]["Env"] or []):
-        return Verdict(True, f"{name} was started with {words!r}: let it read them from its input")
-    if not container["Config"]["OpenStdin"]:
-        return Verdict(True, f"{name} has no input: it was made without OpenStdin")
-    try:
-        if words not in "".join(_read_log(engine, name, tail=TAIL_LINES).values()):
-            return Verdict(True, f"{name} has not repeated {words!r} yet")
-        new = secrets.token_hex(8)
-        with engine.hijack("POST", f"/containers/{name}/attach", query={"stream": True, "stdin": True}) as talk:
-            talk.send(f"{new}\n".encode())
-            deadline = time.monotonic() + REPLY_S
-            while time.monotonic() < deadline:
-                if new in "".join(_read_log(engine, name, tail=TAIL_LINES).values()):
-                    return Verdict(True)
-                time.sleep(0.05)
-    except EngineAnswer as error:
-        return Verdict(True, f"{name} cannot be talked to: {error}")
-    return Verdict(True, f"{name} has repeated {words!r}, but not what it was told just now")
 
 
 def check_revived(engine: Engine, name: str) -> Verdict:
@@ -237,7 +164,7 @@ def check_revived(engine: Engine, name: str) -> Verdict:
     for when in ("", " again"):
         try:
             engine.post(f"/containers/{name}/kill")
-        except EngineAnswer as error:
+        except EngineRefusal as error:
             return Verdict(True, f"{name} could not be killed{when}: {error}")
         later = _wait_for_start(engine, path, started)
         if later is None:
@@ -257,26 +184,3 @@ def _wait_for_start(engine: Engine, path: str, before: str) -> str | None:
                 return str(state["StartedAt"])
         time.sleep(0.05)
     return None
-
-
-def _read_log(engine: Engine, name: str, tail: int | str = "all") -> dict[int, str]:
-    """What a container without a terminal wrote, by stream: of its last `tail` lines, the first 64 KiB.
-
-    Raises EngineAnswer where its log cannot be read.
-    """
-    query = {"stdout": True, "stderr": True, "tail": tail}
-    start = bytearray()
-    with engine.stream("GET", f"/containers/{name}/logs", query=query) as pieces:
-        for piece in pieces:
-            start += piece
-            if len(start) >= START_BYTES:
-                break
-    written = {STDOUT: b"", STDERR: b""}
-    with suppress(EngineError):  # cut within a frame
-        for frame in parse_frames([bytes(start)]):
-            written[frame.stream] = written.get(frame.stream, b"") + frame.payload
-    return {stream: text.decode(errors="replace") for stream, text in written.items()}
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

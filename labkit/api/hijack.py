@@ -13,10 +13,10 @@ container"). Each direction can end by itself.
 from collections.abc import Iterator
 from threading import Lock
 
-from labkit.connection import Connection
+from labkit.api.connection import Connection
+from labkit.api.http import Exchange
+from labkit.api.stream import RECORDED_BODY_BYTES, AtEnd, Stream
 from labkit.errors import EngineError, EngineProtocolError
-from labkit.stream import RECORDED_BODY_BYTES, AtEnd, Stream
-from labkit.wire import Exchange
 
 __all__ = ["Hijack", "Talk"]
 

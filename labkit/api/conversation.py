@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
 
-from labkit.engine import MASK
+from labkit.api.engine import MASK
+from labkit.api.http import Request, parse_head
+from labkit.api.record import KEPT_EXCHANGES, Direction, OpenExchange, Record
 from labkit.errors import EngineProtocolError
-from labkit.record import KEPT_EXCHANGES, Direction, Growing, Record
-from labkit.wire import Request, parse_head
 
 __all__ = ["Conversation", "parse_request"]
 
@@ -53,12 +53,12 @@ class Conversation:
     def __init__(self, record: Record, number: int) -> None:
         self._record, self._number = record, number
         self._now = 0.0
-        self._voices: dict[Direction, _Voice] = {"up": _Voice(), "down": _Voice()}
+        self._voices: dict[Direction, _Reader] = {"up": _Reader(), "down": _Reader()}
         self._readers: dict[Direction, Steps[None]] = {"up": self._read_requests(), "down": self._read_answers()}
-        self._spoken: dict[Direction, Growing | None] = {"up": None, "down": None}
-        self._unanswered: deque[Growing] = deque()
-        self._open: list[Growing] = []
-        self._raw: Growing | None = None  # to whom every byte belongs from here on
+        self._spoken: dict[Direction, OpenExchange | None] = {"up": None, "down": None}
+        self._unanswered: deque[OpenExchange] = deque()
+        self._open: list[OpenExchange] = []
+        self._raw: OpenExchange | None = None  # to whom every byte belongs from here on
         self._first_to_end: Direction | None = None
 
     def hear(self, direction: Direction, data: bytes, at_s: float) -> None:
@@ -143,35 +143,35 @@ class Conversation:
             growing.answered, growing.last_s = True, self._now
             self._spoken["down"] = None
 
-    def _begin(self, began_s: float, request: Request) -> Growing:
+    def _begin(self, began_s: float, request: Request) -> OpenExchange:
         if len(self._open) >= KEPT_EXCHANGES:
             raise EngineProtocolError(f"{len(self._open)} requests wait for their answers")
-        growing = Growing(self._number, began_s, request)
+        growing = OpenExchange(self._number, began_s, request)
         self._open.append(growing)
         self._record.add(growing)
         return growing
 
-    def _keeper(self, growing: Growing, direction: Direction) -> Callable[[bytes], None]:
+    def _keeper(self, growing: OpenExchange, direction: Direction) -> Callable[[bytes], None]:
         return lambda data: growing.add_body(direction, data, self._now)
 
     def _give_up(self, direction: Direction, why: str) -> None:
         """Keep everything from here on as pieces: of the exchange that was being spoken, or of none."""
         raw = self._spoken[direction]
         if raw is None:
-            raw = Growing(self._number, self._now, NO_REQUEST)
+            raw = OpenExchange(self._number, self._now, NO_REQUEST)
             self._open.append(raw)
             self._record.add(raw)
         raw.note, raw.is_understood = why, False
         self._raw = raw
         self._take_pieces(raw)
 
-    def _take_pieces(self, raw: Growing) -> None:
+    def _take_pieces(self, raw: OpenExchange) -> None:
         for direction, voice in self._voices.items():
             if voice.bytes:
                 raw.add_piece(direction, voice.take(len(voice.bytes)), self._now)
 
 
-class _Voice:
+class _Reader:
     """The bytes of one direction that were heard and not yet understood."""
 
     def __init__(self) -> None:

@@ -1,0 +1,69 @@
+"""Does a container hear, and does it answer?"""
+
+import secrets
+import time
+from contextlib import suppress
+
+from labkit.api.engine import Engine
+from labkit.api.frames import STDERR, STDOUT, parse_frames
+from labkit.check.verdict import Verdict
+from labkit.errors import EngineError, EngineRefusal
+
+__all__ = ["check_heard", "read_log"]
+
+LOG_BYTES = 64 * 1024
+TAIL_LINES = 50
+REPLY_S = 5.0
+
+
+def check_heard(engine: Engine, name: str, words: str) -> Verdict:
+    """Has a running container repeated, in its log, words that it can only have read, and does it go on?
+
+    It is attached to, and sent a word that nobody knows beforehand.
+    """
+    found = engine.get(f"/containers/{name}/json", check=False)
+    if found.answer.status == 404:
+        return Verdict(attempted=False)
+    container = found.json()
+    command = " ".join([container["Path"], *container["Args"]])
+    if container["State"]["Status"] != "running":
+        return Verdict(True, f"{name} exists, but its state is {container['State']['Status']}")
+    if container["Config"]["Tty"]:
+        return Verdict(True, f"{name} has a terminal, which repeats by itself what is typed: start it without one")
+    if words in command or words in " ".join(container["Config"]["Env"] or []):
+        return Verdict(True, f"{name} was started with {words!r}: let it read them from its input")
+    if not container["Config"]["OpenStdin"]:
+        return Verdict(True, f"{name} has no input: it was made without OpenStdin")
+    try:
+        if words not in "".join(read_log(engine, name, tail=TAIL_LINES).values()):
+            return Verdict(True, f"{name} has not repeated {words!r} yet")
+        new = secrets.token_hex(8)
+        with engine.hijack("POST", f"/containers/{name}/attach", query={"stream": True, "stdin": True}) as talk:
+            talk.send(f"{new}\n".encode())
+            deadline = time.monotonic() + REPLY_S
+            while time.monotonic() < deadline:
+                if new in "".join(read_log(engine, name, tail=TAIL_LINES).values()):
+                    return Verdict(True)
+                time.sleep(0.05)
+    except EngineRefusal as error:
+        return Verdict(True, f"{name} cannot be talked to: {error}")
+    return Verdict(True, f"{name} has repeated {words!r}, but not what it was told just now")
+
+
+def read_log(engine: Engine, name: str, tail: int | str = "all") -> dict[int, str]:
+    """What a container without a terminal wrote, by stream: of its last `tail` lines, the first 64 KiB.
+
+    Raises EngineRefusal where its log cannot be read.
+    """
+    query = {"stdout": True, "stderr": True, "tail": tail}
+    start = bytearray()
+    with engine.stream("GET", f"/containers/{name}/logs", query=query) as pieces:
+        for piece in pieces:
+            start += piece
+            if len(start) >= LOG_BYTES:
+                break
+    written = {STDOUT: b"", STDERR: b""}
+    with suppress(EngineError):  # cut within a frame
+        for frame in parse_frames([bytes(start)]):
+            written[frame.stream] = written.get(frame.stream, b"") + frame.payload
+    return {stream: text.decode(errors="replace") for stream, text in written.items()}

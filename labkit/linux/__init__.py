@@ -1,0 +1,5 @@
+"""What does Linux show, and what does it do? Each under the name that the manual pages use.
+
+syscalls    Which system calls make a machine out of a process?
+proc        What does /proc say of a process, its mounts and its groups?
+"""
