@@ -6,6 +6,8 @@ from typing import Any
 
 from ipywidgets import HTML, ToggleButtons, VBox
 
+from labkit.widgets.view import View
+
 __all__ = ["Prediction"]
 
 
@@ -25,6 +27,12 @@ class Prediction(VBox):  # type: ignore[misc]
         """The answer chosen last; None before the first click."""
         value: str | None = self._buttons.value
         return value
+
+    def verdict(self, answer: str, why: str) -> View:
+        """Say what the machine answered, beside what the learner chose; `answer` is one of the possible answers."""
+        choice = "" if self.choice is None else f"You said: <b>{_with_code(self.choice)}</b>. "
+        words = f"The machine says: {answer}. {why}"
+        return View(f"{choice}The machine says: <b>{_with_code(answer)}</b>. {_with_code(why)}", words)
 
     def _take_note(self, _: object) -> None:
         self._note.value = f"You say: <b>{escape(self.choice or '')}</b>. Run the next cell, and see."
