@@ -10,13 +10,22 @@ import re
 import select
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from struct import pack
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from labkit.api.http import Address, Answer, build_chunk, parse_head
+from labkit.api.http import (
+    MAX_HEAD_BYTES,
+    MAX_LINE_BYTES,
+    Address,
+    Answer,
+    build_chunk,
+    parse_chunk_size,
+    parse_head,
+    parse_length,
+)
 from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
 
 if TYPE_CHECKING:
@@ -26,14 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-MAX_HEAD_BYTES = 64 * 1024
-MAX_CHUNK_LINE_BYTES = 4096
 NAP_S = 5  # how long a call of recv() sleeps before it looks at the clock
 MAX_WAIT_MS = 1 << 30  # twelve days; poll(2) takes an int
 _START = b"HTTP/"
 _REFUSAL = re.compile(rb"HTTP/1\.[01] [45]")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
 _PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
+
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -243,12 +252,16 @@ class Connection:
         return not _REFUSAL.match(self._buffer)
 
     def _length(self, text: str, limit: int) -> int:
-        lengths = {part.strip() for part in text.split(",")}
-        length = lengths.pop()
-        if lengths or not (length.isascii() and length.isdecimal() and len(length) < 20):
-            raise EngineProtocolError(f"{self._subject}: Content-Length {text[:80]!r} is not one number")
-        self._check_size(int(length), limit)
-        return int(length)
+        length = self._named(parse_length, text)
+        self._check_size(length, limit)
+        return length
+
+    def _named(self, parse: Callable[[T], int], text: T) -> int:
+        """Read a number; where it is none, say in which exchange."""
+        try:
+            return parse(text)
+        except EngineProtocolError as error:
+            raise EngineProtocolError(f"{self._subject}: {error}") from None
 
     def _check_size(self, size_bytes: int, limit: int) -> None:
         if size_bytes > limit:
@@ -304,15 +317,11 @@ class Connection:
         return b"".join(found)
 
     def _chunk_size(self) -> int:
-        line = self._read_until(b"\r\n", MAX_CHUNK_LINE_BYTES, "chunk size")[:-2]
-        size = _CHUNK_SIZE.fullmatch(line)
-        if not size:
-            raise EngineProtocolError(f"{self._subject}: {line[:80]!r} is no chunk size")
-        return int(size[1], 16)
+        return self._named(parse_chunk_size, self._read_until(b"\r\n", MAX_LINE_BYTES, "chunk size")[:-2])
 
     def _skip_trailer(self) -> None:
         trailer_bytes = 0
-        while (line := self._read_until(b"\r\n", MAX_CHUNK_LINE_BYTES, "trailer")) != b"\r\n":
+        while (line := self._read_until(b"\r\n", MAX_LINE_BYTES, "trailer")) != b"\r\n":
             trailer_bytes += len(line)
             if trailer_bytes > MAX_HEAD_BYTES:
                 raise EngineProtocolError(f"{self._subject}: the trailer is over {MAX_HEAD_BYTES} bytes")

@@ -19,15 +19,20 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
 
-from labkit.api.engine import MASK
-from labkit.api.http import Request, parse_head
+from labkit.api.http import (
+    MAX_HEAD_BYTES,
+    MAX_LINE_BYTES,
+    Request,
+    parse_chunk_size,
+    parse_head,
+    parse_length,
+    parse_request,
+)
 from labkit.api.record import KEPT_EXCHANGES, Direction, OpenExchange, Record
 from labkit.errors import EngineProtocolError
 
-__all__ = ["Conversation", "parse_request"]
+__all__ = ["Conversation"]
 
-MAX_HEAD_BYTES = 64 * 1024
-MAX_LINE_BYTES = 4096
 START_BYTES = 33  # of a head, by which one sees whether it may be one
 
 NO_REQUEST = Request("(bytes)", "", {}, b"", b"")
@@ -35,13 +40,6 @@ CLOSED_FIRST = {"up": "the client closed first", "down": "the engine closed firs
 DIRECTIONS: tuple[Direction, ...] = ("down", "up")
 
 _METHOD_START = re.compile(rb"[!-~]{1,32}(?: |\Z)")
-_REQUEST_LINE = re.compile(rb"([!-~]{1,32}) ([^ \r\n]+) HTTP/1\.[01]")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n", re.DOTALL)
-_SECRET_HEADER = re.compile(
-    rb"^(x-registry-auth|x-registry-config|authorization|proxy-authorization)[ \t]*:.*?(?=\r\n)",
-    re.IGNORECASE | re.MULTILINE | re.DOTALL,
-)
-_USER_IN_URL = re.compile(rb"((?::|%3A)(?:/|%2F){2})(?:(?!%2F)[^/?&])+(@|%40)", re.IGNORECASE)
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]  # pauses where bytes are missing
@@ -208,7 +206,7 @@ class _Reader:
         if "transfer-encoding" in headers:
             yield from self._chunks(headers["transfer-encoding"], keep)
         elif "content-length" in headers:
-            yield from self._exactly(_parse_length(headers["content-length"]), keep)
+            yield from self._exactly(parse_length(headers["content-length"]), keep)
         elif to_end:
             while (yield from self.has_more()):
                 keep(self.take(len(self.bytes)))
@@ -216,11 +214,14 @@ class _Reader:
     def _chunks(self, coding: str, keep: Callable[[bytes], None]) -> Steps[None]:
         if coding.lower() != "chunked":
             raise EngineProtocolError(f"Transfer-Encoding {coding[:80]!r} is not chunked")
-        while size := _parse_chunk_size((yield from self._until(b"\r\n", MAX_LINE_BYTES))):
+        while size := parse_chunk_size((yield from self._until(b"\r\n", MAX_LINE_BYTES))[:-2]):
             yield from self._exactly(size, keep)
             yield from self._until(b"\r\n", 2)
-        while (yield from self._until(b"\r\n", MAX_LINE_BYTES)) != b"\r\n":
-            pass  # a trailer
+        trailer_bytes = 0
+        while (line := (yield from self._until(b"\r\n", MAX_LINE_BYTES))) != b"\r\n":
+            trailer_bytes += len(line)
+            if trailer_bytes > MAX_HEAD_BYTES:
+                raise EngineProtocolError(f"the trailer is over {MAX_HEAD_BYTES} bytes")
 
     def _exactly(self, count: int, keep: Callable[[bytes], None]) -> Steps[None]:
         while count:
@@ -240,46 +241,9 @@ class _Reader:
         return self.take(end + len(mark))
 
 
-def parse_request(head: bytes) -> Request:
-    r"""Read the head of a request, up to and with its empty line, and mask its secrets; the body stays empty.
-
-    >>> parse_request(b"POST /images/create HTTP/1.1\r\nX-Registry-Auth: c2VjcmV0\r\n\r\n").headers
-    {'x-registry-auth': '(masked)'}
-
-    Raises EngineProtocolError for what is no head, in words that hold nothing of it.
-    """
-    first, mark, lines = head.partition(b"\r\n")
-    line = _REQUEST_LINE.fullmatch(first)
-    if not line:
-        raise EngineProtocolError("the first line is no request of HTTP/1")
-    target = _USER_IN_URL.sub(rb"\1(masked)\2", line[2])
-    lines = _SECRET_HEADER.sub(rb"\1: " + MASK, lines)
-    try:  # behind the first line a request's head is like an answer's
-        headers = parse_head(b"HTTP/1.1 200 OK\r\n" + lines).headers
-    except EngineProtocolError:
-        raise EngineProtocolError("a line in the head of a request is no header") from None
-    shown = first.replace(line[2], target) + mark + lines
-    return Request(line[1].decode("latin-1"), target.decode("latin-1"), headers, b"", shown)
-
-
 def _may_be_request(start: bytes) -> bool:
     return _METHOD_START.match(start) is not None
 
 
 def _may_be_answer(start: bytes) -> bool:
     return b"HTTP/1.".startswith(start[:7])
-
-
-def _parse_length(text: str) -> int:
-    lengths = {part.strip() for part in text.split(",")}
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdecimal() and len(length) < 20):
-        raise EngineProtocolError(f"Content-Length {text[:80]!r} is not one number")
-    return int(length)
-
-
-def _parse_chunk_size(line: bytes) -> int:
-    size = _CHUNK_SIZE.fullmatch(line)
-    if not size:
-        raise EngineProtocolError("a chunk does not begin with its size")
-    return int(size[1], 16)

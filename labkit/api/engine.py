@@ -19,7 +19,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from labkit.api.connection import Connection
-from labkit.api.http import Address, Answer, Exchange, Request, build_request, parse_host
+from labkit.api.http import DEFAULT_HOST, Address, Answer, Exchange, Request, build_request, parse_host
+from labkit.api.secrets import MASK, hides_answer, hides_request, mask_headers, mask_target
 from labkit.api.stream import RECORDED_BODY_BYTES, Stream
 from labkit.errors import EngineProtocolError, EngineRefusal
 
@@ -31,14 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Engine", "Exchange", "Request", "Stream"]
 
-DEFAULT_HOST = "unix:///run/docker.sock"
 FIRST_VERSION = "1.24"  # of engines that do not name theirs in /_ping, as docker's own client takes it
 MAX_BODY_BYTES = 256 * 1024 * 1024
 MAX_JSON_LINE_BYTES = 16 * 1024 * 1024
-SECRET_HEADERS = {"X-Registry-Auth", "X-Registry-Config", "Authorization", "Proxy-Authorization"}
-# Whose body holds a secret; that of a push did before there was X-Registry-Auth, and engines still take it.
-SECRET_REQUEST = re.compile(r"/(auth|secrets/create|images/.+/push)")
-MASK = b"(masked)"
 CAN_RESEND = {"GET", "HEAD"}  # asking twice changes nothing; a POST may have been carried out already
 ACCEPTED = {"": range(200, 400), "tcp": (101, 200), "websocket": (101,)}  # statuses, by the protocol asked for
 _API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
@@ -47,7 +43,8 @@ _API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
 class Engine:
     """A client of one engine; safe to share between threads. `exchanges` keeps the last 500 of them.
 
-    A kept exchange holds at most the first 64 KiB of each body, and no password. A stream is kept when it has ended.
+    A kept exchange holds at most the first 64 KiB of each body, and nothing of what `labkit.api.secrets` names. A
+    stream is kept when it has ended.
 
     `host` is unix:///path or tcp://host:port (default: DOCKER_HOST, or Docker's own socket); `timeout_s` is for
     a call that names none; `version` ("1.41") saves asking for it; a longer body than `max_body_bytes` is
@@ -161,7 +158,7 @@ class Engine:
         from labkit.api.websocket import WebSocket, build_headers, check_accept
 
         asked = build_headers(f"http://{self._address.name}")
-        headers = asked | options.pop("headers", {})
+        headers = asked | (options.pop("headers", None) or {})
         socket = WebSocket(*self._open("GET", path, "websocket", headers=headers, **options), self.timeout_s)
         try:
             check_accept(socket.answer, asked)
@@ -234,30 +231,32 @@ class Engine:
             given["Transfer-Encoding"] = "chunked"
         elif whole is not None or method not in CAN_RESEND:
             given["Content-Length"] = str(len(whole or b""))
-        shown = {name: "(masked)" if name in SECRET_HEADERS else value for name, value in given.items()}
-        head = build_request(method, target, shown)
-        sent = head if shown == given else build_request(method, target, given)
-        request = Request(method, target, shown, whole or b"", head)
-        if whole and SECRET_REQUEST.fullmatch(request.path):
-            request = request._replace(body=MASK)
+        sent, shown = build_request(method, target, given), mask_headers(given)
+        shown_target = mask_target(target)
+        is_whole = shown == given and shown_target == target
+        head = sent if is_whole else build_request(method, shown_target, shown)
+        request = Request(method, shown_target, shown, whole or b"", head)
+        if whole and hides_request(request.path):
+            request = request._replace(body=MASK.encode())
         return _Outgoing(request, sent + (whole or b""), pieces)
 
     def _send(self, outgoing: "_Outgoing", began: float, deadline: float) -> tuple[Connection, Request, Answer]:
         """Send on a kept connection or a new one; return once the answer's head is there."""
         request = outgoing.request
         while True:
-            kept = self._take_idle()
-            connection = kept or Connection(self._address, deadline, self._context)
-            connection.begin(request, began if kept else monotonic(), deadline)
+            idle = self._take_idle()
+            connection = idle or Connection(self._address, deadline, self._context)
+            connection.begin(request, began if idle else monotonic(), deadline)
             try:
                 connection.send(outgoing.raw)
                 if outgoing.pieces is not None:
-                    request = request._replace(body=connection.send_chunks(outgoing.pieces, RECORDED_BODY_BYTES))
+                    kept = connection.send_chunks(outgoing.pieces, RECORDED_BODY_BYTES)
+                    request = request._replace(body=MASK.encode() if hides_request(request.path) else kept)
                 return connection, request, connection.read_head(upgrade="Upgrade" in request.headers)
             except BaseException as error:
                 connection.close()
                 # Closed before one byte came: the engine gave up the idle connection just as we used it.
-                stale = kept and isinstance(error, EngineProtocolError) and connection.received == 0
+                stale = idle and isinstance(error, EngineProtocolError) and connection.received == 0
                 if not (stale and request.method in CAN_RESEND and outgoing.pieces is None):
                     raise
                 self.close()  # so that the second try is on a new connection, and the last
@@ -317,8 +316,8 @@ class Engine:
 
     def _record(self, exchange: Exchange) -> None:
         request, answer, limit = exchange.request, exchange.answer, RECORDED_BODY_BYTES
-        if request.body == MASK and request.path == "/auth":  # it is answered with a token
-            exchange = exchange._replace(answer=answer._replace(body=MASK))
+        if answer.body and hides_answer(request.method, request.path):
+            exchange = exchange._replace(answer=answer._replace(body=MASK.encode()))
         elif len(request.body) > limit or len(answer.body) > limit:
             request = request._replace(body=request.body[:limit])
             answer = answer._replace(body=answer.body[:limit])

@@ -16,16 +16,39 @@ from collections.abc import Mapping
 from json import loads
 from typing import Any, NamedTuple
 
+from labkit.api.secrets import mask_head, mask_target
 from labkit.dump import dump
 from labkit.errors import EngineProtocolError, EngineUnreachable
 
-__all__ = ["Address", "Answer", "Exchange", "Request", "build_chunk", "build_request", "parse_head", "parse_host"]
+__all__ = [
+    "DEFAULT_HOST",
+    "MAX_HEAD_BYTES",
+    "MAX_LINE_BYTES",
+    "Address",
+    "Answer",
+    "Exchange",
+    "Request",
+    "build_chunk",
+    "build_request",
+    "parse_chunk_size",
+    "parse_head",
+    "parse_host",
+    "parse_length",
+    "parse_request",
+]
+
+DEFAULT_HOST = "unix:///run/docker.sock"
+MAX_HEAD_BYTES = 64 * 1024  # of a head, and of the lines behind a body in chunks
+MAX_LINE_BYTES = 4096  # of a line that announces a chunk
 
 _WORD = re.compile(r"[\x21-\x7e]+")
 _HEADER_LINE = re.compile(r"[\x21-\x39\x3b-\x7e]+:")
+_REQUEST_LINE = re.compile(rb"([!-~]{1,32}) ([^ \r\n]+) HTTP/1\.[01]")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (.*))?")
 _TLS_BY_SCHEME = {"tcp": None, "http": False, "https": True}
 _VERSION = re.compile(r"^/v[0-9.]+(?=/)")
+_PORT = re.compile(r"[0-9]{1,5}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
 
 
 class Request(NamedTuple):
@@ -145,6 +168,45 @@ def parse_head(head: bytes) -> Answer:
     return Answer(int(status[2]), status[3] or "", headers, b"", head)
 
 
+def parse_request(head: bytes) -> Request:
+    r"""Read the head of a request, up to and with its empty line, and mask its secrets; the body stays empty.
+
+    >>> parse_request(b"POST /images/create HTTP/1.1\r\nX-Registry-Auth: c2VjcmV0\r\n\r\n").headers
+    {'x-registry-auth': '(masked)'}
+
+    Raises EngineProtocolError for what is no head, in words that hold nothing of it.
+    """
+    first, mark, lines = head.partition(b"\r\n")
+    line = _REQUEST_LINE.fullmatch(first)
+    if not line:
+        raise EngineProtocolError("the first line is no request of HTTP/1")
+    target = mask_target(line[2].decode("latin-1"))
+    lines = mask_head(lines)
+    try:  # behind the first line a request's head is like an answer's
+        headers = parse_head(b"HTTP/1.1 200 OK\r\n" + lines).headers
+    except EngineProtocolError:
+        raise EngineProtocolError("a line in the head of a request is no header") from None
+    shown = first.replace(line[2], target.encode("latin-1")) + mark + lines
+    return Request(line[1].decode("latin-1"), target, headers, b"", shown)
+
+
+def parse_length(text: str) -> int:
+    """Read a Content-Length, in bytes; raises EngineProtocolError unless it is one number of less than 20 digits."""
+    lengths = {part.strip() for part in text.split(",")}
+    length = lengths.pop()
+    if lengths or not (length.isascii() and length.isdecimal() and len(length) < 20):
+        raise EngineProtocolError(f"Content-Length {text[:80]!r} is not one number")
+    return int(length)
+
+
+def parse_chunk_size(line: bytes) -> int:
+    """Read the line before a chunk, without its end: the chunk's bytes. Raises EngineProtocolError for another line."""
+    size = _CHUNK_SIZE.fullmatch(line)
+    if not size:
+        raise EngineProtocolError("a chunk does not begin with its size")  # not with the line: it may hold a secret
+    return int(size[1], 16)
+
+
 class Address(NamedTuple):
     """Where an engine listens, as the socket calls want it."""
 
@@ -171,7 +233,7 @@ def parse_host(host: str) -> Address:
     if scheme == "unix" and rest:
         return Address(socket.AF_UNIX, rest, "docker", tls=False)
     name, _, port = rest.rstrip("/").rpartition(":")
-    if scheme in _TLS_BY_SCHEME and name and port.isdecimal() and int(port) < 65536:
+    if scheme in _TLS_BY_SCHEME and name and _PORT.fullmatch(port) and int(port) < 65536:
         family = socket.AF_INET6 if name.startswith("[") else socket.AF_INET
         return Address(family, (name.strip("[]"), int(port)), f"{name}:{port}", _TLS_BY_SCHEME[scheme])
     raise EngineUnreachable(f"{host!r} is no engine address: write unix:///path or tcp://host:port")

@@ -1,8 +1,8 @@
 """What is kept of what was said, and what is not?
 
 An exchange grows while it is heard, and can be looked at meanwhile: a `RecordedExchange` is how it stands. Everything
-has a limit, and says what was left out. Passwords and tokens of registries, and what a secret of the engine holds,
-are masked before anything is kept; HTTP/2 is counted, not kept, since BuildKit carries passwords in it.
+has a limit, and says what was left out. What `labkit.api.secrets` names is masked before anything is kept; HTTP/2 is
+counted, not kept, since BuildKit carries passwords in it.
 
 `labkit.api.conversation` tells the exchanges apart.
 """
@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from labkit.api.engine import MASK, SECRET_REQUEST, Exchange
 from labkit.api.frames import Frame, parse_frames
-from labkit.api.http import Answer, Request
+from labkit.api.http import Answer, Exchange, Request
+from labkit.api.secrets import MASK, hides_answer, hides_request
 from labkit.errors import EngineProtocolError, NotHeard
 
 __all__ = ["Direction", "OpenExchange", "RecordedExchange", "Piece", "Record", "find_exchange"]
@@ -30,7 +30,7 @@ NO_ANSWER = Answer(0, "no answer yet", {}, b"", b"")
 
 _TAKES_THE_CONNECTION = re.compile(r"/(containers/[^/]+/attach|exec/[^/]+/start)")
 # In bytes that were not understood: what may stand before a secret.
-_SECRET_WORD = re.compile(rb"x-registry-|authorization|/auth|/secrets|password|token", re.IGNORECASE)
+_SECRET_WORD = re.compile(rb"x-registry-|authorization|/auth|/secrets|/swarm|password|token", re.IGNORECASE)
 LONGEST_WORD = 16
 
 Direction = Literal["up", "down"]  # to the engine, and back from it
@@ -150,7 +150,7 @@ class OpenExchange:
         self._bodies = {"up": bytearray(), "down": bytearray()}
         self._pieces: list[Piece] = []
         self._left_out_bytes = 0
-        self._secret = {"up": bool(SECRET_REQUEST.fullmatch(request.path)), "down": request.path == "/auth"}
+        self._secret = {"up": hides_request(request.path), "down": hides_answer(request.method, request.path)}
         self._unsure = {"up": b"", "down": b""}
         self._value: RecordedExchange | None = None
 
@@ -184,7 +184,7 @@ class OpenExchange:
         """Take the next part of the request's body ("up") or the answer's."""
         self.last_s = at_s
         if self._secret[direction]:
-            self._bodies[direction][:] = MASK
+            self._bodies[direction][:] = MASK.encode()
         else:
             self._bodies[direction] += self._cut(direction, data)
 

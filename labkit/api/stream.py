@@ -38,10 +38,19 @@ class Stream(Generic[T]):
         self._seen = bytearray()
         self._stopped = self._over = False
         self._reading = RLock()
+        self._frames: Iterator[Frame] | None = None
         self._items = parse(self._note(self._pieces()))
 
     def frames(self: "Stream[bytes]") -> Iterator[Frame]:
-        """Take the pieces apart into frames: what a container without a terminal says (`labkit.api.frames`)."""
+        """Take the pieces apart into frames: what a container without a terminal says (`labkit.api.frames`).
+
+        Every call gives the same iterator, so that none loses what another has begun to read.
+        """
+        if self._frames is None:
+            self._frames = self._parse_frames()
+        return self._frames
+
+    def _parse_frames(self: "Stream[bytes]") -> Iterator[Frame]:
         try:
             yield from parse_frames(self)
         except EngineError:

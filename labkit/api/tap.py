@@ -31,8 +31,7 @@ from tempfile import mkdtemp
 from time import monotonic, sleep
 
 from labkit.api.conversation import Conversation
-from labkit.api.engine import DEFAULT_HOST
-from labkit.api.http import Address, parse_host
+from labkit.api.http import DEFAULT_HOST, Address, parse_host
 from labkit.api.record import Direction, Record, RecordedExchange, find_exchange
 from labkit.errors import EngineUnreachable
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.api.connection import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 from labkit.api.engine import MAX_JSON_LINE_BYTES, Engine
+from labkit.api.http import MAX_HEAD_BYTES, MAX_LINE_BYTES
 from labkit.errors import EngineError, EngineProtocolError, EngineRefusal, EngineTimeout, EngineUnreachable
 from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
@@ -60,9 +60,9 @@ BROKEN: dict[str, tuple[list[Reply], type[EngineError], str]] = {
         f"trailer is over {MAX_HEAD_BYTES} bytes",
     ),
     "huge chunk line": (
-        [CHUNKED + b"1;" + b"x" * MAX_CHUNK_LINE_BYTES, HOLD],
+        [CHUNKED + b"1;" + b"x" * MAX_LINE_BYTES, HOLD],
         EngineProtocolError,
-        f"chunk size does not end within {MAX_CHUNK_LINE_BYTES} bytes",
+        f"chunk size does not end within {MAX_LINE_BYTES} bytes",
     ),
     "huge length": ([body_of(str(10**12), b""), HOLD], EngineProtocolError, f"{10**12} bytes is over the limit"),
     "huge chunk": ([CHUNKED + b"F" * 16 + b"\r\n", HOLD], EngineProtocolError, "over the limit"),
@@ -85,7 +85,7 @@ BROKEN: dict[str, tuple[list[Reply], type[EngineError], str]] = {
         for text in ("-1", "+3", "abc", "3, 4", "0x3", "1" * 30, "", "\xb2")
     },
     **{
-        f"chunk size {text!r}": ([CHUNKED + text.encode() + b"\r\n", HOLD], EngineProtocolError, "is no chunk size")
+        f"chunk size {text!r}": ([CHUNKED + text.encode() + b"\r\n", HOLD], EngineProtocolError, "begin with its size")
         for text in ("zz", "-1", "0x10", "", " 3", "1" * 17)
     },
 }

@@ -17,7 +17,7 @@ from labkit.api.engine import Engine
 from labkit.api.frames import STDERR, STDOUT, Frame, build_frame
 from labkit.api.hijack import Hijack
 from labkit.api.stream import RECORDED_BODY_BYTES
-from labkit.api.websocket import MAX_MESSAGE_BYTES, RFC_6455
+from labkit.api.websocket import MAX_FRAME_BYTES, RFC_6455
 from labkit.errors import EngineError, EngineProtocolError, EngineRefusal, EngineTimeout
 from tests.engine.scripted import EMPTY, HOLD, OK, FakeEngine, Reply, stall
 
@@ -261,7 +261,7 @@ def test_a_message_is_sent_masked(play: Callable[..., FakeEngine]) -> None:
     [
         (CUT, "closed the connection with 3 bytes missing"),
         (b"\x82", "closed the connection with 1 bytes missing"),
-        (b"\x82\x7f" + struct.pack(">Q", 2**63 - 1), f"over {MAX_MESSAGE_BYTES} is a lie"),
+        (b"\x82\x7f" + struct.pack(">Q", 2**63 - 1), f"over {MAX_FRAME_BYTES} is a lie"),
         (b"\x83\x00", "broken websocket"),
         (b"\xf2\x00", "broken websocket"),
     ],

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from labkit.api.conversation import MAX_HEAD_BYTES, Conversation, parse_request
+from labkit.api.conversation import Conversation
 from labkit.api.frames import STDERR, STDOUT, Frame, build_frame
+from labkit.api.http import MAX_HEAD_BYTES, parse_request
 from labkit.api.record import (
     KEPT_BYTES,
     KEPT_EXCHANGES,
