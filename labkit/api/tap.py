@@ -17,6 +17,7 @@ One thread serves all connections, since only then is the record in order: no an
 The socket lies in a directory that only its owner may enter. TLS is not spoken here.
 """
 
+import errno
 import os
 import select
 import shutil
@@ -28,7 +29,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, DefaultSelector
 from tempfile import mkdtemp
-from time import monotonic, sleep
+from time import monotonic
 
 from labkit.api.conversation import Conversation
 from labkit.api.http import DEFAULT_HOST, Address, parse_host
@@ -40,7 +41,7 @@ __all__ = ["RecordedExchange", "Tap", "tap"]
 READ_BYTES = 128 * 1024
 MAX_LINKS = 256  # connections at a time; who comes later waits in the listener's queue
 CONNECT_S = 2.0  # for an engine on tcp; a unix socket answers at once
-PAUSE_S = 0.02  # before the next try to accept, where one failed
+PAUSE_S = 0.02  # before the next try, where nothing could be accepted or the engine's queue was full
 QUIET_S = 0.5  # to pass on what was said before one looks at the record, or closes the tap
 NAMES = {"up": "the client", "down": "the engine"}
 
@@ -74,7 +75,7 @@ class Tap:
     """
 
     def __init__(self, host: str | None = None) -> None:
-        self._engine = parse_host(host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
+        self._engine = resolve(parse_host(host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST))
         self._folder = mkdtemp(prefix="labkit-tap-")  # mode 0700
         place = f"{self._folder}/docker.sock"
         self.host = f"unix://{place}"
@@ -84,6 +85,8 @@ class Tap:
         self._opened = monotonic()
         self._record = Record()
         self._links: set[_Link] = set()
+        self._calls: set[_Call] = set()
+        self._accept_again_s: float | None = None  # when, where nothing could be accepted
         self._number = 0
         self._waiters: deque[threading.Event] = deque()  # who waits until all that was said is passed on
         self._lock = threading.Lock()  # of the record
@@ -188,15 +191,19 @@ class Tap:
                 self._serve_once([asker for asker in tuple(self._waiters) if not asker.is_set()])
         finally:
             with self._lock:
+                for call in tuple(self._calls):
+                    self._give_up(call, "the tap closed first")
                 for link in tuple(self._links):
                     link.close("the tap closed first", cut=True)
 
     def _serve_once(self, askers: list[threading.Event]) -> None:
         """Do what can be done now; if there is nothing, say so to those who ask for it, or else wait."""
-        ready = self._selector.select(0 if askers else None)
+        ready = self._selector.select(0 if askers else self._next_s())
         for key, events in ready:
             with self._lock:
                 key.data(events)
+        with self._lock:
+            self._look_at_clock()
         if not ready:
             for asker in askers:
                 asker.set()
@@ -208,26 +215,91 @@ class Tap:
         try:
             client, _address = self._listener.accept()
         except OSError:  # the client is gone again, or no descriptor is free: then not at once again
-            sleep(PAUSE_S)
+            self._accept_again_s = self._clock() + PAUSE_S
+            self._listen(False)
             return
         self._number += 1
         talk = Conversation(self._record, self._number)
         try:
-            engine = connect(self._engine)
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
+            engine = socket.socket(self._engine.family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is free
             client.close()
-            words = getattr(error, "strerror", None) or error
-            talk.fail(f"{self._engine.place}: {words}: is dockerd running?", self._clock())
+            talk.fail(f"no connection to the engine: {error.strerror}", self._clock())
             return
-        self._links.add(_Link(client, engine, talk, self._selector, self._clock, self._forget))
-        self._listen(len(self._links) < MAX_LINKS)
+        engine.setblocking(False)
+        call = _Call(client, engine, talk, self._clock() + CONNECT_S)
+        self._calls.add(call)
+        self._listen(self._has_room())
+        self._connect(call)
+
+    def _connect(self, call: "_Call") -> None:
+        """Call the engine, and do not wait for it: connect(2), on sockets that do not block."""
+        call.again_s = None
+        refusal = call.engine.connect_ex(self._engine.place)
+        if refusal == errno.EAGAIN:  # the queue of a unix socket is full
+            call.again_s = self._clock() + PAUSE_S
+        elif refusal == errno.EINPROGRESS:
+            watch(self._selector, call.engine, EVENT_WRITE, lambda _: self._connected(call))
+        elif refusal:
+            self._give_up(call, os.strerror(refusal))
+        else:
+            self._join(call)
+
+    def _connected(self, call: "_Call") -> None:
+        watch(self._selector, call.engine, 0)
+        if refusal := call.engine.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._give_up(call, os.strerror(refusal))
+        else:
+            self._join(call)
+
+    def _join(self, call: "_Call") -> None:
+        self._calls.discard(call)
+        self._links.add(_Link(call.client, call.engine, call.talk, self._selector, self._clock, self._forget))
+
+    def _give_up(self, call: "_Call", why: str) -> None:
+        self._calls.discard(call)
+        watch(self._selector, call.engine, 0)
+        call.engine.close()
+        call.client.close()
+        call.talk.fail(f"{self._engine.place}: {why}: is dockerd running?", self._clock())
+        self._listen(self._has_room())
+
+    def _next_s(self) -> float | None:
+        """How long to wait for the first thing that the clock asks for; None: there is nothing."""
+        times = [call.deadline_s if call.again_s is None else call.again_s for call in self._calls]
+        times += [] if self._accept_again_s is None else [self._accept_again_s]
+        return max(min(times) - self._clock(), 0.0) if times else None
+
+    def _look_at_clock(self) -> None:
+        if not self._calls and self._accept_again_s is None:
+            return
+        now_s = self._clock()
+        if self._accept_again_s is not None and now_s >= self._accept_again_s:
+            self._accept_again_s = None
+            self._listen(self._has_room())
+        for call in tuple(self._calls):
+            if now_s >= call.deadline_s:
+                self._give_up(call, f"no connection within {CONNECT_S:.0f} s")
+            elif call.again_s is not None and now_s >= call.again_s:
+                self._connect(call)
+
+    def _has_room(self) -> bool:
+        return not self._over and self._accept_again_s is None and len(self._links) + len(self._calls) < MAX_LINKS
 
     def _forget(self, link: "_Link") -> None:
         self._links.discard(link)
-        self._listen(not self._over)
+        self._listen(self._has_room())
 
     def _clock(self) -> float:
         return monotonic() - self._opened
+
+
+class _Call:
+    """A client whose connection to the engine is not there yet; times are the tap's clock, in seconds."""
+
+    def __init__(self, client: socket.socket, engine: socket.socket, talk: Conversation, deadline_s: float) -> None:
+        self.client, self.engine, self.talk, self.deadline_s = client, engine, talk, deadline_s
+        self.again_s: float | None = None  # when to call again, where the engine's queue was full
 
 
 class _Link:
@@ -328,16 +400,16 @@ class _Lane:
             end.shutdown(how)
 
 
-def connect(engine: Address) -> socket.socket:
-    """Open a connection to the engine, as one that waits for at most 2 s; raises OSError, or UnicodeError."""
-    end = socket.socket(engine.family, socket.SOCK_STREAM)
+def resolve(engine: Address) -> Address:
+    """Look a name up once, before anybody waits for it; raises EngineUnreachable for one that leads nowhere."""
+    if isinstance(engine.place, str):
+        return engine
     try:
-        end.settimeout(CONNECT_S)
-        end.connect(engine.place)
-    except BaseException:
-        end.close()
-        raise
-    return end
+        family, _kind, _protocol, _name, place = socket.getaddrinfo(*engine.place, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot hold
+        words = getattr(error, "strerror", None) or error
+        raise EngineUnreachable(f"{engine.name}: {words}: name another engine in DOCKER_HOST") from error
+    return engine._replace(family=family, place=(str(place[0]), int(place[1])))
 
 
 def is_closed_both_ways(end: socket.socket) -> bool:

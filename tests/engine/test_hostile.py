@@ -574,6 +574,7 @@ def test_a_cut_stream_is_an_error(play: Callable[..., FakeEngine]) -> None:
         ("/run/docker.sock", "no engine address"),
         ("tcp://localhost", "no engine address"),
         ("tcp://localhost:99999", "no engine address"),
+        ("tcp://localhost:" + "9" * 5000, "no engine address"),
         ("tcp://:2375", "no engine address"),
         ("ssh://localhost:22", "no engine address"),
         ("unix:///nowhere/docker.sock", "/nowhere/docker.sock: No such file or directory: is dockerd running?"),

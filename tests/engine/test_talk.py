@@ -57,6 +57,13 @@ def test_any_split_gives_the_same_frames(client: Callable[..., Engine], head: by
         assert FRAMES == list(talk.frames())
 
 
+def test_frames_asked_for_twice(client: Callable[..., Engine]) -> None:
+    """Who asks for the frames again goes on where the last one stopped: nothing that was read is lost."""
+    with client(lambda connection: connection.sendall(UPGRADED + BYTES)).hijack("POST", "/x", idle_s=5) as talk:
+        assert FRAMES[0] == next(talk.frames())
+        assert FRAMES[1:] == list(talk.frames())
+
+
 def test_both_directions_and_the_record(play: Callable[..., FakeEngine]) -> None:
     """The echo of what is sent comes back, the half-close ends it; both are in the record, up to 64 KiB."""
 

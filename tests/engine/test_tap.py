@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.api import tap as taps
 from labkit.api.engine import Engine
 from labkit.api.record import RecordedExchange
 from labkit.api.tap import MAX_LINKS, Tap, tap
@@ -169,6 +170,50 @@ def test_no_engine(tmp_path: Path) -> None:
 
     assert f"{tmp_path}/nobody: No such file or directory: is dockerd running?" == one.note
     assert ("(bytes)", False) == (one.request.method, one.finished)
+
+
+def test_a_busy_engine_holds_up_nobody_else(tmp_path: Path) -> None:
+    """While one client waits for the engine to accept it, another is answered; then the first one is, too."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/s")
+        listener.listen(0)  # one connection waits in the queue, and no more
+        with Tap(f"unix://{tmp_path}/s") as said, connect(said) as first, connect(said) as second:
+            engine, _ = listener.accept()
+            with engine, connect(said) as third:
+                third.sendall(PING)  # it fits into no queue
+                for client in (first, second):
+                    client.sendall(PING)
+                engine.settimeout(PATIENCE_S)
+                read_head(engine)
+                engine.sendall(OK)
+                assert OK.startswith(first.recv(1))
+                for _ in (second, third):
+                    later, _ = listener.accept()
+                    with later:
+                        read_head(later)
+                        later.sendall(OK)
+                for client in (second, third):
+                    assert OK == read_all(client)
+
+
+def test_an_engine_that_never_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is let go after a while, and the record says why."""
+    monkeypatch.setattr(taps, "CONNECT_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as other:
+        listener.bind(f"{tmp_path}/s")
+        listener.listen(0)
+        other.connect(f"{tmp_path}/s")
+        with Tap(f"unix://{tmp_path}/s") as said, connect(said) as client:
+            assert b"" == read_all(client)
+            (one,) = said.exchanges
+
+    assert one.note.endswith(": no connection within 0 s: is dockerd running?")
+
+
+def test_a_name_that_leads_nowhere() -> None:
+    """It is looked up once, when the tap opens, and not while others wait."""
+    with pytest.raises(EngineUnreachable, match="no-such-host.invalid:2375: "):
+        Tap("tcp://no-such-host.invalid:2375")
 
 
 def test_no_address() -> None:
