@@ -43,10 +43,10 @@ RUN = r"""
 ip route del default 2>/dev/null || true
 python=$1; labkit=$2; shift 2
 docker image inspect busybox:latest >/dev/null 2>&1 || PYTHONPATH=$labkit $python -c '
-from labkit.api.engine import Engine
+import os
+from pathlib import Path
 from labkit.machine.inside.busybox import import_busybox
-with Engine() as engine:
-    import_busybox(engine)'
+import_busybox(Path(os.environ.get("DOCKER_HOST", "unix:///run/docker.sock").removeprefix("unix://")))'
 image=$(sed -n "s/^TEST_IMG = '\(.*\)'/\1/p" tests/integration/base.py)
 docker build --quiet --tag "$image" - <<'END'
 FROM busybox

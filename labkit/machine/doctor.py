@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
-from labkit.machine.engine_programs import PATHS, describe_engine, read_engine_dir, require_engine
+from labkit.machine.engine_programs import describe_engine, require_engine
 from labkit.machine.inside.busybox import BUSYBOX, is_static
 from labkit.machine.outside.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
 from labkit.machine.outside.ports import reserve
+from labkit.machine.request import PATHS, read_engine_dir
 
 __all__ = [
     "KINDS",

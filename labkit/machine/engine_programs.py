@@ -12,10 +12,10 @@ from contextlib import suppress
 from functools import cache
 
 from labkit.errors import EngineUnfit
+from labkit.machine.request import PATHS, read_engine_dir
 
-__all__ = ["PATHS", "ask_versions", "describe_engine", "read_engine_dir", "require_engine"]
+__all__ = ["ask_versions", "describe_engine", "require_engine"]
 
-PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 IMAGE_STORES = ("containerd", "graphdriver")
 
 Version = tuple[int, ...]
@@ -26,12 +26,6 @@ OFFERS_CONTAINERD_STORE: Version = (24,)  # dockerd: it can keep its images with
 PREFERS_CONTAINERD_STORE: Version = (29,)  # and does so unasked
 
 _VERSION = re.compile(r"version v?([0-9]+(?:\.[0-9]+)*[^\s,]*)")
-
-
-def read_engine_dir() -> str:
-    """LABKIT_ENGINE as an absolute path; "" where it is not set."""
-    named = os.environ.get("LABKIT_ENGINE")
-    return os.path.abspath(named) if named else ""
 
 
 def ask_versions() -> None:

@@ -21,13 +21,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.machine.engine_programs import read_engine_dir
+__all__ = ["GUEST_IP", "INPUT_BYTES", "PATHS", "Line", "Request", "read_engine_dir"]
 
-__all__ = ["GUEST_IP", "INPUT_BYTES", "Line", "Request"]
-
+PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a machine looks for programs
 GUEST_IP = "10.0.2.100"  # what slirp4netns calls its guest
 INPUT_BYTES = 1024  # a serial port's input queue holds 4 KiB and drops the rest: one piece of this size at a time
 MAX_LINE_BYTES = 1 << 20
+
+
+def read_engine_dir() -> str:
+    """LABKIT_ENGINE as an absolute path; "" where it is not set."""
+    named = os.environ.get("LABKIT_ENGINE")
+    return os.path.abspath(named) if named else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labkit.api.engine import Engine
 from labkit.machine.inside.busybox import import_busybox
 from tests.machine.host import KINDS, LABKIT, read_stat, wait_until
 
@@ -25,8 +24,7 @@ def settle_in() -> subprocess.Popen[bytes]:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     engine = subprocess.Popen(["dockerd", f"--cgroup-parent=/{GROUP}"], stderr=Path("/run/log").open("wb"))
     assert wait_until(lambda: docker("version", "--format=up").returncode == 0, 30), Path("/run/log").read_text()
-    with Engine("unix:///run/docker.sock") as client:
-        import_busybox(client)
+    import_busybox(Path("/run/docker.sock"))
     started = docker("run", "-d", "--name=mine", "--publish=8080:80", "busybox", "sleep", "1000")
     assert started.returncode == 0, started.stderr
     return engine

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from labkit.linux import syscalls
 from labkit.machine.boot_log import STATE
-from labkit.machine.engine_programs import PATHS
 from labkit.machine.modules import load_overlay
-from labkit.machine.request import GUEST_IP, Request
+from labkit.machine.request import GUEST_IP, PATHS, Request
 
 __all__ = [
     "configure_network",

@@ -103,10 +103,7 @@ def boot_engine(request: Request) -> None:
         with not_searched() if request.kind == "uml" else nullcontext():
             start_engine()
         log_stage(request.began, "engine", "dockerd answers")
-        from labkit.api.engine import Engine
-
-        with Engine(f"unix://{API_SOCKET}") as engine:
-            import_busybox(engine)
+        import_busybox(API_SOCKET)
         log_stage(request.began, "image", "busybox:latest is loaded")
         log_stage(request.began, "ready", "")
     except Exception as error:  # whatever it is, its own words are told

@@ -9,7 +9,6 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from labkit.errors import MachineError
 from labkit.linux import syscalls
 from labkit.machine.inside.init import become_init
 from labkit.machine.outside.guard import Ledger, Part
+from labkit.machine.outside.slirp import start_slirp, take_own_mounts
 from labkit.machine.request import Request
 
 __all__ = ["start"]
@@ -73,45 +73,6 @@ def start(request: Request, ledger: Ledger, line: int, listening: Sequence[socke
     command += [f"/proc/{holder}/ns/net", "tap0"]
     yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", command, connect, prepare=take_own_mounts)
     os.close(connect)
-
-
-def take_own_mounts() -> None:
-    """Have mounts of one's own, from which nothing reaches the host's: mount_namespaces(7).
-
-    slirp4netns's sandbox detaches all mounts that it does not need, in a namespace of its own, but of the same peer
-    groups: where the root is shared, as systemd has it, the host would lose its control groups and /dev/pts.
-    """
-    syscalls.unshare(syscalls.CLONE_NEWNS)
-    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
-
-
-def start_slirp(
-    ledger: Ledger, log_name: str, options: list[str], *pass_fds: int, prepare: Callable[[], None] = lambda: None
-) -> int:
-    """Start slirp4netns, a network in an ordinary process, as a child of this one; give its pid.
-
-    `prepare` is called in that child, before it becomes slirp4netns.
-    """
-
-    def begin() -> None:
-        syscalls.die_with_parent(parent, signal.SIGKILL)
-        prepare()
-
-    command = ["slirp4netns", "--disable-host-loopback", "--mtu=1500", "--enable-seccomp", *options]
-    log = ledger.open_log(log_name)
-    parent = os.getpid()
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        pass_fds=pass_fds,
-        start_new_session=True,
-        preexec_fn=begin,
-    )
-    os.close(log)
-    ledger.add_program(process)  # it forks, and drops the death signal with its privileges
-    return process.pid
 
 
 def fork_child(run: Callable[[], None]) -> int:
@@ -232,12 +193,3 @@ def _hierarchies() -> list[Path]:
         if right.split()[0] in (b"cgroup", b"cgroup2"):
             found.append(Path(os.fsdecode(left.split()[4])))
     return found
-
-
-def wait_for(path: Path, seconds: float, otherwise: str) -> None:
-    """Wait until a file is there; raises MachineError with `otherwise` when it does not come."""
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise MachineError(otherwise)
-        time.sleep(0.005)

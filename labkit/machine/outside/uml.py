@@ -22,7 +22,7 @@ from labkit.machine.inside import init
 from labkit.machine.outside import xstate
 from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.outside.kernel import Kernel
-from labkit.machine.outside.native import start_slirp, wait_for
+from labkit.machine.outside.slirp import start_slirp, wait_for
 from labkit.machine.request import Request
 
 __all__ = ["CHANNELS_API", "start"]
