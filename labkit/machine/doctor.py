@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
+from labkit.linux.proc import read_effective_capabilities
 from labkit.machine.engine_programs import describe_engine, require_engine
 from labkit.machine.inside.busybox import BUSYBOX, is_static
 from labkit.machine.outside.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
+from labkit.machine.outside.memory import group_memory_mib, host_memory_mib, promised_mib
 from labkit.machine.outside.ports import reserve
 from labkit.machine.request import PATHS, read_engine_dir
 
@@ -73,10 +75,6 @@ NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
 MAX_WORDS = 1000  # of a machine that failed
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
 CAP_SYS_ADMIN = 21
-CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
-    (Path("/sys/fs/cgroup"), "", "memory.max", "memory.current"),
-    (Path("/sys/fs/cgroup/memory"), "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +317,7 @@ def _try_memory_dir(name: str, room_mib: int) -> str | None:
     except OSError as error:
         return str(error.strerror)
     # Of the machines that run, too, each has such a file, which still grows; where, is not known of another user's.
-    free_mib = max(0, (room.f_bavail * room.f_frsize >> 20) - _promised_mib())
+    free_mib = max(0, (room.f_bavail * room.f_frsize >> 20) - promised_mib(NEEDED_MIB["uml"]))
     return None if free_mib >= room_mib else f"only {free_mib} MiB free of the {room_mib} needed"
 
 
@@ -386,7 +384,10 @@ def _check_busybox(program: Path) -> Iterator[Problem]:
 
 
 def _check_memory(kind: str) -> Iterator[Problem]:
-    free, where = min((_host_memory_mib(), "on this host"), (_group_memory_mib(), "within this container's limit"))
+    free, where = min(
+        (host_memory_mib(NEEDED_MIB["uml"]), "on this host"),
+        (group_memory_mib(NEEDED_MIB["uml"]), "within this container's limit"),
+    )
     needed = NEEDED_MIB[kind]
     if free < needed:
         yield Problem(
@@ -428,74 +429,6 @@ def _room_for_processes(wanted: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _host_memory_mib() -> int:
-    for line in Path("/proc/meminfo").open():
-        if line.startswith("MemAvailable:"):
-            return (int(line.split()[1]) >> 10) - _promised_mib()
-    return 1 << 20
-
-
-def _group_memory_mib() -> int:
-    """What this process's control groups, its own and those above, may still take; a very large number if no limit."""
-    room = [1 << 40]
-    for top, controller, limit, usage in CGROUP_MEMORY:
-        group = top / _own_group(controller).removeprefix(_group_shown_at(top)).lstrip("/")
-        if not group.is_dir():  # out of sight
-            group = top
-        room += [_room_in(place, limit, usage) for place in (group, *group.parents) if place.is_relative_to(top)]
-    return min(room) - _promised_mib(Path("/proc/self/cgroup").read_text())
-
-
-def _room_in(group: Path, limit: str, usage: str) -> int:
-    try:
-        allowed = int((group / limit).read_text())
-        stats = {name: int(value) for name, value in (line.split() for line in (group / "memory.stat").open())}
-        if "total_cache" in stats:  # version 1: the sums, with the groups below
-            cached, mapped, in_memory = (stats[f"total_{name}"] for name in ("cache", "mapped_file", "shmem"))
-        else:
-            cached, mapped, in_memory = (stats.get(name, 0) for name in ("file", "file_mapped", "shmem"))
-        # The cache can be given up, but not the part that is a process's memory: for one, a user-mode kernel's.
-        free = allowed - int((group / usage).read_text()) + max(0, cached - max(mapped, in_memory))
-        return max(0, free) >> 20
-    except (OSError, ValueError):  # no such version or no limit at the top, or the word "max"
-        return 1 << 40
-
-
-def _promised_mib(groups: str | None = None) -> int:
-    """What the user-mode machines that run here will still take: their memory is a size, reached as they are used.
-
-    With `groups`, the content of /proc/PID/cgroup, only of machines in the same control groups.
-    """
-    promised = 0
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        process = Path("/proc", name)
-        with suppress(OSError, ValueError):  # it has ended
-            if (process / "comm").read_text() != "linux.uml\n" or os.getpgid(int(name)) != int(name):
-                continue  # another program, or one of a machine's helpers
-            if groups is None or groups == (process / "cgroup").read_text():
-                resident = int((process / "statm").read_text().split()[1]) * mmap.PAGESIZE >> 20
-                promised += max(0, NEEDED_MIB["uml"] - resident)
-    return promised
-
-
-def _group_shown_at(top: Path) -> str:
-    """The group that is the top one of a mounted hierarchy; in a container it is the container's own."""
-    shown = "/"
-    for line in Path("/proc/self/mountinfo").open():
-        _, _, _, root, point, *_ = line.split(" ")
-        if point == str(top):
-            shown = root
-    return shown
-
-
-def _own_group(controller: str) -> str:
-    for line in Path("/proc/self/cgroup").open():
-        _, controllers, path = line.rstrip("\n").split(":", 2)
-        if controller in controllers.split(","):
-            return path
-    return ""
-
-
 def _check_native() -> Iterator[Problem]:
     if not _may_administrate():
         yield Problem(
@@ -535,10 +468,7 @@ def _try_namespaces() -> str:
 def _may_administrate() -> bool:
     if platform.system() != "Linux" or os.geteuid() != 0:
         return False
-    for line in Path("/proc/self/status").open():
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> CAP_SYS_ADMIN & 1)
-    return False
+    return bool(read_effective_capabilities() >> CAP_SYS_ADMIN & 1)
 
 
 def _check_uml() -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from labkit import cli
 from labkit.errors import MachineError
 from labkit.machine import doctor
 from labkit.machine.inside import busybox
+from labkit.machine.outside import memory
 
 GIB = 1 << 30
 BOOT_ONCE = doctor.boot_once
@@ -108,7 +109,7 @@ def test_room_in_a_group(files: dict[str, object], room_mib: int, tmp_path: Path
     for name, value in files.items():
         (tmp_path / name).write_text(f"{value}\n")
 
-    assert room_mib == doctor._room_in(tmp_path, "memory.max", "memory.current")
+    assert room_mib == memory._room_in(tmp_path, "memory.max", "memory.current")
 
 
 def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,11 +119,11 @@ def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for group, limit in ((own, "max"), (own.parent, GIB)):
         for name, value in {"memory.max": limit, "memory.current": 0, "memory.stat": "anon 0"}.items():
             (group / name).write_text(f"{value}\n")
-    monkeypatch.setattr(doctor, "CGROUP_MEMORY", ((tmp_path, "", "memory.max", "memory.current"),))
-    monkeypatch.setattr(doctor, "_own_group", lambda controller: "/pod/container")
-    monkeypatch.setattr(doctor, "_promised_mib", lambda groups: 24)
+    monkeypatch.setattr(memory, "CGROUP_MEMORY", ((tmp_path, "", "memory.max", "memory.current"),))
+    monkeypatch.setattr(memory, "find_own_group", lambda top, controller: top / "pod/container")
+    monkeypatch.setattr(memory, "promised_mib", lambda machine_mib, groups: 24)
 
-    assert 1000 == doctor._group_memory_mib()
+    assert 1000 == memory.group_memory_mib(500)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,8 @@ def test_a_limit_further_up_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_too_little_memory(host: int, group: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smaller of the two is named, and what a machine takes."""
-    monkeypatch.setattr(doctor, "_host_memory_mib", lambda: host)
-    monkeypatch.setattr(doctor, "_group_memory_mib", lambda: group)
+    monkeypatch.setattr(doctor, "host_memory_mib", lambda *_: host)
+    monkeypatch.setattr(doctor, "group_memory_mib", lambda *_: group)
 
     (problem,) = doctor._check_memory("uml")
 
@@ -372,7 +373,7 @@ def test_a_link_into_the_kernels_file_systems(tmp_path: Path, monkeypatch: pytes
 
 def test_a_directory_is_full_of_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What machines that run will still write is no room for another one's memory."""
-    monkeypatch.setattr(doctor, "_promised_mib", lambda: 1 << 40)
+    monkeypatch.setattr(doctor, "promised_mib", lambda *_: 1 << 40)
 
     assert "only 0 MiB free" in str(doctor._try_memory_dir(str(tmp_path), 1))
 

@@ -11,11 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from labkit.linux import syscalls
+from labkit.linux.cgroups import delegate, step_aside
+from labkit.linux.proc import read_memberships, read_mounts
 from labkit.machine.boot_log import STATE
 from labkit.machine.modules import load_overlay
 from labkit.machine.request import GUEST_IP, PATHS, Request
@@ -81,7 +82,7 @@ def _room(kind: str, share: str = "50%") -> str:
 def _mounts_to_carry(paths: list[Path]) -> tuple[set[str], set[str]]:
     """The mount points, besides the root, that hold one of the paths; and those of other disks."""
     disks = {line.split()[0] for line in Path("/proc/filesystems").open() if not line.startswith("nodev")}
-    mounts = dict(_read_mounts())
+    mounts = {mount.point: mount.fstype for mount in read_mounts()}
     needed = {_mount_point_of(path, set(mounts)) for path in paths} - {"/"}
     hidden = {"proc", "sys", "dev", "run", "boot"}
     wanted = {
@@ -90,14 +91,6 @@ def _mounts_to_carry(paths: list[Path]) -> tuple[set[str], set[str]]:
         if fstype in disks and point != "/" and Path(point).parts[1] not in hidden and os.path.isdir(point)
     }
     return needed, wanted
-
-
-def _read_mounts() -> Iterator[tuple[str, str]]:
-    """Each mount point of this process and its kind of file system: /proc/PID/mountinfo of proc(5)."""
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        left, right = line.split(b" - ")
-        point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), left.split()[4])
-        yield os.fsdecode(point), right.split()[0].decode()
 
 
 def _mount_point_of(path: Path, points: set[str]) -> str:
@@ -200,18 +193,17 @@ def _mount_cgroups_of_its_own() -> None:
     """
     top = Path("/sys/fs/cgroup")
     syscalls.mount("cgroup2", top, "cgroup2", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    (top / "init").mkdir()
-    (top / "init/cgroup.procs").write_text("0")
-    _delegate(top)
+    step_aside(top)
+    delegate(top)
 
 
 def mount_cgroups() -> None:
     """Mount the host's hierarchies again, each with this machine's own group as its root: cgroup_namespaces(7)."""
-    hierarchies = [line.rstrip("\n").split(":", 2)[1] for line in Path("/proc/self/cgroup").open()]
+    hierarchies = [",".join(membership.controllers) for membership in read_memberships()]
     top = Path("/sys/fs/cgroup")
     if hierarchies == [""]:
         syscalls.mount("cgroup2", top, "cgroup2")
-        _delegate(top)
+        delegate(top)
         return
     syscalls.mount("lab", top, "tmpfs", data="mode=755")
     for controllers in hierarchies:
@@ -227,12 +219,6 @@ def mount_cgroups() -> None:
         else:
             for single in controllers.split(",") if "," in controllers else ():
                 (top / single).symlink_to(controllers)
-
-
-def _delegate(group: Path) -> None:
-    """Give the children of the machine's group its controllers; PID 1 lives in a group below it (native.step_aside)."""
-    for controller in (group / "cgroup.controllers").read_text().split():
-        (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def set_names() -> None:

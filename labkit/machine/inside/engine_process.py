@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import MachineError
+from labkit.linux.proc import read_comm, read_stat
 from labkit.machine.boot_log import STATE
 from labkit.machine.last_words import find_reason
 from labkit.machine.request import Request
@@ -123,17 +124,14 @@ def _wait(deadline: float, otherwise: str) -> None:
 
 
 def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    stat = read_stat(pid)
+    return stat is not None and stat.state != "Z"
 
 
 def _is_alive(program: str, pidfile: Path) -> bool:
     """Is the process of that pid still this program? After its end another process may have got the number."""
     try:
-        return Path(f"/proc/{int(pidfile.read_text())}/comm").read_text() == f"{program}\n"
+        return read_comm(int(pidfile.read_text())) == program
     except (OSError, ValueError):
         return False
 

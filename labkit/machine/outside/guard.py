@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from labkit.errors import MachineError
-from labkit.linux import syscalls
+from labkit.linux import cgroups, syscalls
+from labkit.linux.proc import pids, read_stat
 from labkit.machine import last_words
 
 __all__ = ["ENDING_SIGNALS", "Ledger", "Part", "claim", "hear_end", "run_guard", "settle", "take_turn", "tell_end"]
@@ -215,7 +216,7 @@ def settle(run_dir: Path, entries: list[dict[str, Any]] | None = None) -> None:
             time.sleep(0.01)
     _reap()
     for group in groups:
-        _remove_cgroup(group, deadline)
+        cgroups.remove(group, deadline)
     if any(map(_is_left, processes)) or any(group.exists() for group in groups):
         return  # the next machine to start tries again
     shutil.rmtree(run_dir, ignore_errors=True)
@@ -275,11 +276,9 @@ def pid_space() -> str:
 
 
 def start_time(pid: int) -> str:
-    """A process's start time in clock ticks since boot, as text: field 22 of proc_pid_stat(5); "" when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+    """A process's start time in clock ticks since boot, as text; "" when it is gone."""
+    stat = read_stat(pid)
+    return str(stat.start_time) if stat else ""
 
 
 def _kill(entry: dict[str, Any]) -> None:
@@ -299,29 +298,10 @@ def _is_left(entry: dict[str, Any]) -> bool:
 
 def _members(group: int) -> list[int]:
     """The living processes of a process group that belongs to a session of the same number, as linux.uml's does."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with suppress(OSError):
-                state, _, pgrp, session = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[:4]
-                if int(pgrp) == group == int(session) and state != "Z":
-                    found.append(int(name))
-    return found
+    found = filter(None, map(read_stat, pids()))
+    return [one.pid for one in found if one.pgrp == group == one.session and one.state != "Z"]
 
 
 def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
-
-
-def _remove_cgroup(path: Path, deadline: float) -> None:
-    """Remove a control group and those below it; a group stays busy until its last process is really gone."""
-    while path.exists():
-        for directory, _, _ in os.walk(path, topdown=False):
-            with suppress(OSError):
-                os.rmdir(directory)
-        if not path.exists() or time.monotonic() > deadline:
-            return
-        time.sleep(0.02)
+    stat = read_stat(pid)
+    return stat.state if stat else "Z"

@@ -5,17 +5,16 @@ hierarchy. A holder process makes them; its child is PID 1 inside. The holder di
 holder, and everything else with PID 1.
 """
 
-import errno
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import MachineError
 from labkit.linux import syscalls
+from labkit.linux.cgroups import hierarchies, join, pass_controllers_on, step_aside
 from labkit.machine.inside.init import become_init
 from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.outside.slirp import start_slirp, take_own_mounts
@@ -37,8 +36,6 @@ LIMITS = {  # so that an accident inside is none outside; by the names of both v
     "memory.limit_in_bytes": HALF_OF_MEMORY,  # and so do files in memory that fill every disk
     "memory.max": HALF_OF_MEMORY,
 }
-
-MOVING_PATIENCE_S = 5.0
 
 
 def start(request: Request, ledger: Ledger, line: int, listening: Sequence[socket.socket]) -> Iterator[Part]:
@@ -93,7 +90,7 @@ def _hold(groups: list[Path], announce: int, handed: list[int], become: Callable
     """Make the namespaces, and fork their first process, which has the descriptors `handed`, to call `become`."""
     try:
         for group in groups:
-            join_cgroup(group)
+            join(group)
         syscalls.unshare(NAMESPACES)
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
         for group in groups:
@@ -123,14 +120,14 @@ def close_others(*keep: int) -> None:
 def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
     """Make a control group of that name in every hierarchy that is mounted writable: cgroups(7)."""
     made = []
-    for top in _hierarchies():
+    for top in hierarchies():
         group = top / name
         ledger.add_cgroup(group)
         try:
             group.mkdir()
         except OSError:  # mounted read-only, or not ours: the machine stays in the group it is in
             continue
-        _pass_controllers_on(top)
+        pass_controllers_on(top)
         for knob in ("cpuset.cpus", "cpuset.mems"):  # version 1: a new cpuset is empty, and nothing may join it
             if (group / knob).exists() and not (group / knob).read_text().strip():
                 (group / knob).write_text((top / knob).read_text())
@@ -139,57 +136,3 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
                 (group / knob).write_text(str(limit))
         made.append(group)
     return made
-
-
-def _pass_controllers_on(top: Path) -> None:
-    """Give the children of a group of version 2 its controllers.
-
-    Whoever set a host up has done so at the top of the hierarchy. In a container the top that is seen is the
-    container's own group, which has none to give while processes are in it ("no internal processes", cgroups(7)):
-    they move to a group below, `init`, for good. Who forks meanwhile has a child in the old group (EBUSY), and it is
-    done again. Raises OSError when that does not end.
-    """
-    if not (top / "cgroup.type").exists():  # version 1, or the true top
-        return
-    missing = set((top / "cgroup.controllers").read_text().split())
-    missing -= set((top / "cgroup.subtree_control").read_text().split())
-    if not missing:
-        return
-    (top / "init").mkdir(exist_ok=True)
-    deadline = time.monotonic() + MOVING_PATIENCE_S
-    while True:
-        for pid in (top / "cgroup.procs").read_text().split():
-            with suppress(ProcessLookupError):
-                (top / "init/cgroup.procs").write_text(pid)
-        try:
-            (top / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in missing))
-        except OSError as error:
-            if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                raise
-        else:
-            return
-
-
-def join_cgroup(group: Path) -> None:
-    """Move this single-threaded process there; "0" means the writer."""
-    tasks = group / "tasks"
-    (tasks if tasks.exists() else group / "cgroup.procs").write_text("0")
-
-
-def step_aside(group: Path) -> None:
-    """Move this process, and those to come of it, into a group below, where the group is of version 2.
-
-    A group that holds processes gives its children no controllers: cgroups(7), "no internal processes".
-    """
-    if (group / "cgroup.controllers").exists():
-        (group / "init").mkdir()
-        join_cgroup(group / "init")
-
-
-def _hierarchies() -> list[Path]:
-    found = []
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():  # the name of a mount may be any bytes
-        left, right = line.split(b" - ")
-        if right.split()[0] in (b"cgroup", b"cgroup2"):
-            found.append(Path(os.fsdecode(left.split()[4])))
-    return found

@@ -17,6 +17,7 @@ from pathlib import Path
 from shlex import join, quote
 
 from labkit.linux import syscalls
+from labkit.linux.proc import read_comm
 from labkit.machine.channels import CARD
 from labkit.machine.inside import init
 from labkit.machine.outside import xstate
@@ -138,5 +139,5 @@ def _pinned_machines() -> Iterator[set[int]]:
     """The processors of each machine's main process, which leads its session: beside it is one for each inside."""
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with suppress(OSError):  # it has ended
-            if Path(f"/proc/{pid}/comm").read_text() == "linux.uml\n" and os.getsid(pid) == pid:
+            if read_comm(pid) == "linux.uml" and os.getsid(pid) == pid:
                 yield os.sched_getaffinity(pid)

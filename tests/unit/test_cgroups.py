@@ -1,4 +1,4 @@
-"""Does a native machine get its control groups' controllers while others fork?"""
+"""Does a group get its controllers while others fork?"""
 
 import errno
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine.outside import native
+from labkit.linux import cgroups
 
 
 def lay_group(top: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_child_that_was_forked_meanwhile_is_moved_too(tmp_path: Path, monkeypa
     lay_group(tmp_path)
     written = refuse(monkeypatch, errno.EBUSY, times=2)
 
-    native._pass_controllers_on(tmp_path)
+    cgroups.pass_controllers_on(tmp_path)
 
     assert ["init/cgroup.procs", "init/cgroup.procs", "+memory"] * 3 == written
 
@@ -48,7 +48,7 @@ def test_another_refusal_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     written = refuse(monkeypatch, errno.EACCES, times=1)
 
     with pytest.raises(PermissionError):
-        native._pass_controllers_on(tmp_path)
+        cgroups.pass_controllers_on(tmp_path)
 
     assert 1 == written.count("+memory")
 
@@ -56,8 +56,8 @@ def test_another_refusal_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_group_that_stays_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trying ends, with the kernel's words."""
     lay_group(tmp_path)
-    monkeypatch.setattr(native, "MOVING_PATIENCE_S", 0.05)
+    monkeypatch.setattr(cgroups, "MOVING_PATIENCE_S", 0.05)
     refuse(monkeypatch, errno.EBUSY, times=10**9)
 
     with pytest.raises(OSError, match="busy"):
-        native._pass_controllers_on(tmp_path)
+        cgroups.pass_controllers_on(tmp_path)
