@@ -7,35 +7,21 @@ with slirp4netns for its way out, its files in one directory. It meets no other 
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labkit.daemons.daemon import remove_groups, run_daemon
+from labkit.errors import MachineError
+
 __all__ = ["ContainerEngine", "container_engine", "own_engine"]
 
-PATIENCE_S = 30
 PLACES = Path("/var/tmp")
 PREFIX = "labkit-engine-"
-# The first process of the engine's namespaces: it waits for its network, then for dockerd. Its resolv.conf is the
-# one name server that is reachable from there whatever the host's says: slirp4netns's.
-INSIDE = """
-mount -t tmpfs none /mnt
-echo nameserver 10.0.2.3 >/mnt/resolv.conf
-mount --bind /mnt/resolv.conf "$(readlink -f /etc/resolv.conf)"
-until ip link show tap0 >/dev/null 2>&1; do sleep 0.05; done
-trap 'kill $engine' TERM
-dockerd --host "unix://$1/s" --data-root "$2" --exec-root "$1/exec" --pidfile "$1/pid" --cgroup-parent "$3" \
-    --exec-opt native.cgroupdriver=cgroupfs >"$1/log" 2>&1 &
-engine=$!
-wait $engine
-wait $engine
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,63 +64,16 @@ def own_engine(data: Path | None) -> Iterator[ContainerEngine]:
     _sweep(PLACES)
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACES))
     held = _lock(home)
-    group = f"/{home.name}"
-    with_us = ["setpriv", "--pdeathsig=KILL"]  # if this process is killed, its engine goes too
-    words = [
-        *with_us,
-        "unshare",
-        "--mount",
-        "--net",
-        "--uts",
-        "--ipc",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ]
-    root = subprocess.Popen([*words, "sh", "-euc", INSIDE, "sh", home, data or home / "data", group])
     try:
-        init = _first_child(root.pid)
-        slirp = subprocess.Popen(
-            [*with_us, "slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", str(init), "tap0"],
-            stdout=subprocess.DEVNULL,
-            stderr=(home / "slirp.log").open("w"),
-        )
-        try:
-            engine = ContainerEngine(
-                {**os.environ, "DOCKER_HOST": f"unix://{home}/s"}, ("nsenter", "--net", "--target", str(init))
-            )
-            _wait_for(engine, root, home / "log")
-            yield engine
-            os.kill(init, signal.SIGTERM)  # dockerd stops its containers and unmounts what it mounted
-            root.wait(PATIENCE_S)
-        finally:
-            slirp.kill()
-            slirp.wait()
+        driver = ["--exec-opt=native.cgroupdriver=cgroupfs"]
+        with run_daemon(home, data=data or home / "data", options=driver, has_network=True) as daemon:
+            enter = ("nsenter", "--net", "--target", str(daemon.pid))
+            yield ContainerEngine({**os.environ, "DOCKER_HOST": daemon.host}, enter)
+    except MachineError as error:
+        sys.exit(str(error))
     finally:
-        root.kill()  # and with it, by --kill-child, everything in its PID namespace
-        root.wait()
-        _remove(home)
+        shutil.rmtree(home)
         os.close(held)
-
-
-def _first_child(pid: int) -> int:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if children:
-            return int(children[0])
-        time.sleep(0.02)
-    raise TimeoutError("unshare(1) started nothing")
-
-
-def _wait_for(engine: ContainerEngine, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while engine.docker("version", check=False).returncode:
-        if process.poll() is not None or time.monotonic() > deadline:
-            words = log.read_text()[-2000:] if log.exists() else "(none)"
-            sys.exit(f"dockerd does not start. Its last words:\n{words}")
-        time.sleep(0.1)
 
 
 def _sweep(places: Path) -> None:
@@ -144,7 +83,8 @@ def _sweep(places: Path) -> None:
             held = _lock(home)
             try:
                 if os.fstat(held).st_uid == os.getuid():
-                    _remove(home)
+                    remove_groups(home)
+                    shutil.rmtree(home)
             finally:
                 os.close(held)
 
@@ -158,16 +98,3 @@ def _lock(home: Path) -> int:
         os.close(lock)
         raise
     return lock
-
-
-def _remove(home: Path) -> None:
-    _remove_groups(home.name)
-    shutil.rmtree(home)
-
-
-def _remove_groups(name: str) -> None:
-    for line in Path("/proc/self/mountinfo").open():
-        left, right = line.split(" - ")
-        if right.split()[0] in ("cgroup", "cgroup2"):
-            for group in sorted(Path(left.split()[4]).glob(f"{name}/**/"), reverse=True):
-                group.rmdir()

@@ -8,6 +8,7 @@ Sessions are opened through the server's REST interface, cells run through its w
 with what is stored in the notebook. The findings are printed as one JSON object.
 """
 
+import ast
 import configparser
 import itertools
 import json
@@ -88,7 +89,7 @@ class Kernel:
             if kind == "execute_reply":
                 reply = True
                 shown = content.get("user_expressions", {}).get("value", {}).get("data", {}).get("text/plain")
-                result = None if shown is None else eval(shown, {}, {})  # a literal that our own expression made
+                result = None if shown is None else ast.literal_eval(shown)
         return outputs, result
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.daemon import Daemon, list_engines, run_daemon
+from tests.engine.daemon import PrivateDaemon, list_engines, run_private_daemon
 from tests.engine.scripted import FakeEngine, Reply, stop_all
 
 
 @pytest.fixture(scope="session", params=list_engines())
-def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
     """An engine that answers and has busybox loaded."""
-    with run_daemon(tmp_path_factory.mktemp("d"), request.param) as running:
+    with run_private_daemon(tmp_path_factory.mktemp("d"), request.param) as running:
         yield running
 
 

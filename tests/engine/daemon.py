@@ -10,39 +10,27 @@ an engine that runs already, as that of a lab machine.
 """
 
 import io
-import json
 import os
 import shutil
-import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from labkit.api.engine import Engine
-from labkit.errors import EngineError
-from tests.engine.certificates import make_certificates
+from labkit.daemons.certificates import make_certificates
+from labkit.daemons.daemon import run_daemon
 from tests.newer_engine import fetch_newer_engine
 
-__all__ = ["IMAGE", "PATIENCE_S", "Daemon", "list_engines", "run_daemon"]
+__all__ = ["IMAGE", "PATIENCE_S", "PrivateDaemon", "list_engines", "run_private_daemon"]
 
-UP_S = 30.0  # for the daemon; it needs about a second
 PATIENCE_S = 10.0
 IMAGE = "busybox:test"
-
-START = """
-ip link set lo up
-mount -t tmpfs tmpfs /run
-echo "$4" > /run/daemon.json
-exec dockerd --config-file=/run/daemon.json --host="unix://$1" --cgroup-parent="$2" \
-    --host=tcp://127.0.0.1:2376 --tlsverify --tlscacert="$3/ca.pem" --tlscert="$3/server.pem" --tlskey="$3/server.key" \
-    --data-root=/run/data --exec-root=/run/docker --pidfile=/run/dockerd.pid --bridge=none --iptables=false
-"""
+CERTIFICATES = {"cacert": "ca.pem", "cert": "server.pem", "key": "server.key"}
 
 
 def reason_to_skip() -> str | None:
@@ -56,7 +44,7 @@ def reason_to_skip() -> str | None:
     return None
 
 
-class Daemon(NamedTuple):
+class PrivateDaemon(NamedTuple):
     """Where the engine listens, and the network that its tcp address is in (none if the engine is not ours)."""
 
     host: str
@@ -81,62 +69,26 @@ def find_programs(which: str) -> tuple[str, str]:
 
 
 @contextmanager
-def run_daemon(folder: Path, which: str) -> Iterator[Daemon]:
+def run_private_daemon(folder: Path, which: str) -> Iterator[PrivateDaemon]:
     """An engine that answers and has busybox loaded; `which` is one of `list_engines`."""
     if host := os.environ.get("LABKIT_TEST_HOST"):
         with Engine(host) as engine:
             load_busybox(engine)
-            yield Daemon(host)
+            yield PrivateDaemon(host)
             engine.delete(f"/images/{IMAGE}")
         return
     if reason := reason_to_skip():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     programs, store = find_programs(which)
-    path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
-    settings = json.dumps({"features": {"containerd-snapshotter": store == "containerd"}} if store else {})
     make_certificates(folder)
-    cgroup = f"engine-test-{os.getpid()}"
-    namespaces = ["unshare", "-m", "-n", "-i", "-u", "-p", "-f", "--kill-child", "--mount-proc"]
-    with (folder / "log").open("wb") as log:
-        unshare = subprocess.Popen(
-            [*namespaces, "sh", "-ec", START, "sh", str(folder / "s"), f"/{cgroup}", str(folder), settings],
-            env=os.environ | {"PATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until_up(folder, unshare)
-        with Engine(f"unix://{folder}/s") as engine:
+    settings = {"features": {"containerd-snapshotter": store == "containerd"}} if store else {}
+    shown = [f"--tls{name}={folder}/{file}" for name, file in CERTIFICATES.items()]
+    options = ["--host=tcp://127.0.0.1:2376", "--tlsverify", *shown]
+    with run_daemon(folder, options=options, settings=settings, programs=programs) as daemon:
+        with Engine(daemon.host) as engine:
             load_busybox(engine)
-        pid = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()[0]
-        yield Daemon(f"unix://{folder}/s", Path(f"/proc/{pid}/ns/net"), folder, path)
-    finally:
-        end_all(unshare)
-        remove_cgroups(cgroup)
-
-
-def end_all(unshare: subprocess.Popen[bytes]) -> None:
-    """End dockerd, PID 1 of its namespace, and so all in there; then unshare, its parent, ends by itself."""
-    with suppress(OSError):  # it ended already
-        for pid in Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split():
-            os.kill(int(pid), signal.SIGKILL)
-    try:
-        unshare.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        unshare.kill()
-        unshare.wait()
-
-
-def wait_until_up(folder: Path, daemon: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + UP_S
-    while time.monotonic() < end and daemon.poll() is None:
-        with suppress(EngineError), Engine(f"unix://{folder}/s", timeout_s=1) as engine:
-            engine.get("/_ping", versioned=False)
-            return
-        time.sleep(0.02)
-    tail = (folder / "log").read_text(errors="replace")[-2000:]
-    pytest.fail(f"dockerd (status {daemon.poll()}) did not answer within {UP_S:.0f} s:\n{tail}")
+        path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
+        yield PrivateDaemon(daemon.host, daemon.network, folder, path)
 
 
 def load_busybox(engine: Engine) -> None:
@@ -150,15 +102,3 @@ def load_busybox(engine: Engine) -> None:
     repo, _, tag = IMAGE.partition(":")
     query = {"fromSrc": "-", "repo": repo, "tag": tag}
     engine.post("/images/create", query=query, body=packed.getvalue())
-
-
-def remove_cgroups(name: str) -> None:
-    """Remove the groups that the daemon made, deepest first, once the kernel has emptied them."""
-    end = time.monotonic() + PATIENCE_S
-    root = Path("/sys/fs/cgroup")
-    while left := [top for top in (*root.glob(name), *root.glob(f"*/{name}")) if top.is_dir()]:
-        for folder in (folder for top in left for folder, _, _ in os.walk(top, topdown=False)):
-            with suppress(OSError):
-                os.rmdir(folder)
-        assert time.monotonic() < end, f"control groups are left: {left}"
-        time.sleep(0.01)

@@ -10,13 +10,13 @@ from labkit.api.engine import Engine
 from labkit.show.wire import wire_text
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.wire import tap_wire
-from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
+from tests.engine.daemon import IMAGE, PATIENCE_S, PrivateDaemon
 
 REPEAT = "while read line; do echo heard $line; echo oops $line >&2; done"
 
 
 @pytest.fixture
-def engine(daemon: Daemon) -> Iterator[Engine]:
+def engine(daemon: PrivateDaemon) -> Iterator[Engine]:
     with Engine(daemon.host, timeout_s=PATIENCE_S) as engine:
         yield engine
 
@@ -44,7 +44,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_the_wire_view_shows_a_command_while_it_runs(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the container says is drawn before the command has ended; then the view holds the whole conversation."""
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
     monkeypatch.setenv("PATH", daemon.path)

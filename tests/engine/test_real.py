@@ -23,11 +23,11 @@ from labkit.api.path_stat import path_stat
 from labkit.api.tls import read_context
 from labkit.errors import EngineError, EngineRefusal, EngineUnreachable
 from labkit.linux.syscalls import CLONE_NEWNET
-from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
+from tests.engine.daemon import IMAGE, PATIENCE_S, PrivateDaemon
 
 
 @pytest.fixture
-def engine(daemon: Daemon) -> Iterator[Engine]:
+def engine(daemon: PrivateDaemon) -> Iterator[Engine]:
     """A client of the engine."""
     with Engine(daemon.host, timeout_s=PATIENCE_S) as engine:
         yield engine
@@ -186,7 +186,7 @@ def test_a_conflict_in_the_daemons_words(engine: Engine, create: Callable[..., s
 
 
 @pytest.mark.parametrize("version", ["1.99", "0.1"])
-def test_a_version_that_it_does_not_speak(daemon: Daemon, version: str) -> None:
+def test_a_version_that_it_does_not_speak(daemon: PrivateDaemon, version: str) -> None:
     """A version given by hand is refused in the daemon's words."""
     with (
         Engine(daemon.host, version=version, timeout_s=PATIENCE_S) as engine,
@@ -395,7 +395,7 @@ def tar_of(name: str, text: bytes) -> bytes:
 
 
 @pytest.fixture
-def tls_port(daemon: Daemon) -> Iterator[int]:
+def tls_port(daemon: PrivateDaemon) -> Iterator[int]:
     """A port here that leads to the engine's TLS port, which is in its own network."""
     if daemon.network is None:
         pytest.skip("this engine is not ours: it has no TLS address")
@@ -425,7 +425,9 @@ def connect_inside(network: Path) -> socket.socket:
     return made[0]
 
 
-def test_over_tls(daemon: Daemon, tls_port: int, create: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_tls(
+    daemon: PrivateDaemon, tls_port: int, create: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the certificates that the environment names: calls, and a talk whose input ends."""
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(daemon.certificates))
@@ -443,7 +445,7 @@ def test_over_tls(daemon: Daemon, tls_port: int, create: Callable[..., str], mon
     assert text == heard
 
 
-def test_tls_without_a_certificate_of_ours(daemon: Daemon, tls_port: int) -> None:
+def test_tls_without_a_certificate_of_ours(daemon: PrivateDaemon, tls_port: int) -> None:
     """The engine refuses who shows none; the error says which files it wants."""
     context = read_context(daemon.certificates / "stranger")
     with (
@@ -462,7 +464,7 @@ def test_the_clear_where_tls_is_spoken(tls_port: int) -> None:
         engine.get("/info")
 
 
-def test_over_tcp(daemon: Daemon) -> None:
+def test_over_tcp(daemon: PrivateDaemon) -> None:
     """The tcp:// form speaks to the same engine, here through a relay, as the daemon's network is its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         relay = threading.Thread(target=relay_all, args=(listener, lambda: connect_unix(daemon.host)))

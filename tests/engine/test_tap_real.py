@@ -24,7 +24,7 @@ from labkit.api.frames import STDERR, STDOUT, Frame
 from labkit.api.record import RecordedExchange
 from labkit.api.tap import Tap, tap
 from labkit.shell import sh
-from tests.engine.daemon import IMAGE, PATIENCE_S, Daemon
+from tests.engine.daemon import IMAGE, PATIENCE_S, PrivateDaemon
 
 PLACES = ("/usr/bin/docker", "/usr/local/bin/docker")
 INSTALLED = {os.path.realpath(path) for path in PLACES if os.path.exists(path)}
@@ -39,7 +39,7 @@ Step = Callable[[], object]
 
 
 @pytest.fixture
-def host(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def host(daemon: PrivateDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The engine's address; docker's clients find no configuration of this computer."""
     for name in ("DOCKER_TLS_VERIFY", "DOCKER_CONTEXT", "DOCKER_API_VERSION"):
         monkeypatch.delenv(name, raising=False)

@@ -17,7 +17,7 @@ LONGEST_CHAIN = 9  # modules, each of which imports the next
 FLOORS = {
     **{"errors": 0, "dump": 0, "linux": 0, "api.frames": 0, "show": 0},
     **{"api": 1, "machine": 1, "shell": 1},
-    **{"check": 2},
+    **{"check": 2, "daemons": 2},
     **{"widgets": 3, "lesson": 3},
     **{"cli": 4, "__main__": 4},
 }

@@ -1,0 +1,5 @@
+"""Further real engines: how does one start a Docker Engine beside the one that runs?
+
+daemon         a dockerd in namespaces of its own, which meets no other and leaves nothing
+certificates   what `dockerd --tlsverify` shows and asks for
+"""

@@ -1,0 +1,173 @@
+"""How does one start an engine beside the one that runs, so that neither meets the other?
+
+In namespaces of its own: mounts, network, names, processes. Its first process is a shell that waits for dockerd; when
+it ends, the kernel ends all that runs in there. Outside are only a socket, two logs and, if it is asked for, a
+directory that keeps the images. It ends with the process that started it, however that ends. It needs root: unshare(1).
+
+    with run_daemon(Path("/tmp/second")) as second, Engine(second.host) as engine:
+        engine.get("/info").json()["Driver"]
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from labkit.errors import MachineError
+from labkit.linux import cgroups
+from labkit.machine.last_words import find_reason
+
+__all__ = ["Daemon", "remove_groups", "run_daemon"]
+
+START_S = 30.0  # it needs about a second
+END_S = 10.0  # for its containers and its control groups
+NAP_S = 0.02
+GROUP = "group"  # the file at its place that names its control group
+
+NAMESPACES = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
+WITH_US = ["setpriv", "--pdeathsig=KILL"]  # whoever starts it may be killed, and it is not to stay
+# /run and /etc/docker are its own, and empty: what another engine keeps there, its identity too, is out of sight.
+# dockerd is no first process of a PID namespace itself: that would have to reap what its containers leave.
+INSIDE = r"""
+place=$1 settings=$2; shift 2
+ip link set lo up
+mount -t tmpfs tmpfs /run
+mkdir -p /etc/docker
+mount -t tmpfs tmpfs /etc/docker
+echo "$settings" > /run/daemon.json
+trap 'kill $engine' TERM
+dockerd --config-file=/run/daemon.json --host="unix://$place/s" --exec-root=/run/docker \
+    --pidfile=/run/dockerd.pid "$@" &
+engine=$!
+wait $engine
+wait $engine
+"""
+# The one name server that is reachable from there, whatever the host's file says, is slirp4netns's.
+WAIT_FOR_NETWORK = """
+mount -t tmpfs none /mnt
+echo nameserver 10.0.2.3 >/mnt/resolv.conf
+mount --bind /mnt/resolv.conf "$(readlink -f /etc/resolv.conf)"
+until ip link show tap0 >/dev/null 2>&1; do sleep 0.05; done
+"""
+
+
+class Daemon(NamedTuple):
+    """An engine that answers: its address, and the pid of its first process, whose namespaces are the engine's."""
+
+    host: str
+    pid: int
+
+    @property
+    def network(self) -> Path:
+        """Its network namespace, in which its tcp addresses are, as a file for setns(2)."""
+        return Path(f"/proc/{self.pid}/ns/net")
+
+
+@contextmanager
+def run_daemon(
+    place: Path,
+    *,
+    options: Sequence[str] = (),
+    settings: Mapping[str, object] | None = None,
+    data: Path | None = None,
+    programs: str = "",
+    has_network: bool = False,
+) -> Iterator[Daemon]:
+    """Start dockerd and wait until it answers; after the block it is ended, with its containers and control groups.
+
+    `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
+    daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
+    and runc go before the installed ones. With `has_network` slirp4netns leads it to the internet, else it has none.
+
+    Raises MachineError with dockerd's last words when it ends or does not answer within 30 s; OSError where a program
+    that this takes is missing.
+    """
+    path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
+    group = f"labkit-daemon-{os.urandom(6).hex()}"
+    (place / GROUP).write_text(group)
+    given = [f"--data-root={data or '/run/data'}", f"--cgroup-parent=/{group}", *options]
+    given += [] if has_network else ["--bridge=none", "--iptables=false"]
+    script = (WAIT_FOR_NETWORK if has_network else "") + INSIDE
+    with (place / "log").open("wb") as log:
+        root = subprocess.Popen(
+            [*WITH_US, "unshare", *NAMESPACES, "sh", "-euc", script, "sh", place, json.dumps(settings or {}), *given],
+            env=os.environ | {"PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        daemon = Daemon(f"unix://{place}/s", _first_child(root, place / "log"))
+        with _slirp(daemon, place) if has_network else nullcontext():
+            _wait_until_it_answers(place, root)
+            yield daemon
+            with suppress(ProcessLookupError):
+                os.kill(daemon.pid, signal.SIGTERM)  # dockerd stops its containers and unmounts what it mounted
+            with suppress(subprocess.TimeoutExpired):
+                root.wait(END_S)
+    finally:
+        root.kill()  # and with it, by --kill-child, everything in its PID namespace
+        root.wait()
+        remove_groups(place)
+
+
+def remove_groups(place: Path) -> None:
+    """Remove the control groups of an engine that has ended, also where whoever started it was killed."""
+    with suppress(FileNotFoundError):  # it never had one
+        group = (place / GROUP).read_text()
+        for top in cgroups.hierarchies():
+            cgroups.remove(top / group, time.monotonic() + END_S)
+
+
+@contextmanager
+def _slirp(daemon: Daemon, place: Path) -> Iterator[None]:
+    command = ["slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", str(daemon.pid), "tap0"]
+    with (place / "slirp.log").open("wb") as log:
+        slirp = subprocess.Popen([*WITH_US, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        slirp.kill()
+        slirp.wait()
+
+
+def _first_child(root: "subprocess.Popen[bytes]", log: Path) -> int:
+    """The pid of the first process in the namespaces, which unshare(1) forks."""
+    deadline = time.monotonic() + START_S
+    while True:
+        with suppress(OSError):  # it ended
+            for child in Path(f"/proc/{root.pid}/task/{root.pid}/children").read_text().split():
+                return int(child)
+        _look(root, deadline, log)
+
+
+def _wait_until_it_answers(place: Path, root: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_S
+    while not _answers(place / "s"):
+        _look(root, deadline, place / "log")
+
+
+def _answers(api_socket: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(END_S)
+        try:
+            connection.connect(str(api_socket))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.makefile("rb").readline(100)
+        except OSError:
+            return False
+
+
+def _look(root: "subprocess.Popen[bytes]", deadline: float, log: Path) -> None:
+    """Wait for a moment, unless there is nothing to wait for."""
+    if root.poll() is not None or time.monotonic() > deadline:
+        how = "ended while it started" if root.poll() is not None else f"did not answer within {START_S:.0f} s"
+        words = find_reason(log.read_text(errors="replace")) or "(none)"
+        raise MachineError(f"dockerd {how}. Its last words: {words}")
+    time.sleep(NAP_S)
