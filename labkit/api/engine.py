@@ -322,7 +322,7 @@ class Engine:
             request = request._replace(body=request.body[:limit])
             answer = answer._replace(body=answer.body[:limit])
             exchange = exchange._replace(request=request, answer=answer)
-        self.exchanges.append(exchange)
+        self.exchanges.append(exchange._replace(began_s=monotonic() - exchange.seconds))
 
 
 class _Outgoing(NamedTuple):

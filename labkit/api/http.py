@@ -90,11 +90,12 @@ class Answer(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """One request, its answer, and how long both took together."""
+    """One request, its answer, how long both took together, and when it began, in seconds of the monotonic clock."""
 
     request: Request
     answer: Answer
     seconds: float
+    began_s: float = 0.0
 
     def json(self) -> Any:
         """Read the answer's body as JSON; raises EngineProtocolError if it is none."""

@@ -101,7 +101,7 @@ class Stream(Generic[T]):
     def _end(self, *, reusable: bool) -> None:
         if not self._over:
             self._over = True
-            request, answer, began = self._opened
+            request, answer, began, _ = self._opened
             exchange = Exchange(request, answer._replace(body=bytes(self._seen)), monotonic() - began)
             # Once close() was called it may wake this connection at any moment: nobody else can have it.
             self._connection.reusable = reusable and not self._stopped

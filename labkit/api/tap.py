@@ -71,6 +71,8 @@ def tap(host: str | None = None) -> Iterator["Tap"]:
 class Tap:
     """A socket that leads to the engine, and a record of what passes; `host` is its address, as DOCKER_HOST takes it.
 
+    `opened_s` is when its record began, in seconds of the monotonic clock: the times of its exchanges count from there.
+
     `close` ends every connection. The record outlives it. Raises EngineUnreachable as `tap` does.
     """
 
@@ -82,7 +84,7 @@ class Tap:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._wake_fd: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # wakes the thread
         self._selector = DefaultSelector()
-        self._opened = monotonic()
+        self.opened_s = monotonic()
         self._record = Record()
         self._links: set[_Link] = set()
         self._calls: set[_Call] = set()
@@ -291,7 +293,7 @@ class Tap:
         self._listen(self._has_room())
 
     def _clock(self) -> float:
-        return monotonic() - self._opened
+        return monotonic() - self.opened_s
 
 
 class _Call:
