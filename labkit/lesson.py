@@ -25,6 +25,7 @@ from IPython.display import display as show
 from labkit.api.engine import Engine
 from labkit.check.verdict import Verdict
 from labkit.errors import EngineError, MachineError
+from labkit.journal import open_journal
 from labkit.machine.boot_log import BOOT_LOG, read_boot_log
 from labkit.machine.inside.oom import count_own_kills
 from labkit.shell import sh
@@ -56,6 +57,7 @@ class Lesson:
     def __init__(self, name: str, engine: Engine) -> None:
         self.name = name
         self.engine = engine
+        self.progress = open_journal(name)
         self._undos: list[Callable[[], object]] = []
         self._closed = False
         self._kills = count_own_kills()
@@ -78,6 +80,8 @@ class Lesson:
 
     def check(self, exercise: str, verdict: Verdict) -> Verdict:
         """Show what a check said of an exercise ("A"), and count the try."""
+        if verdict.attempted:
+            self.progress.note_exercise(exercise, done=not verdict.missing)
         return verdict
 
     def engine_alive(self) -> bool:
@@ -208,6 +212,7 @@ def open_lesson(name: str) -> Lesson:
         _opened.close()
         _opened._let_go()
     lesson = _opened = Lesson(name, Engine())
+    lesson.progress.note_opened()
     lesson.engine.clear()
     print(f"lesson {name} is open; the engine answers")
     return lesson

@@ -21,6 +21,7 @@ from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, name_port_problem
 from labkit.machine.outside.ports import reserve
 
 if TYPE_CHECKING:
+    from labkit.machine.outside.keeper import Keeper
     from labkit.machine.outside.machine import Machine
 
 __all__ = ["main"]
@@ -55,6 +56,7 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     if connection.get("transport", "tcp") != "tcp":
         raise MachineError("The lab's kernel is reached over tcp: start Jupyter with --KernelManager.transport=tcp.")
     # Only now: these need a Unix, and the doctor has better words than an ImportError.
+    from labkit.machine.outside.keeper import Keeper
     from labkit.machine.outside.machine import Machine, watch_clients
     from labkit.machine.request import Request
 
@@ -62,9 +64,10 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_exit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
-    request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB)
+    keeper = Keeper(Path.cwd())
+    request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB, progress=keeper.read())
     with Machine.running(request, [_reserve(port) for port in request.ports()]) as machine:
-        return _attend(machine, clients)
+        return _attend(machine, clients, keeper)
 
 
 def _reserve(port: int) -> socket.socket:
@@ -76,7 +79,7 @@ def _reserve(port: int) -> socket.socket:
         raise MachineError(str(name_port_problem(error))) from error
 
 
-def _attend(machine: "Machine", clients: list[int]) -> int:
+def _attend(machine: "Machine", clients: list[int], keeper: "Keeper") -> int:
     answers = False  # the kernel
     trouble = ""
     for event in machine.events(clients):
@@ -87,6 +90,8 @@ def _attend(machine: "Machine", clients: list[int]) -> int:
                 machine.open_ports()
             case {"event": "stage", "stage": "kernel"}:
                 answers = True
+            case {"event": "progress", "note": str(text)}:
+                keeper.keep(text)
             case {"event": "exit", "status": int(status)} if answers:
                 return _shell_status(status)
             case {"event": "exit", "status": int(status)}:

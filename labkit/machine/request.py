@@ -8,6 +8,7 @@ a socket for `native`, a serial port for `uml`.
                   {"event": "output", "stream": 1, "data": base64}   bytes that the command wrote: 1 stdout, 2 stderr
                   {"event": "taken"}                           the last input was passed on; send more
                   {"event": "exit", "status": 0}               the kernel or the command ended
+                  {"event": "progress", "note": text}          what a learner did, for labkit.progress; anybody's words
     outside says  {"order": "input", "data": base64}           bytes for the command; no data means end of input
                   {"order": "resize", "rows": 24, "columns": 80}
                   {"order": "signal", "number": 15}
@@ -55,6 +56,7 @@ class Request:
     memory_mib: int = 512
     proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
     engine: str = field(default_factory=read_engine_dir)
+    progress: dict[str, Any] | None = None  # what is kept already, as inside/notes.py has it; None: nothing is kept
     image_store: str = field(default_factory=lambda: os.environ.get("LABKIT_IMAGE_STORE", ""))
 
     def to_json(self) -> str:
@@ -122,6 +124,6 @@ def _read_proxies() -> dict[str, str]:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

@@ -15,11 +15,22 @@ LONGEST_CHAIN = 9  # modules, each of which imports the next
 # By the longest prefix of a module's name. Floors: 0 values and system calls, 1 edges (sockets, files, the machine), 2
 # experiments and checks, 3 display, 4 the command line.
 FLOORS = {
-    **{"errors": 0, "dump": 0, "linux": 0, "api.frames": 0, "show": 0},
-    **{"api": 1, "machine": 1, "shell": 1},
-    **{"check": 2, "daemons": 2},
-    **{"widgets": 3, "lesson": 3},
-    **{"cli": 4, "__main__": 4},
+    "api.frames": 0,
+    "dump": 0,
+    "errors": 0,
+    "linux": 0,
+    "show": 0,
+    "api": 1,
+    "journal": 1,
+    "machine": 1,
+    "progress": 1,
+    "shell": 1,
+    "check": 2,
+    "daemons": 2,
+    "lesson": 3,
+    "widgets": 3,
+    "__main__": 4,
+    "cli": 4,
 }
 VALUES_FOR_SHOW = ("labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images")
 

@@ -12,6 +12,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import struct
 import sys
 import termios
@@ -29,12 +30,14 @@ from labkit.machine.boot_log import STATE, log_stage, read_boot_log
 from labkit.machine.channels import CARD, listen_apart, make_network, read_tcp_queues
 from labkit.machine.inside import contract, oom
 from labkit.machine.inside.jobs import boot_engine, run_command, run_kernel
+from labkit.machine.inside.notes import hear_note, open_notes
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["become_init"]
 
 UML_SERIAL = "/dev/ttyS0"
 OUTPUT_BYTES = 4096
+LAST_NOTES = 100
 
 
 def become_init(
@@ -75,6 +78,7 @@ class Init:
         self.input: int | None = None  # where the command reads
         self.waiting = b""  # a piece of input that the command has not taken yet
         self.outputs: set[int] = set()
+        self.notes: socket.socket | None = None  # what a learner does, where that is kept
         self.status: int | None = None
 
     def run(self) -> None:
@@ -101,6 +105,8 @@ class Init:
         contract.mount_kernel_file_systems(self.request.kind)
         oom.spare(self.request.kind)
         STATE.mkdir(mode=0o755)
+        if self.request.progress is not None:
+            self.notes = open_notes(self.request.progress)
         self._log("root", "the host's files, read-only underneath, writable on top")
         contract.set_names()
         if self.connected is not None:
@@ -136,7 +142,9 @@ class Init:
         while self.status is None or self.outputs:
             starting = [] if self.starting is None else [self.starting]
             writers = [self.input] if self.waiting and self.input is not None else []
-            ready, writable, _ = select.select([wake, self.line.fileno(), *starting, *self.outputs], writers, [])
+            notes = [] if self.notes is None else [self.notes.fileno()]
+            readers = [wake, self.line.fileno(), *starting, *self.outputs, *notes]
+            ready, writable, _ = select.select(readers, writers, [])
             if self.starting in ready:
                 self._kernel_is_up()
             if wake in ready:
@@ -144,6 +152,8 @@ class Init:
                 self._reap()
             for fd in self.outputs & set(ready):
                 self._pass_output(fd)
+            if notes and notes[0] in ready:
+                self._pass_notes()
             if writable:
                 self._pass_input()
             if self.line.fileno() in ready:
@@ -220,12 +230,19 @@ class Init:
         self.line.send(event="output", stream=stream, data=b64encode(data).decode())
         return True
 
+    def _pass_notes(self, at_most: int = 1) -> None:
+        """Pass on what lessons have noted; not all at once, as others wait, and whoever is root here can send more."""
+        for _ in range(at_most):
+            if self.notes is not None and (note := hear_note(self.notes)):
+                self.line.send(event="progress", note=note)
+
     def _drain(self) -> None:
-        """Send what the ended command has written; what its leftover children may still write is not waited for."""
+        """Send what the ended job has written and noted; what its leftover children may still write is not waited for."""
         for fd in list(self.outputs):
             while select.select([fd], [], [], 0)[0] and self._pass_output(fd):
                 pass
         self.outputs.clear()
+        self._pass_notes(LAST_NOTES)
 
     def _obey(self) -> None:
         messages = self.line.receive()
@@ -273,6 +290,8 @@ class Init:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.close(self.line.fileno())
+            if self.notes is not None:
+                self.notes.close()
             if self.apart is not None:
                 os.close(self.apart)
             os.setsid()
