@@ -237,7 +237,7 @@ class Init:
                 self.line.send(event="progress", note=note)
 
     def _drain(self) -> None:
-        """Send what the ended job has written and noted; what its leftover children may still write is not waited for."""
+        """Send what the ended job has written and noted; its leftover children are not waited for."""
         for fd in list(self.outputs):
             while select.select([fd], [], [], 0)[0] and self._pass_output(fd):
                 pass
