@@ -1,50 +1,81 @@
 """What do you think will happen? A question to be answered before the machine answers it."""
 
-import re
-from html import escape
+from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, ToggleButtons, VBox
+from anywidget import AnyWidget
+from traitlets import Int, Unicode, validate
 
+from labkit.errors import LabError
+from labkit.journal import current
+from labkit.show.card import LETTERS, card_html, card_text, verdict_html, verdict_text
 from labkit.widgets.view import View
 
 __all__ = ["Prediction"]
 
+NONE = -1
 
-class Prediction(VBox):  # type: ignore[misc]
-    """A question and its possible answers as buttons; it notes the choice and leaves the verdict to the machine."""
+
+class Prediction(AnyWidget):
+    """A question and two to ten possible answers on a card; it notes the choice, and the machine gives the verdict.
+
+    A choice may be changed until the machine has answered it. It is kept with the lesson: the card of a cell that runs
+    again, or after a restart, shows it. Raises LabError where there are fewer answers or more, or one of them twice.
+    """
+
+    _esm = Path(__file__).with_name("predict.js")
+    html = Unicode().tag(sync=True)
+    chosen = Int(NONE).tag(sync=True)  # the number of the answer
+    given = Int(NONE).tag(sync=True)  # the machine's; not before there is a choice, so that the card gives nothing away
 
     def __init__(self, question: str, *answers: str) -> None:
+        if not 2 <= len(set(answers)) == len(answers) <= len(LETTERS):
+            raise LabError(
+                f"A prediction has two to {len(LETTERS)} different answers; {question!r} has {len(answers)}."
+            )
         self.question = question
         self.answers = answers
-        self._buttons = ToggleButtons(options=answers, value=None, style={"button_width": "auto"})
-        self._note = HTML()
-        self._buttons.observe(self._take_note, "value")
-        super().__init__([HTML(f"<b>Predict:</b> {_with_code(question)}"), self._buttons, self._note])
+        self._journal = current()
+        kept = self._journal.predictions.get(question, {"choice": None, "answer": None})
+        super().__init__(html=card_html(question, answers), chosen=self._number(kept["choice"]))
+        if self.chosen != NONE:
+            self.given = self._number(kept["answer"])
+        self.observe(self._take_note, "chosen")
 
     @property
     def choice(self) -> str | None:
-        """The answer chosen last; None before the first click."""
-        value: str | None = self._buttons.value
-        return value
+        """The answer chosen last; None before the first choice."""
+        return None if self.chosen == NONE else self.answers[self.chosen]
 
     def verdict(self, answer: str, why: str) -> View:
-        """Say what the machine answered, beside what the learner chose; `answer` is one of the possible answers."""
-        choice = "" if self.choice is None else f"You said: <b>{_with_code(self.choice)}</b>. "
-        words = f"The machine says: {answer}. {why}"
-        return View(f"{choice}The machine says: <b>{_with_code(answer)}</b>. {_with_code(why)}", words)
+        """Say what the machine answered, beside what the learner chose, and why.
+
+        `answer` is what the cell measured, as one of the possible answers; `why` is one sentence. From now on the
+        choice stands. Raises LabError when `answer` is none of the answers.
+        """
+        if answer not in self.answers:
+            words = ", ".join(map(repr, self.answers))
+            raise LabError(f"The verdict {answer!r} is none of the answers of {self.question!r}: {words}.")
+        self._journal.note_prediction(self.question, self.choice, answer)
+        if self.choice is not None:
+            self.given = self._number(answer)
+        return View(verdict_html(self.choice, answer, why), verdict_text(answer, why))
+
+    def _number(self, answer: str | None) -> int:
+        return self.answers.index(answer) if answer in self.answers else NONE
+
+    @validate("chosen")
+    def _check_choice(self, proposal: Any) -> int:
+        """A page may send anything, and what the machine has answered stands."""
+        number: int = proposal["value"]
+        return number if self.given == NONE and NONE <= number < len(self.answers) else self.chosen
 
     def _take_note(self, _: object) -> None:
-        self._note.value = f"You say: <b>{escape(self.choice or '')}</b>. Run the next cell, and see."
+        self._journal.note_prediction(self.question, self.choice)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Predict: {self.question}", *(f"  ( ) {answer}" for answer in self.answers)])
+        return card_text(self.question, self.answers)
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/plain": repr(self)}
-
-
-def _with_code(text: str) -> str:
-    """Escape a text for HTML; what stands between backticks becomes code, as in Markdown."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        return {**bundle, "text/plain": repr(self)}, metadata

@@ -1,0 +1,69 @@
+"""How does a page ask for a prediction, and answer it?"""
+
+from collections.abc import Sequence
+from html import escape
+
+from labkit.show.look import figure, with_code
+
+__all__ = ["LETTERS", "card_html", "card_text", "verdict_html", "verdict_text"]
+
+LETTERS = "ABCDEFGHIJ"
+CARD_STYLE = (
+    "<style>.lk-ask{font-size:calc(var(--lk-size)*1.25);font-weight:600;margin:0 0 8px}"
+    ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16em,100%),1fr));gap:8px;"
+    "max-width:62em}"
+    ".lk .lk-answers button{display:flex;align-items:center;gap:12px;min-height:52px;padding:8px 12px;text-align:left;"
+    "font-size:calc(var(--lk-size)*1.15);background:var(--lk-ground);border:2px solid var(--lk-line);"
+    "border-radius:8px;white-space:normal;overflow-wrap:anywhere}"
+    ".lk .lk-answers button:not(:disabled):hover{border-color:var(--lk-request);background:var(--lk-soft)}"
+    ".lk .lk-answers button:disabled{cursor:default;color:var(--lk-ink);opacity:1}"
+    ".lk .lk-letter{flex:none;display:inline-grid;place-items:center;width:2em;height:2em;border-radius:50%;"
+    "border:2px solid currentColor;font-weight:700}"
+    '.lk .lk-answers [aria-pressed="true"]{border-color:var(--lk-request);'
+    "background:color-mix(in srgb,var(--lk-request) 12%,var(--lk-ground))}"
+    '.lk .lk-answers [aria-pressed="true"] .lk-letter{background:var(--lk-request);border-color:var(--lk-request);'
+    "color:var(--lk-ground)}"
+    ".lk .lk-answers [data-machine]{border-style:double;border-width:4px;border-color:var(--lk-answer)}"
+    ".lk .lk-says{margin-left:auto;text-align:right;font-size:var(--lk-size);color:var(--lk-dim)}"
+    ".lk .lk-note{min-height:1.5em;margin:8px 0 0}</style>"
+)
+VERDICT_STYLE = (
+    "<style>.lk .lk-verdict{max-width:62em;padding:8px 16px;border:1px solid;border-left-width:8px;border-radius:8px;"
+    "font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}</style>"
+)
+
+
+def card_html(question: str, answers: Sequence[str]) -> str:
+    """Draw a question and its answers before a choice; the page marks what was chosen, and what the machine gave."""
+    buttons = "".join(
+        f'<button type="button" data-answer="{number}" aria-pressed="false"><span class="lk-letter">{letter}</span>'
+        f'<span>{with_code(answer)}</span><span class="lk-says"></span></button>'
+        for number, (letter, answer) in enumerate(zip(LETTERS, answers, strict=False))
+    )
+    body = (
+        f'<div class="lk-ask">{with_code(question)}</div><div class="lk-answers">{buttons}</div>'
+        '<div class="lk-note" aria-live="polite"></div>'
+    )
+    return figure(f"prediction: {question}", body, style=CARD_STYLE)
+
+
+def card_text(question: str, answers: Sequence[str]) -> str:
+    return "\n".join([f"Predict: {question}", *(f"  ( ) {answer}" for answer in answers)])
+
+
+def verdict_html(choice: str | None, answer: str, why: str) -> str:
+    """Draw what the learner said and what the machine says, and why, in words that need no colour."""
+    machine, reason = f"The machine says: <b>{with_code(answer)}</b>.", with_code(why)
+    if choice is None:
+        role, words = "you", f"You made no prediction. {machine}"
+    elif choice == answer:
+        role, words = "answer", f"Right. You said: <b>{with_code(choice)}</b>. The machine says the same."
+    else:
+        role, words = "container", f"You said: <b>{with_code(choice)}</b>. {machine}"
+    body = f'<div class="lk-verdict lk-fill-{role}" role="status"><p>{words}</p><p>{reason}</p></div>'
+    return figure(f"verdict: {escape(answer)}", body, style=VERDICT_STYLE)
+
+
+def verdict_text(answer: str, why: str) -> str:
+    """What is stored: it does not depend on who was asked."""
+    return f"The machine says: {answer}. {why}"
