@@ -16,7 +16,7 @@ import pytest
 from labkit.api.engine import Engine
 from labkit.api.tls import read_context
 from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
-from tests.engine.certificates import make_certificates
+from labkit.daemons.certificates import make_certificates
 from tests.engine.scripted import EMPTY
 
 TIMEOUT_S = 0.2
