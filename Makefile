@@ -9,7 +9,8 @@ DEMO := .venv/.demo-done
 LESSON ?= 00-start-here
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages newer-engine kernel lab demo test browser check bench binder classroom shell clean
+.PHONY: help setup packages newer-engine kernel lab demo test test-fast test-machine test-notebooks test-browser
+.PHONY: browser check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,7 +21,7 @@ $(DEMO): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
 
-test browser: FOR = --tests
+test test-fast test-machine test-notebooks test-browser browser: FOR = --tests
 kernel: FOR = --kernel
 
 packages:
@@ -54,11 +55,19 @@ demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, witho
 newer-engine:
 	@tools/newer-engine >/dev/null || true
 
-test: setup $(DEMO) newer-engine  ## run every test, the notebooks on each kind of machine and on a newer engine
+test: test-fast test-machine test-notebooks test-browser  ## run every test: test-fast, test-machine, test-notebooks, test-browser
+
+test-fast: setup newer-engine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
+
+test-machine: setup $(DEMO) newer-engine
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
 	$(BIN)/python -m pytest tests/machine -m alone
+
+test-notebooks: setup newer-engine
 	$(BIN)/python tools/test_notebooks.py
+
+test-browser: setup $(DEMO)
 	$(BIN)/python -m pytest tests/browser
 
 browser: setup $(DEMO)  ## use every lesson in a real browser, on each kind of machine

@@ -1,8 +1,9 @@
 """Do the stored outputs of every notebook come out again, on every sort of lab machine and on a newer engine?
 
-One strict nbval run each, in one pytest process: on `native`; on `uml` with the lab's own kernel, and with Debian's;
-and once more on `native` with the engine that tools/newer-engine fetches, which keeps its images with containerd. What
-this host cannot boot, has not built or cannot fetch is announced, and is a failure where CI=true: there, all works.
+One strict nbval run each, two at once, each in one pytest process that also judges the seconds
+(tests/notebooks/budget.py): on `native`; on `uml` with the lab's own kernel, and with Debian's; and once more on
+`native` with the engine that tools/newer-engine fetches, which keeps its images with containerd. What this host cannot
+boot, has not built or cannot fetch is announced, and is a failure where CI=true: there, all works.
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,14 +22,16 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LABKIT = Path(sys.executable).with_name("labkit")
+AT_ONCE = 2  # places; each boots a machine a lesson, and mostly waits for it
 GUARD_S = 10.0  # within which the guard of a machine has removed its directory
 
 
 class Run(NamedTuple):
-    """Where the notebooks run, the environment that chooses it, and what is in the way, if anything is."""
+    """Where the notebooks run, the environment that chooses it, whose seconds count, and what is in the way, if any."""
 
     place: str
     environment: dict[str, str]
+    budget: str  # a column of tests/notebooks/seconds.json
     trouble: str = ""
 
 
@@ -39,7 +43,11 @@ def main() -> int:
         return 1
     with temporary_files():
         runs = list(find_runs())
-        results = {run.place: validate(run, notebooks) for run in runs if not run.trouble}
+        possible = [run for run in runs if not run.trouble]
+        possible.sort(key=lambda run: "Debian" not in run.place)  # the longest first
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            statuses = list(pool.map(lambda run: validate(run, notebooks), possible))
+    results = {run.place: status for run, status in zip(possible, statuses, strict=True)}
     left_out = [run for run in runs if run.trouble]
     for run in left_out:
         announce(run)
@@ -69,7 +77,7 @@ def find_runs() -> Iterator[Run]:
         if kind == "uml":
             yield from find_runs_of_kernels(report["kernel"], trouble)
         else:
-            yield Run(f"{kind} machines", {"LABKIT_MACHINE": kind}, trouble)
+            yield Run(f"{kind} machines", {"LABKIT_MACHINE": kind}, kind, trouble)
     yield find_run_of_newer_engine()
 
 
@@ -77,25 +85,26 @@ def find_runs_of_kernels(kernel: dict[str, Any] | None, trouble: str) -> Iterato
     """`uml` with the kernel that a machine takes here; where it is the lab's own, with Debian's besides."""
     environment = {"LABKIT_MACHINE": "uml"}
     if kernel is None or not kernel["own"]:
-        yield Run("uml machines with Debian's kernel", environment, trouble)
-        yield Run("uml machines with the lab's own kernel", {}, "It is not built: make kernel")
+        yield Run("uml machines with Debian's kernel", environment, "uml, Debian's kernel", trouble)
+        yield Run("uml machines with the lab's own kernel", {}, "uml", "It is not built: make kernel")
         return
-    yield Run("uml machines with the lab's own kernel", environment, trouble)
+    yield Run("uml machines with the lab's own kernel", environment, "uml", trouble)
     installed = shutil.which("linux.uml")
     missing = "" if installed else "It is missing: apt-get install user-mode-linux"
-    yield Run("uml machines with Debian's kernel", {**environment, "LABKIT_KERNEL": str(installed)}, missing)
+    with_debians = {**environment, "LABKIT_KERNEL": str(installed)}
+    yield Run("uml machines with Debian's kernel", with_debians, "uml, Debian's kernel", missing)
 
 
 def find_run_of_newer_engine() -> Run:
     """`native` with Debian testing's engine."""
     fetched = subprocess.run([ROOT / "tools/newer-engine"], capture_output=True, text=True, check=False)
     if fetched.returncode:
-        return Run("a newer engine", {}, fetched.stderr.strip())
+        return Run("a newer engine", {}, "native", fetched.stderr.strip())
     engine = Path(fetched.stdout.strip())
     environment = {"LABKIT_MACHINE": "native", "LABKIT_ENGINE": str(engine), "LABKIT_IMAGE_STORE": "containerd"}
     booted = subprocess.run([LABKIT, "run", "--", "true"], env=os.environ | environment, capture_output=True, text=True)
     place = f"native machines with Docker {engine.name} and containerd's image store"
-    return Run(place, environment, booted.stderr.strip() if booted.returncode else "")
+    return Run(place, environment, "native", booted.stderr.strip() if booted.returncode else "")
 
 
 def ask_doctor() -> dict[str, Any]:
@@ -106,10 +115,12 @@ def ask_doctor() -> dict[str, Any]:
 
 
 def validate(run: Run, notebooks: list[str]) -> int:
-    """Run nbval over all notebooks in one place; return pytest's exit status."""
-    print(f"\nnotebooks on {run.place}", flush=True)
-    command = [sys.executable, "-m", "pytest", "--nbval", *notebooks]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | run.environment, check=False).returncode
+    """Run nbval over all notebooks in one place, print what it said when it has ended; return pytest's exit status."""
+    words = {"LABKIT_BUDGET": run.budget}
+    command = [sys.executable, "-m", "pytest", "--nbval", "-p", "tests.notebooks.budget", *notebooks]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | run.environment | words, capture_output=True, text=True)
+    print(f"\nnotebooks on {run.place}\n{done.stdout}{done.stderr}", flush=True)
+    return done.returncode
 
 
 def announce(run: Run) -> None:

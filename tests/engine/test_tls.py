@@ -15,8 +15,8 @@ import pytest
 
 from labkit.api.engine import Engine
 from labkit.api.tls import read_context
-from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
 from labkit.daemons.certificates import make_certificates
+from labkit.errors import EngineError, EngineProtocolError, EngineTimeout, EngineUnreachable
 from tests.engine.scripted import EMPTY
 
 TIMEOUT_S = 0.2
