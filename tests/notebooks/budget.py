@@ -1,8 +1,8 @@
 """Does a lesson take no more seconds than it may?
 
-tests/notebooks/seconds.json holds, for each lesson and each sort of machine, the seconds that its cells take together
-on a computer where a bare Python starts and ends in 7 ms, boot included. Beyond half as much again the run fails. A slower
-computer, or a busy one, gets more: as much as a fixed piece of work takes longer there, measured before and after.
+tests/notebooks/seconds.json holds, for each lesson and each sort of machine, the seconds that its cells take together,
+boot included, on a computer where a bare Python starts and ends in 7 ms. Beyond half as much again the run fails. A
+slower computer, or a busy one, gets more: as much as a fixed piece of work takes longer there, before and after.
 
     LABKIT_BUDGET="uml" pytest --nbval -p tests.notebooks.budget notebooks/*.ipynb
 """
@@ -12,16 +12,18 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SECONDS = json.loads(Path(__file__).with_name("seconds.json").read_text())
 ALLOWANCE = 1.5
 REFERENCE_S = 0.42  # what `measure` gives on that computer
 STARTS = 60
 
-_spent: Counter[str] = Counter()
+_spent: dict[str, float] = defaultdict(float)
 _measured: list[float] = []
 
 
@@ -37,12 +39,11 @@ def find_overspent(spent: dict[str, float], column: str, factor: float) -> list[
     """A sentence for each lesson that took longer than it may, or has no entry."""
     found = []
     for lesson, seconds in spent.items():
-        if column not in SECONDS.get(lesson, {}):
-            found.append(
-                f"{lesson} has no seconds for {column!r} in tests/notebooks/seconds.json: it took {seconds:.0f}"
-            )
-        elif seconds > (allowed := SECONDS[lesson][column] * ALLOWANCE * factor):
-            found.append(f"{lesson} took {seconds:.0f} s on {column}, and may take {allowed:.0f}")
+        may_take = SECONDS.get(lesson, {}).get(column)
+        if may_take is None:
+            found.append(f"{lesson} has no seconds for {column!r} in seconds.json: it took {seconds:.0f}")
+        elif seconds > may_take * ALLOWANCE * factor:
+            found.append(f"{lesson} took {seconds:.0f} s on {column}, and may take {may_take * ALLOWANCE * factor:.0f}")
     return found
 
 
@@ -54,13 +55,13 @@ def pytest_runtest_logreport(report: Any) -> None:
     _spent[Path(report.nodeid.partition("::")[0]).stem] += report.duration
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: Any) -> None:
     """Print what each lesson took; fail where one took too long."""
     _measured.append(measure())
     factor = max(1.0, max(_measured) / REFERENCE_S)
-    print(
-        f"\nseconds (this computer: {factor:.1f} x):", ", ".join(f"{one} {spent:.1f}" for one, spent in _spent.items())
-    )
+    listed = ", ".join(f"{lesson} {seconds:.1f}" for lesson, seconds in _spent.items())
+    print(f"\nseconds, where everything takes {factor:.1f} times as long as it may: {listed}")
     overspent = find_overspent(_spent, os.environ["LABKIT_BUDGET"], factor)
     for sentence in overspent:
         print(f"TOO SLOW: {sentence}")
