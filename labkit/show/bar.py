@@ -13,7 +13,7 @@ from labkit.show.course import lesson_number, topic_of
 
 __all__ = ["HOME", "Bar", "count_steps", "links_markdown"]
 
-HOME = "README.md"  # beside the lessons: all of them
+HOME = "home.md"  # beside the lessons: all of them
 STEP = re.compile(r"^\s*(?:[\w, ]+ = )?(?:predict|\w+\.check)\(", re.MULTILINE)
 
 
@@ -57,7 +57,7 @@ def links_markdown(lesson: str, there: Collection[str]) -> str:
     """Give the line with which a lesson's first cell begins.
 
     >>> links_markdown("01-engine-api", ["00-start-here", "01-engine-api"])
-    '[‹ 00 Start here](00-start-here.ipynb) | [all lessons](README.md)'
+    '[‹ 00 Start here](00-start-here.ipynb) | [all lessons](home.md)'
     """
     before, after = _neighbours(lesson, there)
     links = [

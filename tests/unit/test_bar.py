@@ -50,7 +50,7 @@ def test_the_markdown_line_has_the_same_links() -> None:
     """The line that a lesson's first cell begins with leads where the bar does."""
     line = links_markdown("01-engine-api", THERE)
 
-    assert "[‹ 00 Start here](00-start-here.ipynb) | [all lessons](README.md)" in line
+    assert "[‹ 00 Start here](00-start-here.ipynb) | [all lessons](home.md)" in line
     assert line.endswith("| [02 From commands to requests ›](02-commands-to-requests.ipynb)")
 
 
