@@ -144,4 +144,4 @@ def _box_html(box: Box, state: _State) -> str:
 
 def _why_html(words: str) -> str:
     end = "" if words.endswith((".", "!", "?")) else "."
-    return f'<div class="lk-why" role="alert"><p>{escape(words)}{end}</p><p><b>{CURE}</b></p></div>'
+    return f'<div class="lk-why" role="alert"><p>{escape(words)}{end}</p><p><b>{escape(CURE)}</b></p></div>'
