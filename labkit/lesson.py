@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from pprint import pformat
 from typing import Any
 
@@ -28,10 +29,13 @@ from labkit.errors import EngineError, MachineError
 from labkit.journal import open_journal
 from labkit.machine.boot_log import BOOT_LOG, read_boot_log
 from labkit.machine.inside.oom import count_own_kills
+from labkit.machine.proofs import read_proofs
 from labkit.shell import sh
 from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
+from labkit.show.course_map import map_html
 from labkit.show.wire import wire_html, wire_svg, wire_text
+from labkit.widgets.bar import LiveBar
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
 from labkit.widgets.predict import Prediction
@@ -60,6 +64,7 @@ class Lesson:
         self.progress = open_journal(name)
         self._undos: list[Callable[[], object]] = []
         self._closed = False
+        self._bar: LiveBar | None = None
         self._kills = count_own_kills()
         # By its identity too: an image that loses its name in the lesson is not the lesson's.
         identities = (f"/images/{image['Id']}" for image in engine.get("/images/json").json())
@@ -145,6 +150,11 @@ class Lesson:
             print("not undone:", problem)
         self._closed = not left
 
+    def follow(self, bar: LiveBar) -> None:
+        """Keep a bar up to date with what is done, after each cell."""
+        self._bar = bar
+        bar.refresh(self.progress.steps_done())
+
     def _let_go(self) -> None:
         """Have the notebook's cells no longer be this lesson's."""
         if self._notebook is not None:
@@ -156,6 +166,8 @@ class Lesson:
         self.engine.clear()
 
     def _end_cell(self, _: object) -> None:
+        if self._bar is not None:
+            self._bar.refresh(self.progress.steps_done())
         kills = count_own_kills()
         if kills > self._kills:
             print(
@@ -193,12 +205,15 @@ def open_lesson(name: str) -> Lesson:
     global _opened
     if not BOOT_LOG.exists():
         raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
+    bar = LiveBar(name, Path())
     view = View("", "the boot of this machine")
     show(view)  # type: ignore[no-untyped-call]
     deadline = time.monotonic() + BOOT_PATIENCE_S
+    stages: list[dict[str, Any]] = []
     while True:
-        stages = read_boot_log()
-        view.value = boot_html(stages)
+        before, stages = stages, read_boot_log()
+        if before != stages or not view.value:  # a picture for each stage, and no more
+            view.value = boot_html(stages)
         passed = {line["stage"]: line["detail"] for line in stages}
         if "failed" in passed:  # not always the last: the notebook's Python starts beside the engine
             words = passed["failed"].rstrip(".")
@@ -206,6 +221,7 @@ def open_lesson(name: str) -> Lesson:
         if "ready" in passed:
             break
         if time.monotonic() > deadline:
+            view.value = boot_html([*stages, {"stage": "failed", "detail": f"No end after {BOOT_PATIENCE_S:.0f} s."}])
             raise MachineError(f"The boot takes too long; it has passed: {', '.join(passed)}. Restart the kernel.")
         time.sleep(0.1)
     if _opened is not None:
@@ -213,6 +229,8 @@ def open_lesson(name: str) -> Lesson:
         _opened._let_go()
     lesson = _opened = Lesson(name, Engine())
     lesson.progress.note_opened()
+    lesson.follow(bar)
+    view.value = boot_html(stages, read_proofs(lesson.engine)) + map_html(name)
     lesson.engine.clear()
     print(f"lesson {name} is open; the engine answers")
     return lesson

@@ -71,6 +71,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     """An engine on a machine whose boot log says ready."""
     engine = Engine()
     monkeypatch.setattr(lessons, "Engine", lambda: engine)
+    monkeypatch.setattr(lessons, "read_proofs", lambda _: {"busybox": "there it is"})
     monkeypatch.setattr(lessons, "_opened", None)
     write_log(monkeypatch, tmp_path, "root", "ready")
     return engine
@@ -251,3 +252,43 @@ def test_no_lab_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
     with pytest.raises(MachineError, match="Docker Lab"):
         lessons.open_lesson("x")
+
+
+class Drawings(list[str]):
+    """Stands for the widget of the boot, and keeps what is drawn."""
+
+    def __init__(self, *_: str) -> None: ...
+
+    @property
+    def value(self) -> str:
+        return self[-1] if self else ""
+
+    @value.setter
+    def value(self, html: str) -> None:
+        self.append(html)
+
+
+def test_the_boot_is_drawn_once_a_stage(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, each stage that passes is one drawing, and the end is one more, with proofs and map."""
+    stages = [{"stage": name, "seconds": 1, "detail": ""} for name in ("root", "network", "kernel", "engine", "ready")]
+    reads = iter([count for count in range(3, 6) for _ in range(4)])  # each state is read four times
+    drawings = Drawings()
+    monkeypatch.setattr(lessons, "read_boot_log", lambda: stages[: next(reads)])
+    monkeypatch.setattr(lessons, "View", lambda *_: drawings)
+    monkeypatch.setattr(lessons.time, "sleep", lambda _: None)
+
+    lessons.open_lesson("01-x")
+
+    assert 4 == len(drawings)
+    assert "there it is" in drawings[-1] and "the map of the course" in drawings[-1]
+
+
+def test_the_bar_follows_what_is_done(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each cell the bar is told how many steps are done."""
+    told: list[int] = []
+    monkeypatch.setattr(lessons.LiveBar, "refresh", lambda _, done: told.append(done))
+    lesson = lessons.open_lesson("01-x")
+    monkeypatch.setattr(type(lesson.progress), "steps_done", lambda _: 2)
+    lesson._end_cell(None)
+
+    assert [0, 2] == told
