@@ -27,7 +27,7 @@ kernel: FOR = --kernel
 packages:
 	@tools/setup $(FOR)
 
-$(STAMP): pyproject.toml $(shell find share -type f) | packages
+$(STAMP): pyproject.toml $(shell find share etc -type f) | packages
 	@test "$(PYTHON)" || { echo "setup: there is no Python 3.11 or newer: install one, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null || { \
 	    echo "setup: $(PYTHON) cannot make .venv: install its module venv (on Debian and Ubuntu: apt-get install" \
@@ -35,10 +35,9 @@ $(STAMP): pyproject.toml $(shell find share -type f) | packages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-lab: setup  ## open the lessons in JupyterLab
+lab: setup  ## open your own copy of the lessons in JupyterLab; it is in LABKIT_DESK, or else ~/docker-lab
 	@$(BIN)/labkit doctor; case $$? in \
-	0)  exec $(BIN)/jupyter-lab --LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb \
-	        $$(test "$$(id -u)" != 0 || echo --allow-root) $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser);; \
+	0)  exec $(BIN)/labkit lab;; \
 	1)  exec $(BIN)/python tools/lab_image.py;; \
 	*)  exit 2;; esac
 

@@ -3,12 +3,15 @@
 labkit doctor [--json]                     what this host can do, and the cure for what it cannot
 labkit run [--machine KIND] -- CMD ...     boot a machine, run CMD in it, pass its exit status on
 labkit shell [--machine KIND]              the same with a shell on this terminal
+labkit lab [DIR]                           lay the lessons in your own folder, and open them in JupyterLab
+labkit lab --again LESSON [DIR]            begin one lesson anew; your copy is kept beside it
 """
 
 import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
@@ -27,6 +30,8 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
     try:
         if options.verb == "doctor":
             return _doctor(options.json)
+        if options.verb == "lab":
+            return _lab(options)
         kind = choose_kind(options.machine)
         require(kind)
         from labkit.machine.outside.attach import (
@@ -46,18 +51,41 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="labkit", description="Lab machines from a terminal.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb")
     doctor = verbs.add_parser("doctor", help="what this host can do, and the cure for what it cannot")
     doctor.add_argument("--json", action="store_true", help="for programs")
+    lab = verbs.add_parser("lab", help="lay the lessons in a folder of yours, and open them in JupyterLab")
+    lab.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="default: $LABKIT_DESK, or ~/docker-lab")
+    lab.add_argument("--again", metavar="LESSON", help="begin this lesson anew, as 01; your copy is kept beside it")
+    lab.add_argument("--no-open", action="store_true", help="lay the lessons, and do not start JupyterLab")
     run = verbs.add_parser("run", help="boot a machine and run a command in it as root")
     shell = verbs.add_parser("shell", help="boot a machine and open a root shell in it")
     for verb in (run, shell):
         verb.add_argument("--machine", choices=(*KINDS, "auto"), help="default: $LABKIT_MACHINE, or auto")
     run.add_argument("command", nargs="+", metavar="CMD", help="after `--`: the command and its arguments")
     options = parser.parse_args(arguments)
+    if options.verb is None:
+        parser.print_help()
+        parser.exit()
     if options.verb == "shell" and not sys.stdin.isatty():
         parser.error("shell needs a terminal; use `labkit run -- CMD`")
     return options
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from labkit.desk.folder import begin_again, lay_course
+    from labkit.desk.server import open_lab
+
+    folder = (options.folder or Path(os.environ.get("LABKIT_DESK") or Path.home() / "docker-lab")).absolute()
+    if options.again:
+        name, kept = begin_again(folder, options.again)
+        print(f"{folder / name} is as it was at the beginning" + (f"; your copy is {kept}" if kept else ""))
+        return 0
+    laid = lay_course(folder)
+    print(f"your lessons are in {folder}", laid, sep="\n" if str(laid) else "", flush=True)
+    if options.no_open:
+        return 0
+    open_lab(folder)
 
 
 def _doctor(as_json: bool) -> int:

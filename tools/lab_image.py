@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from tools.kernel import lend_to_image  # noqa: E402  # after the path that leads there
 
 IMAGE = "labkit-lab"
+DESK = Path(os.environ.get("LABKIT_DESK") or Path.home() / "docker-lab").absolute()
 ENGINES = ("docker", "podman")
 FIRST_PORT = 8888
 
@@ -91,7 +92,8 @@ def run_command(engine: str, processor: str, port: int) -> list[str]:
         return [*command, "--privileged", "--user=0:0", IMAGE, *server, "--allow-root"]
     command += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
     if os.getuid() != 0:  # then what a learner writes can be kept, by the learner's own number
-        command += ["--volume", f"{ROOT / 'notebooks'}:/home/jovyan/notebooks"]
+        DESK.mkdir(exist_ok=True)  # by us: the engine would make it as root
+        command += ["--volume", f"{DESK}:/home/jovyan/docker-lab"]
         on_linux = platform.system() == "Linux"
         command += [f"--user={os.getuid()}:{os.getgid()}"] if on_linux else []
         command += ["--userns=keep-id", "--security-opt=label=disable"] if on_linux and engine == "podman" else []

@@ -30,6 +30,7 @@ PICTURES = configparser.RawConfigParser()
 BOOT = "[__import__('json').loads(line) for line in open('/run/labkit/boot.jsonl')]"
 COMPARED = ("text/plain", "text/html")
 CGROUP = Path("/sys/fs/cgroup")
+REPOSITORY = Path.home()
 
 
 class Server:
@@ -38,7 +39,6 @@ class Server:
     def __init__(self) -> None:
         (self.info,) = list_running_servers()
         self.url = f"http://127.0.0.1:{self.info['port']}{self.info['base_url']}"
-        self.root = Path(self.info["root_dir"])
 
     def ask(self, method: str, path: str, data: Any = None) -> Any:
         headers = {"Authorization": f"token {self.info['token']}"}
@@ -139,19 +139,19 @@ def run_lesson(kernel: Kernel, path: Path) -> dict[str, Any]:
 def run(server: Server, *names: str) -> dict[str, Any]:
     """Run these lessons one after the other."""
     lessons = []
-    for path in find(server, *names):
-        with server.kernel(f"notebooks/{path.name}") as kernel:
+    for path in find(*names):
+        with server.kernel(path.name) as kernel:
             lessons.append(run_lesson(kernel, path))
     return {"lessons": lessons}
 
 
 def crowd(server: Server, number: str) -> dict[str, Any]:
     """Run that many lessons and keep them open, see that each answers still, and open one more."""
-    paths = find(server, "00", "01")
+    paths = find("00", "01")
     lessons, answers = [], []
 
     def open_next(left: int) -> list[tuple[str, ...]]:
-        with server.kernel(f"notebooks/open-{left}.ipynb") as kernel:
+        with server.kernel(f"open-{left}.ipynb") as kernel:
             if left == 0:
                 return texts(kernel.execute("1 + 1")[0])
             lessons.append(run_lesson(kernel, paths[left % len(paths)]))
@@ -164,7 +164,7 @@ def crowd(server: Server, number: str) -> dict[str, Any]:
 
 def cull(server: Server, patience: str) -> dict[str, Any]:
     """Close the page of a lesson, without shutting it down, beside one whose page stays open; count who is left."""
-    with server.kernel("notebooks/open.ipynb") as opened, server.kernel("notebooks/closed.ipynb") as closed:
+    with server.kernel("open.ipynb") as opened, server.kernel("closed.ipynb") as closed:
         for kernel in (opened, closed):
             kernel.execute("1 + 1")
         before = len(server.ask("GET", "api/kernels"))
@@ -176,9 +176,9 @@ def cull(server: Server, patience: str) -> dict[str, Any]:
         return {"kernels": [before, len(server.ask("GET", "api/kernels"))], "answer": texts(opened.execute("1 + 1")[0])}
 
 
-def find(server: Server, *names: str) -> list[Path]:
-    """The notebooks whose names begin so."""
-    return [next((server.root / "notebooks").glob(f"{name}*.ipynb")) for name in names]
+def find(*names: str) -> list[Path]:
+    """The notebooks whose names begin so, with their stored outputs, which a learner's folder has not."""
+    return [next((REPOSITORY / "notebooks").glob(f"{name}*.ipynb")) for name in names]
 
 
 class Memory(threading.Thread):
@@ -215,7 +215,7 @@ class Memory(threading.Thread):
 
 if __name__ == "__main__":
     server, memory = Server(), Memory()
-    PICTURES.read(server.root / "tests/notebooks/sanitize.cfg")
+    PICTURES.read(REPOSITORY / "tests/notebooks/sanitize.cfg")
     verbs: dict[str, Callable[..., dict[str, Any]]] = {"run": run, "crowd": crowd, "cull": cull}
     findings = verbs[sys.argv[1]](server, *sys.argv[2:])
     print(json.dumps(findings | memory.report()))

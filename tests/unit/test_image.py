@@ -10,6 +10,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from labkit.desk.home import PAGE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -55,29 +57,27 @@ def test_the_stage_of_the_kernel_has_what_its_builder_imports(tmp_path: Path) ->
 
 
 def test_start_passes_the_command_on(tmp_path: Path) -> None:
-    """What a hub starts is run in place of the script, with its words as they are; a home is found if need be."""
+    """What a hub starts is run in place of the script, in the learner's folder; a home is found if need be."""
     for home, kept in ((str(tmp_path), True), ("/nowhere", False)):
-        command = [
-            str(ROOT / "binder/start"),
-            "sh",
-            "-c",
-            'echo "$HOME"; echo "$1"; test -w "$HOME"',
-            "sh",
-            "two words",
-        ]
-        done = subprocess.run(command, env={"HOME": home, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
-        where, words = done.stdout.splitlines()
+        words = 'echo "$HOME"; pwd; echo "$1"; test -w "$HOME" -a -f .docker-lab.json -a -f home.md'
+        command = [str(ROOT / "binder/start"), "sh", "-c", words, "sh", "two words"]
+        path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+        done = subprocess.run(command, env={"HOME": home, "PATH": path}, capture_output=True, text=True)
+        where, folder, said = done.stdout.splitlines()
 
-        assert (0, "two words", kept) == (done.returncode, words, where == home)
+        assert (0, "two words", kept) == (done.returncode, said, where == home)
+        assert f"{where}/docker-lab" == folder
+        if not kept:
+            shutil.rmtree(where)
 
 
-def test_settings_are_json_and_open_a_lesson_that_exists() -> None:
-    """Both files of settings can be read; JupyterLab opens on a notebook of the repository."""
+def test_settings_are_json_and_open_the_home_page() -> None:
+    """Both files of settings can be read; JupyterLab opens on the home page of the learner's folder."""
     json.loads((ROOT / "binder/overrides.json").read_text())
     settings = json.loads((ROOT / "binder/jupyter_server_config.json").read_text())
 
     opened = settings["LabApp"]["default_url"]
-    assert (ROOT / opened.removeprefix("/lab/tree/")).is_file()
+    assert f"/lab/tree/{PAGE}" == opened
     assert f"?urlpath={opened.removeprefix('/')})" in (ROOT / "README.md").read_text()  # and so does the badge
 
 

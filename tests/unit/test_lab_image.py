@@ -95,14 +95,16 @@ def test_a_build_that_fails(tmp_path: Path) -> None:
     assert [] == [words for words in told if words[1] == "run"]
 
 
-def test_a_learners_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ordinary user's notebooks are written through, under that user's number."""
+def test_a_learners_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user's folder is written through, under that user's number; it is there before the engine sees it."""
+    monkeypatch.setattr(lab_image, "DESK", tmp_path / "desk")
     monkeypatch.setattr(os, "getuid", lambda: 1234)
     monkeypatch.setattr(os, "getgid", lambda: 99)
 
     words = lab_image.run_command("podman", "x86_64", 8888)
 
-    assert f"{ROOT / 'notebooks'}:/home/jovyan/notebooks" == words[words.index("--volume") + 1]
+    assert f"{tmp_path / 'desk'}:/home/jovyan/docker-lab" == words[words.index("--volume") + 1]
+    assert (tmp_path / "desk").is_dir()
     assert "--user=1234:99" in words and "--userns=keep-id" in words
 
 

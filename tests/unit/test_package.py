@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LITTER = {"__pycache__", ".ipynb_checkpoints"}
 KERNELSPEC = "share/jupyter/kernels/docker-lab"
 
 
@@ -32,7 +33,7 @@ def installed_files(wheel: Path) -> set[str]:
 def project_files(*directories: str) -> set[str]:
     """The project's own files below some directories, whatever they are."""
     files = (path for directory in directories for path in (ROOT / directory).rglob("*") if path.is_file())
-    return {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    return {str(path.relative_to(ROOT)) for path in files if not LITTER.intersection(path.parts)}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_has_every_file(wheel: Path) -> None:
-    """Modules, scripts of widgets, the kernelspec and JupyterLab's setting arrive, and nothing else does."""
-    assert project_files("labkit", "share") == installed_files(wheel)
+    """Modules, scripts, the kernelspec, JupyterLab's settings and front end, lessons arrive, and nothing else does."""
+    lessons = {f"share/labkit/{name}" for name in project_files("notebooks", "docs")}
+    assert project_files("labkit", "share", "etc") | lessons == installed_files(wheel)
     assert f"{KERNELSPEC}/kernel.json" in installed_files(wheel)
 
 
