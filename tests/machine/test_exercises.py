@@ -47,7 +47,7 @@ def test_a_solution_satisfies_its_check(
 
 def judge_solution(solution: Path) -> list[str]:
     """What the check says after the lesson's first cell and the solution, on a machine of this environment."""
-    (path,) = (path for path in NOTEBOOKS if path.stem[:2] == solution.stem[:2])
+    (path,) = (path for path in NOTEBOOKS if path.stem.partition("-")[0] == solution.stem.partition("-")[0])
     notebook = nbformat.read(path, 4)
     answer, check = next(cells for name, *cells in exercises(notebook) if name == solution.stem)
     answer.source = solution.read_text()
