@@ -120,10 +120,9 @@ def test_what_is_typed_on_one_console_is_heard_on_both(lesson: Notebook) -> None
     sources = lesson.sources()
     if not any(".consoles(" in source for source in sources):
         return
-    for marks in ('{"name": "shared"}', ".consoles("):  # again, since the lesson has been closed
-        (cell,) = (number for number, source in enumerate(sources) if marks in source)
-        lesson.run_cell(cell)
-        lesson.wait_until_idle()
+    (cell,) = (number for number, source in enumerate(sources) if ".consoles(" in source)
+    lesson.run_cell(cell)  # again, since the lesson has been closed
+    lesson.wait_until_idle()
     for view in lesson.views(VIEWS["consoles"]):
         lesson.show(view)
         for number, words in enumerate(("from the left", "from the right")):
