@@ -95,11 +95,11 @@ def build(shelf: Path) -> None:
     if program := find_built(shelf):
         print(f"kernel: it is built already: {program}")
         return
-    check_tools()
     with workplace(shelf) as place:
         if program := find_built(shelf):  # by another build, which held the lock
             print(f"kernel: it has just been built: {program}")
             return
+        check_tools()
         began = time.monotonic()
         package, version = fetch_source(place)
         source = unpack(place, package)
