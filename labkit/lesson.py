@@ -6,7 +6,7 @@ sh("docker images")                     what a line prints in a shell
 beside(curl=..., raw=...)               several ways to say the same thing, side by side
 lesson.wire()                           what this cell said to the engine, and what came back
 lesson.tap()                            what others say to the engine: `with lesson.tap() as said`, live
-lesson.consoles("name")                 two consoles attached to one container
+lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
 lesson.close()                          undoes, newest first, removes what the lesson left in the engine
@@ -113,8 +113,11 @@ class Lesson:
         return tap_wire()
 
     def consoles(self, container: str) -> Consoles:
-        """Attach two consoles to a container; they are hung up when the lesson closes."""
-        consoles = Consoles(self.engine, container)
+        """Attach two windows to a container, yours and a colleague's; they are hung up when the lesson closes.
+
+        The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
+        """
+        consoles = Consoles(Engine(self.engine.host), container)
         self.undo(consoles.stop)
         return consoles
 

@@ -1,89 +1,250 @@
-"""What was typed into a container, and what did it say? Text on the left, and on the right the bytes that brought it.
+"""What was typed into a container, what did it say, and which way did the bytes go?
 
-Values in, HTML out. Without a terminal, each piece of output comes in a frame: eight bytes of header, which are set
-off, and then the words (`labkit.api.frames`).
+Values in, HTML out. Without a terminal each piece of output comes in a frame: eight bytes of header, then the words
+(`labkit.api.frames`). Every piece goes to everybody who is attached, and to the log.
 """
 
 import re
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
+from labkit.show.frame import frame_block_html
+from labkit.show.look import ROLES, figure, mark, mark_svg, with_code
 from labkit.show.still import cut, frame_svg, text_svg, xml_safe
 
-__all__ = ["ConsolePiece", "console_html", "console_svg", "console_text", "read_text"]
+__all__ = [
+    *("COLLEAGUE", "NOTE", "TYPED", "YOU", "ConsolePiece", "Shared"),
+    *("consoles_html", "consoles_svg", "consoles_text", "is_answer", "read_text", "screen_html"),
+]
 
-SHOWN = 40  # the newest pieces
-MAX_TEXT, MAX_BYTES = 4000, 64  # characters of a console, bytes of a piece
-COLOURS = {"typed": "#6b6b6b", "stdout": "#1a73c8", "stderr": "#c4400c"}
+YOU, COLLEAGUE = "you", "your colleague"
+TYPED, NOTE = "typed", "note"
+SHOWN = 40  # the newest pieces of a window
+FLOWS = 6  # the newest pieces on their way
+MAX_TEXT, MAX_BYTES = 4000, 16  # characters of a piece in a window, bytes of a piece on its way
+NUMBERS = {TYPED: "0", "stdout": "1", "stderr": "2"}
+ROLE = {TYPED: "stdin", "bytes": "stdout"}
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # ECMA-48, as far as a shell's prompt uses it
+_ANSWER = re.compile(rb"(?:\x1b\[[?>]?[0-9;]*[Rcn])+")  # of a terminal that is asked: ECMA-48's CPR, DA, DSR
 _KEY = re.compile(r"[\x00-\x08\x0b-\x1f]")  # Ctrl and a letter, which terminals show as ^P
-PANE = (
-    "margin:0;padding:4px 6px;height:14em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;"
-    "line-height:1.4;"
-    "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1);flex:1 1 0;min-width:0"
+PIPES = {"stdin": "0 stdin", "stdout": "1 stdout", "stderr": "2 stderr"}
+TERMINAL_PIPES = {"stdin": "keys", "stdout": "output"}
+WHOSE_TERMINAL = {YOU: "your terminal", COLLEAGUE: "your colleague's terminal"}
+LINE_PX, WINDOW_PX = 15, 400
+
+FRAMES_CAPTION = (
+    "Look at the *to* of each row. What either of you types goes into the one `stdin`. What the container says goes to"
+    " you, to your colleague and to the log. Each piece of it comes in a frame: the stream, the length, then so many"
+    " bytes. The numbers 0, 1, 2 before the lines in the windows are the streams."
+)
+TERMINAL_CAPTION = (
+    "Look for a header: there is none. A terminal is one device, so stdout and stderr come as one stream of bytes. The"
+    " terminal repeats what is typed, and that goes to both windows too."
 )
 
 
 class ConsolePiece(NamedTuple):
-    """One piece: "typed", "stdout", "stderr", or "bytes" of a terminal; what was said, and the bytes before it."""
+    """One piece: "typed", "stdout", "stderr", "bytes" of a terminal, or a "note" of the window's own.
+
+    `header` is what stood before the data, `console` the window in which it was typed, or that it came to.
+    """
 
     stream: str
     data: bytes
     header: bytes = b""
+    console: str = YOU
 
 
-def read_text(spoken: Sequence[ConsolePiece]) -> str:
+class Shared(NamedTuple):
+    """The container that is shared: its name, whether it has a terminal, and the driver of its log."""
+
+    container: str
+    has_terminal: bool
+    log: str
+
+
+class _Flow(NamedTuple):
+    piece: ConsolePiece
+    to: list[str]
+
+
+def read_text(pieces: Sequence[ConsolePiece]) -> str:
     """What the container said, as text; what moves a terminal's cursor is left out."""
-    said = b"".join(piece.data for piece in spoken if piece.stream != "typed").decode("utf-8", "replace")
+    said = b"".join(piece.data for piece in pieces if piece.stream not in (TYPED, NOTE)).decode("utf-8", "replace")
     return _CONTROL_SEQUENCE.sub("", said).replace("\r\n", "\n")
 
 
-def console_html(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
-    """Both panes, in the colours of the page's theme."""
-    shown = spoken[-SHOWN:]
-    left_out += len(spoken) - len(shown)
-    note = f"<em>… {left_out} pieces before</em>\n" if left_out else ""
-    text = "".join(_words_html(piece) for piece in shown)
-    bytes_ = "\n".join(_bytes_html(piece) for piece in shown)
-    return (
-        '<div style="display:flex;gap:6px;font-family:var(--jp-code-font-family,monospace);'
-        'font-size:var(--jp-code-font-size,13px)">'
-        f'<pre data-follow="1" tabindex="0" aria-label="text" style="{PANE}">{note}{text}</pre>'
-        f'<pre data-follow="1" tabindex="0" aria-label="bytes" style="{PANE}">{bytes_}</pre></div>'
+def is_answer(piece: ConsolePiece) -> bool:
+    """Did nobody type this, but a terminal that was asked where its cursor is?"""
+    return piece.stream == TYPED and _ANSWER.fullmatch(piece.data) is not None
+
+
+def screen_html(pieces: Sequence[ConsolePiece], console: str, left_out: int = 0) -> str:
+    """What stands in one window: each line behind the number of its stream."""
+    shown = [piece for piece in pieces if piece.console == console and piece.stream != NOTE]
+    left_out += max(0, len(shown) - SHOWN)
+    note = f'<div class="lk-dim">… {left_out} pieces before</div>' if left_out else ""
+    return note + "".join(_line_html(piece) for piece in shown[-SHOWN:])
+
+
+def consoles_html(pieces: Sequence[ConsolePiece], left_out: int, shared: Shared) -> str:
+    """The container between the windows, its pipes, and the newest pieces on their way."""
+    flows = _flows(pieces)
+    rows = "".join(_flow_html(number, flow, shared.log) for number, flow in list(enumerate(flows, left_out))[-FLOWS:])
+    nothing = '<div class="lk-dim">Nothing has gone through the pipes yet.</div>'
+    scroll = 'class="lkc-rows" data-follow="1" tabindex="0" aria-label="bytes"'
+    body = f"{_map_html(shared)}<div {scroll}>{rows or nothing}</div>"
+    caption = with_code(TERMINAL_CAPTION if shared.has_terminal else FRAMES_CAPTION)
+    return figure("consoles view", body, caption=re.sub(r"\*(\w+)\*", r"<em>\1</em>", caption))
+
+
+def consoles_text(pieces: Sequence[ConsolePiece], shared: Shared) -> str:
+    """What stands in each window, in the order in which it happened.
+
+    stdout and stderr are two pipes, of which either may be read first: after each line that is typed, stdout comes
+    before stderr. What a terminal says may be cut anywhere, and is no text to be compared.
+    """
+    if shared.has_terminal:
+        return f"two windows on {shared.container}, which has a terminal"
+    lines = [f"two windows on {shared.container}"]
+    for console in (YOU, COLLEAGUE):
+        lines += ["", f"{console}:", *(f"  {line}" for line in _transcript(pieces, console) or ["(nothing yet)"])]
+    return "\n".join(lines)
+
+
+def consoles_svg(pieces: Sequence[ConsolePiece], shared: Shared) -> str:
+    """Both windows, and the container between them, as a still picture."""
+    windows = [_transcript(pieces, console) for console in (YOU, COLLEAGUE)]
+    rows = max(4, *(min(SHOWN, len(lines)) for lines in windows))
+    height = 30 + rows * LINE_PX
+    parts = []
+    for number, (console, lines) in enumerate(zip((YOU, COLLEAGUE), windows, strict=True)):
+        x = number * WINDOW_PX
+        parts += [
+            f'<rect x="{x + 4}" y="4" width="{WINDOW_PX - 8}" height="{height}" rx="6" fill="none" stroke="#c4c9d0"/>',
+            f'<path d="M{x + 4} 26h{WINDOW_PX - 8}" stroke="#c4c9d0"/>',
+            mark_svg("you", x + 18, 15),
+            f'<text x="{x + 30}" y="20" font-weight="bold">{console}</text>',
+            text_svg("\n".join(lines), x + 14, 44, columns=50, rows=rows),
+        ]
+    middle, top = WINDOW_PX, height + 16
+    parts.append(
+        f'<rect x="{middle - 110}" y="{top}" width="220" height="68" rx="6" fill="none" stroke-width="2"'
+        f' stroke="{ROLES["container"].light}"/>'
+        + text_svg(f"container {shared.container}", middle - 98, top + 64, columns=28, rows=1)
     )
+    pipes = ("stdin", "stdout") if shared.has_terminal else ("stdin", "stdout", "stderr")
+    for number, role in enumerate(pipes):
+        y = top + 10 + 16 * number
+        ink = ROLES[role].light
+        inward = role == "stdin"
+        for start, end in ((60, middle - 116), (2 * WINDOW_PX - 60, middle + 116)):
+            first, last = (start, end) if inward else (end, start)
+            tip = 6 if last > first else -6
+            line = f"M{first} {y}H{last}m{-tip} -4l{tip} 4l{-tip} 4"
+            parts.append(f'<path d="{line}" fill="none" stroke="{ink}" stroke-width="2"/>')
+        parts += [mark_svg(role, middle - 40, y), text_svg(role, middle - 26, y + 4, columns=12, rows=1)]
+    return frame_svg(parts, 2 * WINDOW_PX, top + 76, differs=shared.has_terminal)
 
 
-def console_text(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
-    """Whose words they are and the words, sorted: two streams are two pipes, and either may come first."""
-    shown = spoken[-SHOWN:]
-    left_out += len(spoken) - len(shown)
-    note = [f"… {left_out} pieces before"] if left_out else []
-    words = ((piece.stream, cut(piece.data.decode("utf-8", "replace").rstrip(), MAX_TEXT)) for piece in shown)
-    return "\n".join([*note, *sorted(f"{stream}: {said}" for stream, said in words)]) or "(nothing was said)"
+def _transcript(pieces: Sequence[ConsolePiece], console: str) -> list[str]:
+    """The lines of a window; between two lines that are typed, by whoever, sorted by their stream."""
+    turn, numbered = 0, []
+    for piece in pieces:
+        turn += piece.stream == TYPED
+        if piece.console == console:
+            numbered.append((turn, _place(piece.stream), piece))
+    numbered.sort(key=lambda one: one[:2])
+    lines: list[str] = []
+    for (_, _, stream), group in groupby(numbered, lambda one: (*one[:2], one[2].stream)):
+        words = b"".join(piece.data for _, _, piece in group).decode("utf-8", "replace")
+        before = {TYPED: "> ", NOTE: "-- ", "stderr": "stderr: "}.get(stream, "")
+        lines += [f"{before}{_readable(line, stream)}" for line in cut(words, MAX_TEXT).splitlines()]
+    return [f"… {len(lines) - SHOWN} lines before", *lines[-SHOWN:]] if len(lines) > SHOWN else lines
 
 
-def console_svg(spoken: Sequence[ConsolePiece], left_out: int = 0) -> str:
-    """The words as a still picture, in the order of `console_text`."""
-    text = console_text(spoken, left_out)
-    rows = min(SHOWN, len(text.splitlines()))
-    return frame_svg([text_svg(text, 10, 20, columns=100, rows=rows)], 800, 15 * rows + 14)
+def _place(stream: str) -> int:
+    return [TYPED, "stdout", "bytes", "stderr", NOTE].index(stream)
 
 
-def _words_html(piece: ConsolePiece) -> str:
-    words = _CONTROL_SEQUENCE.sub("", piece.data.decode("utf-8", "replace")).replace("\r\n", "\n")
-    words = xml_safe(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if piece.stream == "typed" else words)
-    style = f"color:{_colour(piece)};" + ("font-style:italic" if piece.stream == "typed" else "")
-    return f'<span data-stream="{escape(piece.stream)}" style="{style}">{escape(cut(words, MAX_TEXT))}</span>'
+def _readable(words: str, stream: str) -> str:
+    words = _CONTROL_SEQUENCE.sub("", words)
+    return xml_safe(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if stream == TYPED else words)
 
 
-def _bytes_html(piece: ConsolePiece) -> str:
-    words = escape(piece.data[:MAX_BYTES].hex(" ") + (" …" if len(piece.data) > MAX_BYTES else ""))
-    header = f"<b>{piece.header.hex(' ')}</b> " if piece.header else ""
-    arrow = "&#9654;" if piece.stream == "typed" else "&#9664;"
-    return f'<span style="color:{_colour(piece)}">{arrow} {escape(piece.stream)} {header}{words}</span>'
+def _line_html(piece: ConsolePiece) -> str:
+    words = _readable(cut(piece.data.decode("utf-8", "replace"), MAX_TEXT).replace("\r\n", "\n"), piece.stream)
+    words = words.removesuffix("\n")
+    role = ROLE.get(piece.stream, piece.stream)
+    number = NUMBERS.get(piece.stream, "")
+    gutter = f'<i class="lk-ink-{role}" title="{role}">{number}</i>'
+    return f'<div class="lkc-line" data-stream="{escape(piece.stream)}">{gutter}<span>{escape(words)}</span></div>'
 
 
-def _colour(piece: ConsolePiece) -> str:
-    plain = "var(--jp-content-font-color1,#000)"
-    return f"color-mix(in srgb,{COLOURS[piece.stream]} 45%,{plain})" if piece.stream in COLOURS else plain
+def _flows(pieces: Sequence[ConsolePiece]) -> list[_Flow]:
+    """What is typed goes to the container; what came to both windows is one piece. Keys in a row are one piece."""
+    flows: list[_Flow] = []
+    seen: dict[tuple[str, str, bytes], int] = {}
+    found: dict[tuple[str, bytes, int], _Flow] = {}
+    for piece in pieces:
+        if piece.stream == NOTE:
+            continue
+        if piece.stream == TYPED:
+            last = flows[-1].piece if flows else None
+            is_more = last and last.stream == TYPED and last.console == piece.console and last.data[-1:] not in b"\r\n"
+            if last and is_more and not is_answer(last) and not is_answer(piece):
+                flows[-1] = _Flow(last._replace(data=last.data + piece.data), [])
+            else:
+                flows.append(_Flow(piece, []))
+            continue
+        mine = (piece.console, piece.stream, piece.data)
+        seen[mine] = seen.get(mine, 0) + 1
+        key = (piece.stream, piece.data, seen[mine])
+        if key not in found:
+            found[key] = _Flow(piece, [])
+            flows.append(found[key])
+        found[key].to.append(piece.console)
+    return flows
+
+
+def _map_html(shared: Shared) -> str:
+    """The container, and an arm from each pipe up to each window; the lowest pipe has the outermost arms."""
+    pipes = TERMINAL_PIPES if shared.has_terminal else PIPES
+    parts = [f'<div class="lkc-box" style="grid-row:1/{len(pipes) + 3}"></div>']
+    title = f"{mark('container')} container <b>{escape(shared.container)}</b>"
+    parts.append(f'<div class="lkc-title lk-ink-container">{title}</div>')
+    for number, (role, words) in enumerate(pipes.items()):
+        parts.append(
+            f'<div class="lkc-pipe lk-ink-{role}" style="grid-row:{number + 2}">{mark(role)}{words}{mark(role)}</div>'
+        )
+        for side in ("left", "right"):
+            outer = 52 - 16 * number
+            style = f"grid-row:1/{number + 3};margin-{side}:{outer}%"
+            way = "in" if role == "stdin" else "out"
+            parts.append(
+                f'<div class="lkc-arrow lk-ink-{role}" data-side="{side}" data-way="{way}" style="{style}"></div>'
+            )
+    if shared.log != "none":
+        words = f"&#9660; and to the log ({escape(shared.log)})"
+        parts.append(f'<div class="lkc-log lk-dim" style="grid-row:{len(pipes) + 3}">{words}</div>')
+    parts.append(f'<div style="grid-row:{len(pipes) + 2};height:6px"></div>')
+    return f'<div class="lkc-map">{"".join(parts)}</div>'
+
+
+def _flow_html(number: int, flow: _Flow, log: str) -> str:
+    piece = flow.piece
+    role = ROLE.get(piece.stream, piece.stream)
+    if is_answer(piece):
+        name, to = WHOSE_TERMINAL[piece.console], "tells where its cursor is"
+    elif piece.stream == TYPED:
+        name, to = piece.console, "to the container"
+    else:
+        name = "terminal" if piece.stream == "bytes" else role
+        to = f"to {'both windows' if len(flow.to) > 1 else flow.to[0]}{'' if log == 'none' else ' and the log'}"
+    block = frame_block_html(role, piece.header, piece.data, MAX_BYTES)
+    return (
+        f'<div class="lkc-row" data-key="{number}"><span class="lkc-from"><b class="lk-ink-{role}">{mark(role)} '
+        f'{escape(name)}</b><small class="lk-dim">{to}</small></span><span>{block}</span></div>'
+    )
