@@ -121,7 +121,7 @@ class Lesson:
         self.undo(consoles.stop)
         return consoles
 
-    def events(self, **filters: Sequence[str]) -> EventsView:
+    def events(self, **filters: Sequence[str] | str) -> EventsView:
         """Watch what happens in the engine, live; `filters` are the engine's own, as type=["container"].
 
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.

@@ -20,7 +20,7 @@ __all__ = ["EngineEvents", "EventSource", "EventsView", "watch_events"]
 
 PATIENCE_S = 5.0
 LABEL = {"description_width": "auto"}
-Filters = Mapping[str, Sequence[str]]
+Filters = Mapping[str, Sequence[str] | str]
 
 
 class EventSource(Source[Event], Protocol):
@@ -32,12 +32,14 @@ class EventSource(Source[Event], Protocol):
 class EngineEvents:
     """The events of an engine from now on: "Monitor events" in the Engine API's reference.
 
-    `filters` are the engine's own, {"type": ["container"]}. Raises what every call of an Engine raises.
+    `filters` are the engine's own, {"type": ["container"]}; a string is a list of one.
+    Raises what every call of an Engine raises.
     """
 
     def __init__(self, engine: Engine, filters: Filters | None = None) -> None:
         self._engine = engine
-        self._filters = dict(filters or {})
+        given = (filters or {}).items()
+        self._filters = {name: [value] if isinstance(value, str) else list(value) for name, value in given}
         self._since = _now()  # the engine answers a moment before it listens
         self._stream = engine.json_lines("GET", "/events", query={"since": self._since, "filters": self._filters})
 

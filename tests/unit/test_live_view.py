@@ -251,6 +251,15 @@ def test_an_engine_that_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fake.stop()
 
 
+def test_a_filter_that_is_a_string_is_a_list_of_one() -> None:
+    """The engine takes lists alone, and says so in words of Go's."""
+    asked: list[object] = []
+    engine = type("Asked", (), {"json_lines": lambda *_, query: asked.append(query["filters"])})()
+    EngineEvents(engine, {"type": "container", "event": ("die", "start")})
+
+    assert [{"type": ["container"], "event": ["die", "start"]}] == asked
+
+
 class LastWords:
     """A console whose container says "bye" and ends, just after one has looked for it."""
 
