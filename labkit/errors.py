@@ -4,6 +4,7 @@
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
     │   ├── EngineUnfit           no machine can run the engine that is installed, or that the environment names
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
+    ├── ShellStopped              a shell line did not end in time, or wrote without end
     ├── NotHeard                  nobody said to the engine what a record was asked for
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
@@ -25,6 +26,7 @@ __all__ = [
     "MachineError",
     "NotHeard",
     "PortTaken",
+    "ShellStopped",
 ]
 
 
@@ -53,6 +55,14 @@ class PortTaken(MachineError):
             f"Port {port} on 127.0.0.1 is taken by another program ({words}). "
             "Restart the kernel (Kernel > Restart): it gets another one."
         )
+
+
+class ShellStopped(LabError):
+    """A shell line did not end in time, or wrote without end, and was stopped; `said` is its ShellResult."""
+
+    def __init__(self, words: str, said: object) -> None:
+        super().__init__(words)
+        self.said = said
 
 
 class NotHeard(LabError):
