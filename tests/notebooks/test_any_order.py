@@ -1,4 +1,4 @@
-"""May every code cell of every lesson be run again, and in any order, with no more than a sentence where it cannot?"""
+"""May every code cell of every lesson be run again, and in any order, and does the tool see where it may not?"""
 
 from pathlib import Path
 from typing import Any

@@ -16,6 +16,7 @@ LONGEST_CHAIN = 9  # modules, each of which imports the next
 # experiments and checks, 3 display, 4 the command line.
 FLOORS = {
     "api.frames": 0,
+    "cells": 0,
     "dump": 0,
     "errors": 0,
     "linux": 0,
@@ -34,7 +35,7 @@ FLOORS = {
     "__main__": 4,
     "cli": 4,
 }
-VALUES_FOR_SHOW = ("labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images")
+VALUES_FOR_SHOW = ("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images")
 
 Imports = dict[str, set[str]]
 

@@ -23,6 +23,7 @@ __all__ = ["boot_engine", "run_command", "run_kernel"]
 
 CLOSING_PATIENCE_S = 2
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+ERRORS_OF_CELLS = "labkit.widgets.trouble"  # an extension of IPython's, which is named, not imported
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by what it executes, if nothing is done
 
 
@@ -49,6 +50,8 @@ def run_kernel(request: Request, announce: int, listening: list[int]) -> None:
     app = IPKernelApp.instance()
     app.initialize()  # type: ignore[no-untyped-call]
     del sys.modules["debugpy"]
+    assert app.shell is not None
+    app.shell.extension_manager.load_extension(ERRORS_OF_CELLS)
     log_stage(request.began, "kernel", "the notebook's Python answers")
     os.write(announce, b"1")
     os.close(announce)
