@@ -317,7 +317,7 @@ class Consoles(LiveView[ConsolePiece]):
             return ""
         last = self._keys(typed[-1]).replace("\r", "\n").rstrip("\n").rpartition("\n")[2].strip(" ")
         words = "Ctrl-D" if last.endswith(END_OF_INPUT) else last
-        return f"{typed[-1].capitalize()} typed {words}. " if words in LAST_WORDS else ""
+        return f"{typed[-1].capitalize()} typed {words}. " if words.split(" ")[0] in LAST_WORDS else ""
 
     def _keys(self, console: str) -> str:
         """All that was typed in a window."""

@@ -26,8 +26,9 @@ def start(engine: Engine) -> Iterator[Callable[..., str]]:
     """Start containers that read their input, and remove them after the test."""
     made: list[str] = []
 
-    def start(*command: str, tty: bool = False) -> str:
-        wanted = {"Image": IMAGE, "Cmd": command, "OpenStdin": True, "Tty": tty, "HostConfig": {"NetworkMode": "none"}}
+    def start(*command: str, tty: bool = False, once: bool = False) -> str:
+        wanted = {"Image": IMAGE, "Cmd": command, "OpenStdin": True, "Tty": tty, "StdinOnce": once}
+        wanted["HostConfig"] = {"NetworkMode": "none"}
         made.append(engine.post("/containers/create", json=wanted).json()["Id"])
         engine.post(f"/containers/{made[-1]}/start")
         return made[-1]
@@ -65,22 +66,30 @@ def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monk
 
 
 def test_two_consoles_share_a_container(engine: Engine, start: Callable[..., str]) -> None:
-    """What is typed on either is answered on both, in frames of both streams."""
+    """What is typed in either window is answered in both, in frames of both streams; each frame is drawn once."""
     both = Consoles(engine, start("sh", "-c", REPEAT))
-    for one in both:
-        one.type(f"from the {one.name}")
+    for number, one in enumerate(both):
+        one.type(f"from window {number}")
         for other in both:
-            other.wait_for(f"heard from the {one.name}")
-            other.wait_for(f"oops from the {one.name}")
+            other.wait_for(f"heard from window {number}")
+            other.wait_for(f"oops from window {number}")
     both.stop()
 
     for one in both:
-        assert {"typed", "stdout", "stderr"} == {piece.stream for piece in one.items}
+        assert {"typed", "stdout", "stderr", "note"} == {piece.stream for piece in one.items}
         assert all(piece.header[4:] == len(piece.data).to_bytes(4) for piece in one.items if piece.header)
+    assert repr(both).splitlines()[2:] == [
+        *("you:", "  > from window 0", "  heard from window 0", "  stderr: oops from window 0"),
+        *("  heard from window 1", "  stderr: oops from window 1", "  -- Both windows were hung up."),
+        *("", "your colleague:", "  heard from window 0", "  stderr: oops from window 0"),
+        *("  > from window 1", "  heard from window 1", "  stderr: oops from window 1"),
+        "  -- Both windows were hung up.",
+    ]
+    assert 4 == both._canvas.html.count("to both windows and the log")
 
 
 def test_a_terminal_is_resized_and_left(engine: Engine, start: Callable[..., str]) -> None:
-    """A console tells the terminal its size; the detach keys end that console, and neither the other nor the shell."""
+    """A console tells the terminal its size; the detach keys end that window, and neither the other nor the shell."""
     name = start("sh", tty=True)
     both = Consoles(engine, name)
     left, right = both
@@ -91,20 +100,61 @@ def test_a_terminal_is_resized_and_left(engine: Engine, start: Callable[..., str
     wait_until(lambda: not left.is_live)
     right.type("echo still $((40+2))")
     right.wait_for("still 42\n")
-    both.stop()
 
+    assert "You typed Ctrl-P Ctrl-Q: the engine let go of this window, and the container goes on." == note(both, 0)
     assert engine.get(f"/containers/{name}/json").json()["State"]["Running"]
     assert not any(piece.header for piece in right.items)
+    both.stop()
 
 
 def test_a_console_ends_with_its_container(engine: Engine, start: Callable[..., str]) -> None:
-    """The end of input ends `cat`, and so both consoles, quietly."""
+    """A kill ends both windows, quietly, with the status; nobody is said to have done it."""
     both = Consoles(engine, start("cat"))
     left, right = both
     left.type("last words")
     right.wait_for("last words")
-    engine.post(f"/containers/{left._container}/kill")
+    engine.post(f"/containers/{both.container}/kill")
     wait_until(lambda: not left.is_live and not right.is_live)
     both.stop()
 
-    assert ("", "") == (left._problem, right._problem)
+    assert "" == both._problem
+    assert "The container has ended, with status 137, for both of you." == note(both, 0) == note(both, 1)
+
+
+def test_the_shell_that_one_ends_is_over_for_both(engine: Engine, start: Callable[..., str]) -> None:
+    """`exit`, key by key as a terminal sends them, and the status that it gives."""
+    both = Consoles(engine, start("sh", tty=True))
+    left, right = both
+    for key in b"exit 3\r":
+        right.send(bytes([key]))
+    wait_until(lambda: not left.is_live and not right.is_live)
+    both.stop()
+
+    words = "Your colleague typed exit 3. The container has ended, with status 3, for both of you."
+    assert words == note(both, 0) == note(both, 1)
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_the_end_of_input(engine: Engine, start: Callable[..., str], once: bool) -> None:
+    """With StdinOnce the container reads end-of-file and ends; without, that window ends alone."""
+    both = Consoles(engine, start("cat", once=once))
+    left, right = both
+    left.type("before")
+    right.wait_for("before")
+    left.end_input()
+    wait_until(lambda: not left.is_live)
+
+    assert note(both, 0).startswith("You ended the input. ")
+    if once:
+        wait_until(lambda: not right.is_live)
+        assert "The container has ended, with status 0, for both of you." == note(both, 1)
+    else:
+        right.type("after")
+        right.wait_for("after")
+    both.stop()
+
+
+def note(both: Consoles, window: int) -> str:
+    """What a window says of itself."""
+    wait_until(lambda: bool(both._windows.said[window]))
+    return str(both._windows.said[window])
