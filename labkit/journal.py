@@ -21,6 +21,7 @@ class Journal:
     def __init__(self, lesson: str, lessons: Lessons) -> None:
         self.lesson = lesson
         self._lessons = lessons
+        self.reasons: dict[str, str] = {}  # by question: why the machine gave its answer, in this kernel
 
     @property
     def predictions(self) -> dict[str, dict[str, Any]]:
@@ -40,8 +41,10 @@ class Journal:
     def note_closed(self) -> None:
         self._note(Note(self.lesson, "closed"))
 
-    def note_prediction(self, question: str, choice: str | None, answer: str | None = None) -> None:
+    def note_prediction(self, question: str, choice: str | None, answer: str | None = None, why: str = "") -> None:
         """Note a choice, or the machine's answer to it. After that another choice to that question does not count."""
+        if answer is not None:
+            self.reasons[question] = why
         self._note(Note(self.lesson, "prediction", question, choice, answer))
 
     def note_exercise(self, name: str, done: bool) -> None:

@@ -8,34 +8,35 @@ lesson.wire()                           what this cell said to the engine, and w
 lesson.tap()                            what others say to the engine: `with lesson.tap() as said`, live
 lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
+lesson.keep(view)                       has a live view stopped at the end
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
-lesson.close()                          undoes, newest first, removes what the lesson left in the engine
+lesson.close()                          undoes, newest first, removes what the lesson left, says what you have done
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
-from pprint import pformat
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display as show
 
 from labkit.api.engine import Engine
 from labkit.check.verdict import Verdict
-from labkit.errors import EngineError, MachineError
-from labkit.journal import open_journal
-from labkit.machine.boot_log import BOOT_LOG, read_boot_log
+from labkit.errors import EngineError
+from labkit.journal import open_journal, said
+from labkit.leftovers import FORCE, Leftovers, attempt
+from labkit.machine.inside.engine_process import start_engine
 from labkit.machine.inside.oom import count_own_kills
 from labkit.machine.proofs import read_proofs
 from labkit.shell import sh
-from labkit.show.beside import beside_html, beside_svg, beside_text
 from labkit.show.boot import boot_html
 from labkit.show.course_map import map_html
+from labkit.show.end import END_TEXT, end_html
 from labkit.show.wire import wire_html, wire_svg, wire_text
 from labkit.widgets.bar import LiveBar
+from labkit.widgets.beside import beside
+from labkit.widgets.boot import require_lab_machine, wait_for_boot
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
 from labkit.widgets.predict import Prediction
@@ -46,12 +47,14 @@ __all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
 
 predict = Prediction
 
-BOOT_PATIENCE_S = 240.0  # where a whole class boots at once; the view shows that it goes on
 
-NO_NAME = "<none>:<none>"
-BUILT_IN_NETWORKS = ("bridge", "host", "none")  # a daemon makes them itself, with a new identity after its death
-FORCE = {"force": True, "v": True}  # v: with its anonymous volumes; what is no container does not know the word
+class Closable(Protocol):
+    """A live view, which a lesson stops at its end; one that has `is_live` and `name` is named there."""
 
+    def stop(self) -> None: ...
+
+
+V = TypeVar("V", bound=Closable)
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
 
 
@@ -63,12 +66,10 @@ class Lesson:
         self.engine = engine
         self.progress = open_journal(name)
         self._undos: list[Callable[[], object]] = []
-        self._closed = False
+        self._views: list[Closable] = []
         self._bar: LiveBar | None = None
         self._kills = count_own_kills()
-        # By its identity too: an image that loses its name in the lesson is not the lesson's.
-        identities = (f"/images/{image['Id']}" for image in engine.get("/images/json").json())
-        self._before = {*self._inventory(), *identities}
+        self._leftovers = Leftovers(engine)
         self._notebook = get_ipython()  # None outside a notebook
         if self._notebook is not None:
             self._notebook.events.register("pre_run_cell", self._begin_cell)
@@ -77,6 +78,11 @@ class Lesson:
     def undo(self, fn: Callable[..., object], *args: Any) -> None:
         """Have `fn(*args)` called when the lesson closes; the last one registered is called first."""
         self._undos.append(lambda: fn(*args))
+
+    def keep(self, view: V) -> V:
+        """Have a live view stopped when the lesson closes; give it back."""
+        self._views.append(view)
+        return view
 
     def remove(self, *containers: str) -> None:
         """Remove containers that an earlier run of a cell made, if they are there, whatever they do."""
@@ -91,15 +97,10 @@ class Lesson:
 
     def engine_alive(self) -> bool:
         """Does dockerd answer?"""
-        try:
-            return self.engine.get("/_ping", versioned=False).answer.status == 200
-        except EngineError:
-            return False
+        return _answers(self.engine)
 
     def revive(self) -> None:
         """Start dockerd again after it died. Raises MachineError when it does not come up."""
-        from labkit.machine.inside.engine_process import start_engine
-
         start_engine()
         print("the engine is back")
 
@@ -117,41 +118,54 @@ class Lesson:
 
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
         """
-        consoles = Consoles(Engine(self.engine.host), container)
-        self.undo(consoles.stop)
-        return consoles
+        return self.keep(Consoles(Engine(self.engine.host), container))
 
     def events(self, **filters: Sequence[str] | str) -> EventsView:
         """Watch what happens in the engine, live; `filters` are the engine's own, as type=["container"].
 
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
         """
-        view = watch_events(Engine(self.engine.host), filters)
-        self.undo(view.stop)
-        return view
+        return self.keep(watch_events(Engine(self.engine.host), filters))
 
     def close(self) -> None:
-        """Undo everything, whatever fails on the way; say what is left, and what could not be undone.
+        """Undo everything, whatever fails on the way; say what was done, what is left, and what could not be undone.
 
-        Raises MachineError when the engine is dead and does not come up. Whatever kept this from its end, calling it
-        again goes on from there. What cells leave that are run after it, the next call undoes; where there is nothing,
-        it does nothing.
+        Raises MachineError when the engine is dead and does not come up. Calling it again goes on from where it was
+        kept from its end, and undoes what cells have left that were run meanwhile.
         """
-        if self._closed and not self._undos and self.engine_alive() and not self._new():
-            return
+        sentences = self._clean()
+        self.progress.note_closed()
+        predictions, exercises = self.progress.predictions, self.progress.exercises
+        page = end_html(self.name, predictions, exercises, reasons=self.progress.reasons, sentences=sentences)
+        show(View(page, END_TEXT))  # type: ignore[no-untyped-call]
+
+    def _clean(self) -> list[str]:
+        """Undo everything, and print what is left; give what else there is to say of the machine."""
+        stopped = [getattr(view, "name", "") for view in self._views if getattr(view, "is_live", False)]
         problems = []
+        while self._views:
+            problems += attempt(self._views[-1].stop)
+            self._views.pop()
         while self._undos:
-            problems += _attempt(self._undos[-1])
-            self._undos.pop()
+            undo = self._undos[-1]
+            problems += attempt(undo)
+            self._undos.remove(undo)  # it may have registered another
         if not self.engine_alive():
             self.revive()
-        refusals = [words for path in self._new() for words in _attempt(partial(self._delete, path))]
-        left = len(self._new())
+        sentences, refusals = self._leftovers.remove()
+        left = len(self._leftovers.find())
         self.engine.close()
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")
         for problem in [*problems, *(refusals if left else [])]:
             print("not undone:", problem)
-        self._closed = not left
+        if stopped:
+            sentences.append(
+                f"The lesson has ended, and so have these views: {', '.join(stopped)}. To use one again, select the "
+                "cell below it and choose Run > Run All Above Selected Cell."
+            )
+        if not left:
+            sentences.append("The machine is as it was at the beginning: nothing is left behind.")
+        return sentences
 
     def follow(self, bar: LiveBar) -> None:
         """Keep a bar up to date with what is done, after each cell."""
@@ -179,25 +193,6 @@ class Lesson:
             )
         self._kills = kills
 
-    def _delete(self, path: str) -> None:
-        self.engine.delete(path, query=FORCE)
-
-    def _new(self) -> list[str]:
-        return [path for path in self._inventory() if path not in self._before]
-
-    def _inventory(self) -> Iterator[str]:
-        """The paths of everything that can be left in the engine, what uses others first."""
-        for container in self.engine.get("/containers/json", query={"all": True}).json():
-            yield f"/containers/{container['Id']}"
-        for network in self.engine.get("/networks").json():
-            if network["Name"] not in BUILT_IN_NETWORKS:
-                yield f"/networks/{network['Id']}"
-        for volume in self.engine.get("/volumes").json()["Volumes"] or []:
-            yield f"/volumes/{volume['Name']}"
-        for image in self.engine.get("/images/json").json():
-            names = [name for name in image["RepoTags"] or [] if name != NO_NAME]
-            yield from (f"/images/{name}" for name in names or [image["Id"]])
-
 
 def open_lesson(name: str) -> Lesson:
     """Show the machine's boot, wait until its engine is ready, and open a lesson on it.
@@ -206,56 +201,29 @@ def open_lesson(name: str) -> Lesson:
     Raises MachineError on a computer that is no lab machine, and when the boot failed or takes more than 240 s.
     """
     global _opened
-    if not BOOT_LOG.exists():
-        raise MachineError('This is not a lab machine: choose the kernel "Docker Lab" (Kernel > Change Kernel).')
+    require_lab_machine()
     bar = LiveBar(name, Path())
-    view = View("", "the boot of this machine")
-    show(view)  # type: ignore[no-untyped-call]
-    deadline = time.monotonic() + BOOT_PATIENCE_S
-    stages: list[dict[str, Any]] = []
-    while True:
-        before, stages = stages, read_boot_log()
-        if before != stages or not view.value:  # a picture for each stage, and no more
-            view.value = boot_html(stages)
-        passed = {line["stage"]: line["detail"] for line in stages}
-        if "failed" in passed:  # not always the last: the notebook's Python starts beside the engine
-            words = passed["failed"].rstrip(".")
-            raise MachineError(f"The engine did not come up: {words}. Restart the kernel to try again.")
-        if "ready" in passed:
-            break
-        if time.monotonic() > deadline:
-            view.value = boot_html([*stages, {"stage": "failed", "detail": f"No end after {BOOT_PATIENCE_S:.0f} s."}])
-            raise MachineError(f"The boot takes too long; it has passed: {', '.join(passed)}. Restart the kernel.")
-        time.sleep(0.1)
+    view, stages = wait_for_boot()
     if _opened is not None:
-        _opened.close()
+        _opened._clean()
         _opened._let_go()
-    lesson = _opened = Lesson(name, Engine())
+    engine = Engine()
+    if not _answers(engine):  # a cell has killed it, before this one
+        start_engine()
+        print("the engine had ended, and is back")
+    lesson = _opened = Lesson(name, engine)
     lesson.progress.note_opened()
     lesson.follow(bar)
     view.value = boot_html(stages, read_proofs(lesson.engine)) + map_html(name)
     lesson.engine.clear()
+    if words := said():
+        print(words)
     print(f"lesson {name} is open; the engine answers")
     return lesson
 
 
-def beside(**ways: Any) -> View:
-    """Show what several ways to say the same thing gave, side by side, each under its name.
-
-    A `sh` result shows its line and its output, an exchange the bytes of request and answer.
-    """
-    panes = {name: _readable(value) for name, value in ways.items()}
-    return View(beside_html(panes), beside_text(panes), beside_svg(panes))
-
-
-def _readable(value: object) -> str:
-    return pformat(value, width=60) if type(value).__str__ is object.__str__ else str(value)
-
-
-def _attempt(undo: Callable[[], object]) -> list[str]:
-    """Call it; give what went wrong, so that the others are still called."""
+def _answers(engine: Engine) -> bool:
     try:
-        undo()
-    except Exception as error:
-        return [f"{type(error).__name__}: {error}"]
-    return []
+        return engine.get("/_ping", versioned=False).answer.status == 200
+    except EngineError:
+        return False

@@ -11,7 +11,7 @@ LETTERS = "ABCDEFGHIJ"
 CARD_STYLE = (
     "<style>.lk-ask{font-size:calc(var(--lk-size)*1.25);font-weight:600;margin:0 0 8px}"
     ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16em,100%),1fr));gap:8px;"
-    "max-width:62em}"
+    "max-width:62em;padding:3px}"
     ".lk .lk-answers button{display:flex;align-items:center;gap:12px;min-height:52px;padding:8px 12px;text-align:left;"
     "font-size:calc(var(--lk-size)*1.15);background:var(--lk-ground);border:2px solid var(--lk-line);"
     "border-radius:8px;white-space:normal;overflow-wrap:anywhere}"
@@ -24,12 +24,12 @@ CARD_STYLE = (
     '.lk .lk-answers [aria-pressed="true"] .lk-letter{background:var(--lk-request);border-color:var(--lk-request);'
     "color:var(--lk-ground)}"
     ".lk .lk-answers [data-machine]{border-style:double;border-width:4px;border-color:var(--lk-answer)}"
-    ".lk .lk-says{margin-left:auto;text-align:right;font-size:var(--lk-size);color:var(--lk-dim)}"
+    ".lk .lk-says{margin-left:auto;display:flex;flex-direction:column;align-items:flex-end;gap:4px;flex:none}"
     ".lk .lk-note{min-height:1.5em;margin:8px 0 0}</style>"
 )
 VERDICT_STYLE = (
-    "<style>.lk .lk-verdict{max-width:62em;padding:8px 16px;border:1px solid;border-left-width:8px;border-radius:8px;"
-    "font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}</style>"
+    "<style>.lk .lk-verdict{max-width:62em;padding:8px 16px;border-style:solid;border-width:1px 1px 1px 8px;"
+    "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}</style>"
 )
 
 

@@ -6,6 +6,8 @@
 // focus. With Shift, Ctrl and the like they are JupyterLab's as ever: Shift+Enter runs the cell and goes on.
 
 const LETTERS = "ABCDEFGHIJ";
+const YOU = '<span class="lk-chip lk-ink-request">you</span>';
+const MACHINE = '<span class="lk-chip lk-ink-answer">the machine</span>';
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
 
 export default {
@@ -20,16 +22,15 @@ export default {
       if (given >= 0) return `You said ${LETTERS[chosen]}. The machine says ${LETTERS[given]}.`;
       if (isDead()) return chosen < 0 ? "Run this cell, then choose." : `You said ${LETTERS[chosen]}.`;
       if (chosen >= 0) return `You say ${LETTERS[chosen]}. Run the next cell, and see.`;
-      return `What do you think? Click an answer, or press its letter.`;
+      return "What do you think? Click an answer, or go to it with Tab and press its letter.";
     };
     const draw = () => {
       const chosen = model.get("chosen"), given = model.get("given");
       for (const [number, button] of buttons.entries()) {
-        const says = [number === chosen && "you", number === given && "the machine"].filter(Boolean);
         button.setAttribute("aria-pressed", number === chosen);
         button.toggleAttribute("data-machine", number === given);
         button.disabled = given >= 0 || isDead();
-        button.querySelector(".lk-says").textContent = says.join(" and ");
+        button.querySelector(".lk-says").innerHTML = (number === chosen ? YOU : "") + (number === given ? MACHINE : "");
       }
       const words = say(chosen, given);
       if (note.textContent !== words) note.textContent = words;

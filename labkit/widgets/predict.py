@@ -56,7 +56,7 @@ class Prediction(AnyWidget):
         if answer not in self.answers:
             words = ", ".join(map(repr, self.answers))
             raise LabError(f"The verdict {answer!r} is none of the answers of {self.question!r}: {words}.")
-        self._journal.note_prediction(self.question, self.choice, answer)
+        self._journal.note_prediction(self.question, self.choice, answer, why)
         if self.choice is not None:
             self.given = self._number(answer)
         return View(verdict_html(self.choice, answer, why), verdict_text(answer, why))

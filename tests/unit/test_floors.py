@@ -30,6 +30,7 @@ FLOORS = {
     "check": 2,
     "daemons": 2,
     "desk": 3,
+    "leftovers": 2,
     "lesson": 3,
     "widgets": 3,
     "__main__": 4,

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from labkit import journal, leftovers
 from labkit import lesson as lessons
 from labkit.errors import EngineRefusal, EngineTimeout, EngineUnreachable, MachineError
+from labkit.machine.boot_log import read_boot_log
+from labkit.widgets import boot
 
 
 class Engine:
@@ -24,6 +27,7 @@ class Engine:
         self.exchanges: list[object] = []
         self.dead = False
         self.refuses = ""
+        self.in_swarm = False
 
     def state(self) -> tuple[object, ...]:
         return set(self.containers), dict(self.networks), set(self.volumes), dict(self.images)
@@ -34,6 +38,7 @@ class Engine:
         value = {
             "/containers/json": [{"Id": name} for name in self.containers],
             "/networks": [{"Id": identity, "Name": name} for identity, name in self.networks.items()],
+            "/info": {"Swarm": {"LocalNodeState": "active" if self.in_swarm else "inactive"}},
             "/volumes": {"Volumes": [{"Name": name} for name in self.volumes] or None, "Warnings": None},
             "/images/json": [
                 {"Id": identity, "RepoTags": names or ["<none>:<none>"]} for identity, names in self.images.items()
@@ -62,6 +67,10 @@ class Engine:
                 if not self.images[owner]:
                     del self.images[owner]
 
+    def post(self, path: str, **_: Any) -> None:
+        assert path == "/swarm/leave"
+        self.in_swarm = False
+
     def clear(self) -> None: ...
     def close(self) -> None: ...
 
@@ -73,6 +82,9 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     monkeypatch.setattr(lessons, "Engine", lambda: engine)
     monkeypatch.setattr(lessons, "read_proofs", lambda _: {"busybox": "there it is"})
     monkeypatch.setattr(lessons, "_opened", None)
+    monkeypatch.setattr(journal, "_lessons", {})
+    monkeypatch.setattr(journal, "KEPT", tmp_path / "nothing")
+    monkeypatch.setattr(leftovers, "DOCKER_CLI", tmp_path / "docker-cli")
     write_log(monkeypatch, tmp_path, "root", "ready")
     return engine
 
@@ -80,8 +92,8 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
 def write_log(monkeypatch: pytest.MonkeyPatch, directory: Path, *stages: str) -> None:
     log = directory / "boot.jsonl"
     log.write_text("".join(json.dumps({"stage": name, "seconds": 1, "detail": "why."}) + "\n" for name in stages))
-    monkeypatch.setattr(lessons, "BOOT_LOG", log)
-    monkeypatch.setattr(lessons, "read_boot_log", lambda: [json.loads(line) for line in log.open()])
+    monkeypatch.setattr(boot, "BOOT_LOG", log)
+    monkeypatch.setattr(boot, "read_boot_log", lambda: read_boot_log(log))
 
 
 def test_only_what_is_new_is_removed(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +108,7 @@ def test_only_what_is_new_is_removed(engine: Engine, capsys: pytest.CaptureFixtu
     lesson.close()
 
     assert before == engine.state()
-    assert capsys.readouterr().out.splitlines()[-1] == "lesson x is closed; left behind: nothing"
+    assert "lesson x is closed; left behind: nothing" in capsys.readouterr().out.splitlines()
 
 
 def test_an_image_that_lost_its_name_stays(engine: Engine) -> None:
@@ -202,14 +214,13 @@ def test_what_cannot_be_deleted_is_said(engine: Engine, capsys: pytest.CaptureFi
     assert [
         "lesson x is closed; left behind: 1",
         "not undone: EngineTimeout: /containers/stuck",
-    ] == capsys.readouterr().out.splitlines()[-2:]
+    ] == capsys.readouterr().out.splitlines()[-3:-1]
 
     engine.refuses = ""
     lesson.close()
-    lesson.close()
 
     assert engine.containers == {"there before"}
-    assert ["lesson x is closed; left behind: nothing"] == capsys.readouterr().out.splitlines()
+    assert "lesson x is closed; left behind: nothing" == capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_closed_lesson_is_closed_again(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,6 +242,7 @@ def test_the_next_lesson_takes_the_notebook(engine: Engine, monkeypatch: pytest.
     events = type("Events", (), {"register": lambda *_: None, "unregister": lambda *call: called.append(call[1:])})()
     monkeypatch.setattr(lessons, "get_ipython", lambda: type("Shell", (), {"events": events})())
     monkeypatch.setattr(lessons, "show", lambda view: None)
+    monkeypatch.setattr(boot, "display", lambda view: None)
     lesson = lessons.open_lesson("x")
     lesson.close()
     assert [] == called
@@ -248,7 +260,7 @@ def test_a_failed_boot_is_told_at_once(engine: Engine, monkeypatch: pytest.Monke
 
 def test_no_lab_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The wrong kernel is the likeliest mistake: the error names the right one."""
-    monkeypatch.setattr(lessons, "BOOT_LOG", tmp_path / "none")
+    monkeypatch.setattr(boot, "BOOT_LOG", tmp_path / "none")
 
     with pytest.raises(MachineError, match="Docker Lab"):
         lessons.open_lesson("x")
@@ -273,9 +285,9 @@ def test_the_boot_is_drawn_once_a_stage(engine: Engine, monkeypatch: pytest.Monk
     stages = [{"stage": name, "seconds": 1, "detail": ""} for name in ("root", "network", "kernel", "engine", "ready")]
     reads = iter([count for count in range(3, 6) for _ in range(4)])  # each state is read four times
     drawings = Drawings()
-    monkeypatch.setattr(lessons, "read_boot_log", lambda: stages[: next(reads)])
-    monkeypatch.setattr(lessons, "View", lambda *_: drawings)
-    monkeypatch.setattr(lessons.time, "sleep", lambda _: None)
+    monkeypatch.setattr(boot, "read_boot_log", lambda: stages[: next(reads)])
+    monkeypatch.setattr(boot, "View", lambda *_: drawings)
+    monkeypatch.setattr(boot.time, "sleep", lambda _: None)
 
     lessons.open_lesson("01-x")
 
@@ -292,3 +304,88 @@ def test_the_bar_follows_what_is_done(engine: Engine, monkeypatch: pytest.Monkey
     lesson._end_cell(None)
 
     assert [0, 2] == told
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "5", '{"stage": "root"}'])
+def test_an_overwritten_boot_log(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    """A learner may write anything over it: one sentence says so, and names the restart."""
+    log = tmp_path / "boot.jsonl"
+    log.write_text(f"{text}\n")
+
+    with pytest.raises(MachineError, match=r"has been overwritten.*Kernel > Restart"):
+        lessons.open_lesson("x")
+
+
+def test_a_dead_engine_is_revived_at_the_opening(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that ran before the first one may have killed it: `lesson.revive` is no word yet."""
+    engine.dead = True
+    monkeypatch.setattr(lessons, "start_engine", lambda: setattr(engine, "dead", False))
+
+    assert lessons.open_lesson("x").engine_alive()
+
+
+def test_an_undo_that_registers_another(engine: Engine) -> None:
+    """Each is called once, the one that came last first."""
+    done: list[str] = []
+    lesson = lessons.open_lesson("x")
+
+    def undo() -> None:
+        done.append("first")
+        lesson.undo(done.append, "registered meanwhile")
+
+    lesson.undo(undo)
+    lesson.close()
+
+    assert ["first", "registered meanwhile"] == done
+
+
+def test_a_view_is_stopped_at_the_end(engine: Engine) -> None:
+    """`keep` gives the view back, whatever it is, and its learner is told which one that was live has stopped."""
+    view = type("Clock", (), {"name": "a clock", "is_live": True, "stop": lambda self: setattr(self, "is_live", False)})
+    lesson = lessons.open_lesson("x")
+    clock = lesson.keep(view())
+    sentences = lesson._clean()
+
+    assert not clock.is_live
+    assert "a clock" in " ".join(sentences)
+    assert "a clock" not in " ".join(lesson._clean())
+
+
+def test_a_swarm_is_left(engine: Engine) -> None:
+    """The next lesson finds an engine as it was."""
+    lesson = lessons.open_lesson("x")
+    engine.in_swarm = True
+    engine.networks["n3"] = "docker_gwbridge"
+
+    assert "swarm" in " ".join(lesson._clean())
+    assert (False, False) == (engine.in_swarm, "n3" in engine.networks)
+
+
+def test_a_context_is_left(engine: Engine, tmp_path: Path) -> None:
+    """What the docker command has written down is gone; only another context is worth a word."""
+    lesson = lessons.open_lesson("x")
+    directory = tmp_path / "docker-cli"
+    for text, words in (('{"currentContext": "other"}', "context"), ("{}", ""), ("not JSON", "")):
+        directory.mkdir()
+        (directory / "config.json").write_text(text)
+        assert bool(words) == ("context" in " ".join(lesson._clean()))
+        assert not directory.exists()
+
+
+def test_the_end_says_what_was_done(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page has each wrong prediction with its reason, and each exercise; what is stored has none of it."""
+    shown: list[Any] = []
+    monkeypatch.setattr(lessons, "show", shown.append)
+    lesson = lessons.open_lesson("x")
+    wrong, right = lessons.predict("Who?", "he", "she"), lessons.predict("When?", "now", "then")
+    wrong.chosen = right.chosen = 0
+    wrong.verdict("she", "She was there.")
+    right.verdict("now", "It is late.")
+    lesson.progress.note_exercise("A", False)
+    lesson.close()
+
+    (end,) = shown
+    for words in ("2 of 2, and 1 of them was right", "Who?", "he", "she", "She was there.", "A: not done yet, after 1"):
+        assert words in end.value
+    assert "When?" not in end.value
+    assert "(what you predicted and did, on a live page)" == repr(end)

@@ -1,0 +1,84 @@
+"""How does a page say what a learner has done in a lesson?"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from labkit.show.look import figure, mark, with_code
+
+__all__ = ["END_TEXT", "end_html"]
+
+END_TEXT = "(what you predicted and did, on a live page)"
+END_STYLE = (
+    "<style>.lk .lk-end{max-width:62em;padding:12px 16px;border:1px solid var(--lk-line);border-radius:8px}"
+    ".lk .lk-end h3{margin:0 0 8px;font-size:calc(var(--lk-size)*1.25)}.lk .lk-end p{margin:0 0 8px}"
+    ".lk .lk-end table{border-collapse:collapse;margin:0 0 12px;width:100%;font-size:inherit}"
+    ".lk .lk-end :is(th,td){text-align:left;vertical-align:top;padding:4px 12px 4px 0;white-space:normal;"
+    "border-bottom:1px solid var(--lk-line);background:none}</style>"
+)
+HEADINGS = ("question", "you said", "the machine says", "why")
+
+
+def end_html(
+    lesson: str,
+    predictions: Mapping[str, Mapping[str, Any]],
+    exercises: Mapping[str, Mapping[str, Any]],
+    *,
+    reasons: Mapping[str, str],
+    sentences: Sequence[str],
+) -> str:
+    """Draw the end of a lesson: what was done, and each wrong prediction with the machine's answer and why.
+
+    `predictions` and `exercises` are as docs/progress.md has them, `reasons` says why, by question; `sentences` are
+    what else is to be said of the machine.
+    """
+    parts = [
+        f"<h3>{escape(lesson)}: what you have done</h3>",
+        _count_predictions(predictions),
+        _table(
+            [(q, one["choice"], one["answer"], reasons.get(q, "")) for q, one in predictions.items() if _wrong(one)]
+        ),
+        _list_exercises(exercises),
+        *(f"<p>{escape(sentence)}</p>" for sentence in sentences),
+    ]
+    return figure(f"the end of {lesson}", f'<div class="lk-end">{"".join(parts)}</div>', style=END_STYLE)
+
+
+def _wrong(prediction: Mapping[str, Any]) -> bool:
+    return prediction["right"] is False
+
+
+def _count_predictions(predictions: Mapping[str, Mapping[str, Any]]) -> str:
+    answered = [one for one in predictions.values() if one["answer"] is not None]
+    made = [one for one in answered if one["choice"] is not None]
+    if not answered:
+        return ""
+    right = sum(one["right"] is True for one in made)
+    words = f"Predictions: you made {len(made)} of {len(answered)}, and {right} of them {_be(right)} right."
+    if right < len(made):
+        words += " These were not; they are what you have learned here:"
+    return f"<p>{words}</p>"
+
+
+def _be(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in HEADINGS)
+    body = "".join(f"<tr>{''.join(f'<td>{with_code(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _list_exercises(exercises: Mapping[str, Mapping[str, Any]]) -> str:
+    words = "".join(f"<p>{_exercise(name, one)}</p>" for name, one in sorted(exercises.items()))
+    return words
+
+
+def _exercise(name: str, exercise: Mapping[str, Any]) -> str:
+    tries = f"{exercise['tries']} {'try' if exercise['tries'] == 1 else 'tries'}"
+    if exercise["done"]:
+        return f"{mark('answer')} Exercise {escape(name)}: done, with {tries}."
+    return f"{mark('you')} Exercise {escape(name)}: not done yet, after {tries}."
