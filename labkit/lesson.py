@@ -33,15 +33,15 @@ from labkit.shell import sh
 from labkit.show.boot import boot_html
 from labkit.show.course_map import map_html
 from labkit.show.end import END_TEXT, end_html
-from labkit.show.wire import wire_html, wire_svg, wire_text
 from labkit.widgets.bar import LiveBar
 from labkit.widgets.beside import beside
 from labkit.widgets.boot import require_lab_machine, wait_for_boot
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
+from labkit.widgets.live import Drawing
 from labkit.widgets.predict import Prediction
 from labkit.widgets.view import View
-from labkit.widgets.wire import WireView, tap_wire
+from labkit.widgets.wire import WireView, draw_wire, tap_wire
 
 __all__ = ["Lesson", "beside", "open_lesson", "predict", "sh"]
 
@@ -104,10 +104,9 @@ class Lesson:
         start_engine()
         print("the engine is back")
 
-    def wire(self) -> View:
+    def wire(self) -> Drawing:
         """Show what `engine` said in this cell, and what came back, as a sequence diagram."""
-        said = list(self.engine.exchanges)
-        return View(wire_html(said), wire_text(said), wire_svg(said))
+        return draw_wire(list(self.engine.exchanges))
 
     def tap(self) -> AbstractContextManager[WireView]:
         """Listen to what is said to the engine in a block, and show it as it goes: `labkit.api.tap` has the rules."""

@@ -15,13 +15,15 @@ with `data-jp-theme-light`), and of VS Code. Each ink has a contrast of 4.5 or m
 both.
 """
 
+import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
     *("GROUNDS", "ROLES", "STYLE", "Role"),
-    *("figure", "legend", "mark", "mark_svg", "method_chip", "status_chip", "with_code"),
+    *("figure", "legend", "mark", "mark_svg", "method_chip", "read_css", "status_chip", "with_code"),
 ]
 
 
@@ -84,31 +86,16 @@ def _variables(theme: int) -> str:
     return "".join(f"--lk-{name}:{ink};" for name, ink in inks.items())
 
 
-# With each view once: a view may be alone on its page. Spaces are a multiple of 4 px.
+def read_css(name: str) -> str:
+    """The rules of a view: a file beside this one, its comment and its ends of lines left out."""
+    text = Path(__file__).with_name(f"{name}.css").read_text()
+    return re.sub(r"/\*.*?\*/|\n *", "", text, flags=re.DOTALL)
+
+
+# With each view once: a view may be alone on its page.
 STYLE = (
-    f"<style>.lk{{{_variables(0)}--lk-ground:var(--jp-layout-color0,#fff);"
-    "--lk-code:var(--jp-code-font-family,ui-monospace,monospace);--lk-words:var(--jp-ui-font-family,sans-serif);"
-    "--lk-size:var(--jp-code-font-size,13px);"
-    "color:var(--lk-ink);background:var(--lk-ground);font:var(--lk-size)/1.5 var(--lk-words);"
-    "margin:4px 0 8px;padding:0;max-width:76em;min-width:0}"
+    f"<style>{read_css('look')}.lk{{{_variables(0)}}}"
     f':is(body[data-jp-theme-light="false"],body.vscode-dark) .lk{{{_variables(1)}}}'
-    ".lk *{box-sizing:border-box}"
-    ".lk code,.lk pre,.lk .lk-code{font-family:var(--lk-code);font-size:var(--lk-size);color:inherit;background:none}"
-    ".lk .lk-card{border:1px solid var(--lk-line);border-radius:8px;background:var(--lk-ground);overflow:hidden}"
-    ".lk .lk-head{padding:4px 12px;font-weight:600;background:var(--lk-soft);border-bottom:1px solid var(--lk-line)}"
-    ".lk .lk-dim{color:var(--lk-dim)}"
-    ".lk figcaption{margin:8px 0 0;max-width:62em;line-height:1.5;color:var(--lk-ink)}"
-    ".lk .lk-legend{display:flex;flex-wrap:wrap;gap:0 16px;margin:4px 0 0;color:var(--lk-dim)}"
-    ".lk .lk-legend span{display:inline-flex;align-items:center;gap:4px;white-space:nowrap}"
-    ".lk .lk-mark{width:12px;height:12px;flex:none;vertical-align:-1px;overflow:visible}"
-    ".lk .lk-chip{display:inline-block;padding:0 6px;border:1px solid currentColor;border-radius:4px;"
-    "font:600 calc(var(--lk-size)*.92)/1.45 var(--lk-code);white-space:nowrap}"
-    ".lk .lk-chip-round{border-radius:1em}"
-    ".lk button{font:inherit;color:var(--lk-ink);background:var(--lk-soft);border:1px solid var(--lk-line);"
-    "border-radius:4px;padding:0 8px;cursor:pointer}"
-    ".lk button:hover{border-color:var(--lk-dim)}"
-    ".lk :focus-visible{outline:2px solid var(--lk-request);outline-offset:1px}"
-    "@media (prefers-reduced-motion:reduce){.lk *{transition:none!important;animation:none!important}}"
     + "".join(
         f".lk .lk-ink-{name}{{color:var(--lk-{name})}}"
         f".lk .lk-fill-{name}{{background:color-mix(in srgb,var(--lk-{name}) 14%,var(--lk-ground));"

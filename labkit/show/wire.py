@@ -1,245 +1,388 @@
-"""What went over the wire, in which order?
+"""What went over the wire, in which order, and how long did each thing take?
 
-A sequence diagram: the client's line of life on the left, the engine's on the right; each exchange is one arrow there
-and one back. Where the connection was taken over (attach, exec), what went over it follows, an arrow for each piece,
-coloured and named by its stream. Values in, text or HTML out; an exchange opens on a click, or by keyboard, and shows
-its bytes.
+Time runs downwards. The client's line of life is on the left and the engine's on the right; a request is a solid arrow,
+its answer a dashed one. A connection that stays open is a tube beside the engine, and what it carries is a mark in the
+tube, when it came. Beside the tubes a container lives. Above what a command said stands the line that was typed.
+Values in, text or HTML out; a row opens on a click, or by keyboard, and shows its bytes.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import NamedTuple, Protocol
 
-from labkit.api.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR
-from labkit.dump import dump, hex_dump
-from labkit.show.still import cut, frame_svg, mask, xml_safe
+from labkit.show import message
+from labkit.show.look import ROLES, figure, mark, method_chip, read_css, status_chip, with_code
+from labkit.show.still import cut, mask, xml_safe
+from labkit.show.talk import (
+    LINE_PX,
+    SHOWN_PARTS,
+    STREAMS,
+    VERSION,
+    Life,
+    Line,
+    Picture,
+    Row,
+    Talk,
+    Tube,
+    WireExchange,
+    lay_out,
+    read_talks,
+    request_line,
+    role_of,
+    settle,
+    status_line,
+    totals,
+)
+from labkit.show.wire_still import NOTHING, STATES, draw_still
 
-__all__ = ["WireExchange", "wire_html", "wire_svg", "wire_text"]
+__all__ = ["SHOWN", "WireExchange", "wire_html", "wire_svg", "wire_text"]
 
-NOTHING = "nothing went over the wire"
-VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
-SHOWN = 60  # exchanges, the newest
-FRAME_HEAD_BYTES = 8
-HALF_ROW = 8  # bytes in a row of a hex dump, where it has half of the width
-SHOWN_PARTS = 12  # of what went over a connection that was taken over
-LEFT_PX, RIGHT_PX, ROW_PX, TOP_PX = 60, 740, 46, 34
-BAD, GOOD = "#b3261e", "#1a6e3c"
-STREAMS = {STDIN: "stdin", STDOUT: "stdout", STDERR: "stderr", SYSTEM_ERROR: "system error"}
-COLOURS = {"stdin": "#6b6b6b", "stdout": "#1a73c8", "stderr": "#c4400c"}
+SHOWN = 60  # exchanges, the newest, in every form
+LONG_ID = re.compile(r"\b([0-9a-f]{6})[0-9a-f]{6}(?:[0-9a-f]{52})?\b")
 
+LANE_PX, LEFT_PX, ARROW_PX = 24, 84, 23  # a lane; from the left to the client's line; a row's arrow, from its top
+NOTES_PX = 84  # for the words beside a container's life
+CAPTION = (
+    "Time runs downwards. A solid arrow is a request to the engine, the dashed arrow under it is its answer. Press a "
+    "row to read what was said."
+)
+CAPTION_OPEN = (
+    "Time runs downwards. Look at the tubes on the right: {verbs} stay open. Where does each begin, and where does it "
+    "end? A mark in a tube is what the container said, when it said it. Press a row to read its bytes."
+)
 
-class WireRequest(Protocol):
-    @property
-    def method(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def head(self) -> bytes: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class WireAnswer(Protocol):
-    @property
-    def status(self) -> int: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def head(self) -> bytes: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class WireExchange(Protocol):
-    """What a view needs of an exchange; those that `labkit.api.engine` records have it.
-
-    It may have more, as those of `labkit.api.tap` do: `head_s`, `note`, `pieces` and `frames`.
-    """
-
-    @property
-    def request(self) -> WireRequest: ...
-    @property
-    def answer(self) -> WireAnswer: ...
-    @property
-    def seconds(self) -> float: ...
+STYLE = f"<style>{message.STYLE}{read_css('wire')}</style>"
 
 
-class Part(NamedTuple):
-    """What went over a connection that was taken over: "up" or "down", the name of the stream, the bytes."""
-
-    direction: str
-    stream: str
-    data: bytes
-
-
-def wire_text(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
+def wire_text(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, query: bool = True) -> str:
     """One line per exchange, without what differs from run to run: versions, ids, times, sizes.
 
     Without `query`, also without what differs between generations of the docker command: queries, and how often it
     asks for the engine's version before it goes on.
     """
-    shown = exchanges if query else _without_repeated_pings(exchanges)
-    lines = [f"{_request_line(one, query)}  ->  {_status_line(one)}{_totals(one)}" for one in shown]
-    return "\n".join(lines) or f"({NOTHING})"
+    talks, left_out, first = _newest(exchanges, query)
+    _, places = settle(talks, _of(lines, first))
+    said = [(float(number), f"{'  ' if lines else ''}{_line_of(one, query)}") for number, one in enumerate(talks)]
+    typed = [(line.began_s, f"$ {mask(xml_safe(line.text))}") for line in places]
+    rows = [words for _, words in sorted([*typed, *said], key=lambda pair: pair[0])]
+    return "\n".join([*(["… earlier exchanges are left out"] if left_out else []), *rows]) or f"({NOTHING})"
 
 
-def wire_html(exchanges: Iterable[WireExchange], forgotten: int = 0) -> str:
+def wire_html(exchanges: Iterable[WireExchange], forgotten: int = 0, lines: Sequence[Line] = ()) -> str:
     """The diagram, top to bottom, in the colours of the page's theme; `forgotten` is how many came before these."""
     every = list(exchanges)
+    first = forgotten + max(len(every) - SHOWN, 0)
+    talks = read_talks(every[-SHOWN:], first)
+    picture = lay_out(talks, _of(lines, talks[0].begin_s if first else 0.0))
+    if not picture.rows:
+        return figure("wire view", f"<em>{NOTHING}</em>")
+    note = f'<div class="lk-head lk-dim">… {first} exchanges before</div>' if first else ""
+    right = _lane(picture, 0) + LANE_PX
+    rows = "".join(_row_html(picture, number) for number in range(len(picture.rows)))
+    container = f'<span style="right:12px;transform:none">{mark("container")} container</span>' if picture.lives else ""
+    body = (
+        f'<div class="lk-card">{note}<div class="w-body" style="--right:{right}px">'
+        f'<div class="w-ends"><span class="w-client">{mark("you")} client</span>'
+        f'<span class="w-engine">{mark("engine")} engine</span>{container}</div>'
+        '<i class="w-life w-client"></i><i class="w-life w-engine"></i>'
+        f"<div>{rows}</div></div>{_replay(picture)}</div>"
+    )
+    verbs = sorted({f"`{tube.talk.verb}`" for tube in picture.tubes})
+    words = CAPTION_OPEN.format(verbs=" and ".join(verbs)) if picture.tubes and picture.lives else CAPTION
+    carried = {row.part.stream for row in picture.rows if row.part}
+    keys = ["request", "answer", *(stream for stream in STREAMS if stream in carried)]
+    bad = [talk for talk in talks if talk.one.answer.status >= 400]
+    return figure("wire view", body, caption=with_code(words), keys=[*keys, *(["trouble"] if bad else [])], style=STYLE)
+
+
+def wire_svg(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, query: bool = True) -> str:
+    """The diagram as a still picture, in the order of `settle`, without versions, ids, times and bodies."""
+    talks, left_out, first = _newest(exchanges, query)
+    settled, typed = settle(talks, _of(lines, first))
+    picture = lay_out(settled, typed, to_scale=False)
+    return draw_still(picture, bool(left_out), query)
+
+
+def _of(lines: Sequence[Line], since_s: float) -> list[Line]:
+    return [line for line in lines if line.ended_s is None or line.ended_s >= since_s]
+
+
+def _newest(exchanges: Iterable[WireExchange], query: bool) -> tuple[list[Talk], int, float]:
+    """The newest exchanges, how many are left out before them, and when those that are shown begin."""
+    every = read_talks(exchanges)
+    if not query:
+        every = [one for before, one in zip([None, *every], every, strict=False) if not _repeats(one, before)]
     shown = every[-SHOWN:]
-    if not shown:
-        return f"<em>{NOTHING}</em>"
-    first = forgotten + len(every) - len(shown)
-    note = f"<em>… {first} before</em>" if first else ""
-    rows = note + "".join(_html_row(one, number) for number, one in enumerate(shown, first))
-    life = "2px solid var(--jp-border-color1,#888)"
+    left_out = len(every) - len(shown)
+    return shown, left_out, shown[0].begin_s if left_out else 0.0
+
+
+def _repeats(one: Talk, before: Talk | None) -> bool:
+    """A ping right after a ping: before it creates, docker 29 asks twice."""
+    return before is not None and one.path == "/_ping" and request_line(one) == request_line(before)
+
+
+def _line_of(one: Talk, query: bool) -> str:
+    return f"{request_line(one, query)}  ->  {status_line(one)}{totals(one)}"
+
+
+def _row_html(picture: Picture, number: int) -> str:
+    row = picture.rows[number]
+    since = row.at_s - picture.rows[0].at_s
+    talk = row.talks[-1] if row.talks else None
+    words, arrows, drawer = "", "", ""
+    match row.kind:
+        case "line":
+            return _command_html(picture, row, number, since)
+        case "ping":
+            words = f"{mark('request')}{mark('answer')} ping{f' ×{len(row.talks)}' if len(row.talks) > 1 else ''}"
+            drawer = "".join(_drawer(one) for one in row.talks)
+        case "request" | "exchange":
+            assert talk is not None
+            back = f'<span class="w-push">{_answer_words(talk)}</span>' if row.kind == "exchange" else ""
+            words = f"{_request_words(talk)}{back}"
+            arrows = _arrow(picture, talk, "w-to", "request")
+            if row.kind == "exchange":
+                arrows += _arrow(picture, talk, "w-back", role_of(talk), ARROW_PX + 5)
+            drawer = _drawer(talk)
+        case "answer":
+            assert talk is not None
+            words = f'<span class="w-push">{_answer_words(talk)}</span>'
+            arrows = _arrow(picture, talk, "w-back", role_of(talk))
+        case "said":
+            assert talk is not None and row.part is not None
+            words, arrows, drawer = _said(picture, row, talk)
+        case "end":
+            assert talk is not None
+            words = f'<span class="w-push">{_end_words(talk)}</span>'
+            arrows = _arrow(picture, talk, "w-back", role_of(talk))
+    key = _key(row)
+    line = f'<span class="w-at">{_short(since)}</span>{arrows}<span class="w-words">{words}</span>'
+    head = f'<summary class="w-line">{line}</summary>' if drawer else f'<div class="w-line">{line}</div>'
+    inner = f"<details>{head}{drawer}</details>" if drawer else head
+    return _whole(row, number, since, key, f"{inner}{_lanes_html(picture, number)}")
+
+
+def _whole(row: Row, number: int, since: float, key: int, inner: str) -> str:
+    """A row, with the time above it; what the replay says of it is in `data-says`."""
+    says = escape(f"{_short(since)}: {_says(row)}")
+    kind = " w-ping" if row.kind == "ping" else ""
+    gap = f' style="--gap:{row.gap_px:g}px"' if row.gap_px else ""
+    return f'<div class="w-row{kind}" data-key="{key}" data-step="{number}" data-says="{says}"{gap}>{inner}</div>'
+
+
+def _key(row: Row) -> int:
+    return int(row.at_s * 1e6)
+
+
+def _says(row: Row) -> str:
+    if row.line is not None:
+        return f"$ {cut(xml_safe(row.line.text), 80)}"
+    talk = row.talks[-1]
+    asked = f"{talk.one.request.method} {_shorten(talk.path)}"
+    match row.kind:
+        case "ping":
+            return "the client asks whether the engine is there"
+        case "request":
+            return f"{asked} is sent"
+        case "said":
+            return f"{row.part.stream if row.part else ''} passes through {talk.verb}"
+        case "end":
+            return f"{talk.verb} ends"
+    return f"{asked} is answered: {status_line(talk)}"
+
+
+def _command_html(picture: Picture, row: Row, number: int, since: float) -> str:
+    assert row.line is not None
+    took = "runs" if row.line.ended_s is None else _short(row.line.ended_s - row.line.began_s)
+    words = f'<code>$ {escape(xml_safe(row.line.text))}</code><span class="lk-dim">{took}</span>'
+    inner = f'<div class="w-command">{words}</div>{_lanes_html(picture, number)}'
+    return _whole(row, number, since, _key(row), inner)
+
+
+def _request_words(talk: Talk) -> str:
+    request = talk.one.request
+    path, mark_, query = VERSION.sub("", request.target).partition("?")
+    dim = f'<span class="lk-dim w-more">?{escape(_shorten(query))}</span>' if mark_ else ""
     return (
-        '<div role="group" aria-label="wire view" style="max-width:60em;color:var(--jp-ui-font-color1);'
-        'font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);line-height:1.4">'
-        '<div style="display:flex;justify-content:space-between;font-weight:600"><span>client</span><span>engine</span>'
-        f'</div><div style="border-left:{life};border-right:{life};margin:0 2em">{rows}</div></div>'
+        f'{method_chip(xml_safe(request.method))}<code title="{escape(xml_safe(cut(request.target, 500)))}">'
+        f"{escape(_shorten(path))}{dim}</code>"
     )
 
 
-def _html_row(one: WireExchange, number: int) -> str:
-    theme = "var(--jp-error-color1,#b3261e)" if one.answer.status >= 400 else "var(--jp-success-color1,#1a6e3c)"
-    # The light theme's green is too pale to be read; some of the text's own colour helps in every theme.
-    colour = f"color-mix(in srgb,{theme} 75%,var(--jp-ui-font-color1,#000))"
-    line = "flex:1;align-self:center;border-top:1px"
-    there = f'<span style="{line} solid"></span>&#9654;'
-    back = f'&#9664;<span style="{line} dashed"></span>'
-    size = f", {len(one.answer.body)} bytes" if one.answer.body else ""
-    took = f"{escape(_status_line(one))}{size}, {_took(one)}"
-    parts = _parts(one)
-    return (
-        f'<details data-key="{number}" style="padding:3px 0"><summary style="cursor:pointer;padding-left:8px">'
-        f"{escape(_request_line(one))}"
-        f'<div style="display:flex">{there}</div><div style="display:flex;color:{colour}">{back}'
-        f'<span style="padding:0 8px">{took}</span></div>{_parts_html(parts)}</summary>'
-        '<div style="display:grid;grid-template-columns:1fr 1fr;gap:8px;padding:4px 8px">'
-        f"{_message_html('request', one.request.head, one.request.body)}"
-        f"{_message_html('answer', one.answer.head, one.answer.body)}</div>{_bytes_html(parts)}</details>"
+def _shorten(text: str) -> str:
+    """An identity by its first letters, as docker's tables have it, and shorter."""
+    return cut(xml_safe(LONG_ID.sub(r"\1…", text)), 200)
+
+
+def _answer_words(talk: Talk) -> str:
+    answer = talk.one.answer
+    if not answer.status:
+        return f'<span class="lk-ink-trouble">{escape(status_line(talk))}</span>'
+    chip = status_chip(answer.status, xml_safe(answer.reason))
+    if talk.is_tube:
+        stays = " · stays open" if answer.status < 400 else ""
+        took = _short((talk.head_s or 0) - talk.begin_s)
+        return f'{chip}<span class="lk-dim">{took}<span class="w-more">{stays}</span></span>'
+    size = f'<span class="w-more"> · {len(answer.body)} bytes</span>' if answer.body else ""
+    return f'{chip}<span class="lk-dim">{_took(talk)}{size}</span>'
+
+
+def _took(talk: Talk) -> str:
+    """An answer's head may come long before its end."""
+    whole_s = (talk.end_s or 0) - talk.begin_s
+    head_s = talk.head_s - talk.begin_s if talk.head_s is not None else whole_s
+    return _short(whole_s) if whole_s - head_s < 0.01 else f"{_short(head_s)}, the end after {_short(whole_s)}"
+
+
+def _end_words(talk: Talk) -> str:
+    if talk.verb == "wait":
+        code = re.search(rb'"StatusCode":\s*(\d+)', talk.one.answer.body)
+        if code:
+            return f'<span class="lk-ink-answer"><b>wait</b> is told: exit code {int(code[1])}</span>'
+    note = str(getattr(talk.one, "note", ""))
+    why = f": {escape(xml_safe(note))}" if note else ""
+    return f'<span class="lk-ink-engine"><b>{escape(talk.verb)}</b> ends{why}</span>'
+
+
+def _said(picture: Picture, row: Row, talk: Talk) -> tuple[str, str, str]:
+    """What passed through a tube: its words, an arrow from or to the tube, a mark in it; and its bytes."""
+    assert row.part is not None
+    stream, data = row.part.stream, row.part.data
+    role = stream if stream in ROLES else "answer"
+    sign = "w-to" if stream == "stdin" else "w-from"
+    ink = f'class="lk-ink-{role}"'
+    words = f"<span {ink}>{mark(role)} {stream}</span><code {ink}>{escape(_first_words(data))}</code>"
+    if len(talk.parts) > SHOWN_PARTS and row.part is talk.parts[SHOWN_PARTS - 1]:
+        words += f'<span class="lk-dim">… and {len(talk.parts) - SHOWN_PARTS} more</span>'
+    right = _lane(picture, picture.lane_of(talk)) - 6
+    dot = f'<span class="w-dot" style="right:{right}px;top:{ARROW_PX - 6}px">{mark(role)}</span>'
+    number = talk.parts.index(row.part)
+    drawer = (
+        f'<div class="w-drawer">{message.bytes_html(stream, f"{talk.number}-{number}", row.part.header, data)}</div>'
     )
-
-
-def _took(one: WireExchange) -> str:
-    """An answer's head may come long before its end: that of `wait` comes at once."""
-    head_s: float | None = getattr(one, "head_s", None)
-    whole = f"{one.seconds * 1000:.0f} ms"
-    return whole if head_s is None or one.seconds - head_s < 0.01 else f"{head_s * 1000:.0f} ms, the end after {whole}"
-
-
-def _parts(one: WireExchange) -> list[Part]:
-    """The pieces in the order in which they went, those of the engine taken apart into frames if they are frames."""
-    frames = list(getattr(one, "frames", ()))
-    parts: list[Part] = []
-    came = taken = 0
-    for piece in getattr(one, "pieces", ()):
-        if piece.direction == "up":
-            parts.append(Part("up", "stdin", piece.data))
-        elif not frames and not taken:
-            parts.append(Part("down", "bytes", piece.data))
-        else:
-            came += len(piece.data)
-            while frames and taken + FRAME_HEAD_BYTES + len(frames[0].payload) <= came:
-                stream, payload = frames.pop(0)
-                taken += FRAME_HEAD_BYTES + len(payload)
-                parts.append(Part("down", STREAMS[stream], payload))
-    return parts
-
-
-def _parts_html(parts: Sequence[Part]) -> str:
-    rows = [_part_html(part) for part in parts[:SHOWN_PARTS]]
-    more = len(parts) - len(rows)
-    return "".join(rows) + (f"<div><em>… and {more} more</em></div>" if more else "")
-
-
-def _part_html(part: Part) -> str:
-    colour = f"color-mix(in srgb,{COLOURS.get(part.stream, '#6b6b6b')} 70%,var(--jp-ui-font-color1,#000))"
-    line = f'<span style="flex:1;align-self:center;border-top:3px solid {COLOURS.get(part.stream, "#6b6b6b")}"></span>'
-    label = f'<span style="padding:0 8px">{part.stream}: {escape(_first_words(part.data))}</span>'
-    row = f"{label}{line}&#9654;" if part.direction == "up" else f"&#9664;{line}{label}"
-    return f'<div class="part" style="display:flex;color:{colour}">{row}</div>'
+    return words, _arrow(picture, talk, sign, role) + dot, drawer
 
 
 def _first_words(data: bytes) -> str:
-    return cut(repr(data.decode("utf-8", "replace"))[1:-1], 50)
+    return cut(repr(data[:400].decode("utf-8", "replace"))[1:-1], 60)
 
 
-def _bytes_html(parts: Sequence[Part]) -> str:
-    if not parts:
-        return ""
-    dumps = [f"{part.direction} {part.stream}, {len(part.data)} bytes\n{hex_dump(part.data)}" for part in parts]
-    text = "\n".join(dumps[:SHOWN_PARTS])
-    return f'<div style="padding:0 8px 4px">{_pre_html("bytes", text)}</div>'
+def _arrow(picture: Picture, talk: Talk, sign: str, role: str, top: int = ARROW_PX) -> str:
+    """An arrow between the client and the engine, or the tube that belongs to the exchange."""
+    lane = picture.lane_of(talk)
+    right = f"right:{_lane(picture, lane) + 8}px;" if lane is not None else ""
+    place = f"top:{top - 1}px;" if top != ARROW_PX else ""
+    style = f' style="{right}{place}"' if right or place else ""
+    return f'<i class="w-arrow {sign} lk-ink-{role}"{style}></i>'
 
 
-def _totals(one: WireExchange) -> str:
-    """How many bytes of each stream there were; a terminal's are not counted, as they differ from run to run."""
-    totals: Counter[str] = Counter()
-    for part in _parts(one):
-        totals[part.stream] += len(part.data)
-    if "bytes" in totals or not totals:
-        return ""
-    return ", then " + ", ".join(f"{stream} {totals[stream]} bytes" for stream in COLOURS if stream in totals)
+def _lane(picture: Picture, lane: int | None) -> int:
+    """How far the middle of a lane is from the right edge; the first lane is beside the engine."""
+    notes = NOTES_PX if picture.lives else 0
+    return notes + LANE_PX * (picture.lanes - (lane or 0)) - LANE_PX // 2 + (0 if picture.lanes else 12)
 
 
-def _message_html(name: str, head: bytes, body: bytes) -> str:
-    return _pre_html(name, head.decode("latin-1").replace("\r\n", "\n") + dump(body, row=HALF_ROW))
-
-
-def _pre_html(name: str, text: str) -> str:
-    style = (
-        "margin:0;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;"
-        "overflow-wrap:anywhere;word-break:normal;"  # JupyterLab would break lines within words, and within a byte
-        "background:var(--jp-layout-color2,#eee);color:var(--jp-content-font-color1)"
+def _lanes_html(picture: Picture, number: int) -> str:
+    """What is open beside this row; a segment reaches from the row above to the row below."""
+    return _ticks(picture, number) + "".join(
+        [_tube_html(picture, tube, number) for tube in picture.tubes]
+        + [_life_html(picture, life, number) for life in picture.lives]
     )
-    return f'<pre tabindex="0" aria-label="{name}" style="{style}">{escape(text)}</pre>'
 
 
-def wire_svg(exchanges: Iterable[WireExchange], *, query: bool = True) -> str:
-    """The diagram as a still picture, without versions, ids, times and bodies; `query` as in `wire_text`."""
-    shown = list(exchanges if query else _without_repeated_pings(exchanges))
-    height = TOP_PX + ROW_PX * max(1, len(shown))
-    lives = [
-        f'<text x="{x}" y="18" text-anchor="middle" font-weight="bold">{name}</text>'
-        f'<line x1="{x}" x2="{x}" y1="26" y2="{height}" stroke="#888"/>'
-        for x, name in ((LEFT_PX, "client"), (RIGHT_PX, "engine"))
-    ]
-    arrows = [_svg_row(one, TOP_PX + ROW_PX * number, query) for number, one in enumerate(shown)]
-    return frame_svg([*lives, *(arrows or [f'<text x="80" y="50">{NOTHING}</text>'])], LEFT_PX + RIGHT_PX, height)
+def _tube_html(picture: Picture, tube: Tube, number: int) -> str:
+    if number < tube.first or (tube.last is not None and number > tube.last):
+        return ""
+    right = _lane(picture, tube.lane)
+    begins, ends = number == tube.first, number == tube.last
+    classes = f"w-seg w-tube{' w-begins' if begins else ''}{' w-ends-here' if ends else ''}"
+    verb = f'<b class="w-verb" style="right:{right}px;top:calc(var(--gap,0px) + 32px)">{escape(tube.talk.verb)}</b>'
+    return f'<i class="{classes}" style="{_place(right, begins, ends)}"></i>{verb if begins and not ends else ""}'
 
 
-def _svg_row(one: WireExchange, y: int, query: bool) -> str:
-    colour = BAD if one.answer.status >= 400 else GOOD
-    answer = escape(_status_line(one) + _totals(one))
+def _place(right: int, begins: bool, ends: bool) -> str:
+    top = f"calc(var(--gap,0px) + {ARROW_PX - 7}px)" if begins else "0"
+    bottom = (
+        f"height:calc(var(--gap,0px) + {ARROW_PX + 2}px)" if ends and not begins else f"bottom:{-2 if ends else 0}px"
+    )
+    return f"right:{right}px;top:{top};{bottom}"
+
+
+def _life_html(picture: Picture, life: Life, number: int) -> str:
+    """The states of a container that meet in this row: the one that it comes from, and the one that begins here."""
+    right = _lane(picture, life.lane)
+    before = next((state for row, state in reversed(life.states) if row < number), "")
+    after = next((state for row, state in reversed(life.states) if row == number), "")
+    middle = f"calc(var(--gap,0px) + {ARROW_PX}px)"
+    parts = ""
+    if before and before != "gone":
+        end = f"height:{middle}" if after else "bottom:0"
+        parts += f'<i class="w-seg w-state w-{before}" style="right:{right}px;top:0;{end}"></i>'
+    if after and after != "gone":
+        parts += f'<i class="w-seg w-state w-{after}" style="right:{right}px;top:{middle};bottom:0"></i>'
+    if after:
+        place = f"left:calc(100% - {right - 12}px);top:calc(var(--gap,0px) + {ARROW_PX - 8}px)"
+        parts += f'<b class="w-note" style="{place}">{STATES[after]}</b>'
+    return parts
+
+
+def _ticks(picture: Picture, number: int) -> str:
+    """Regular times between this row and the one above; a break where the silence is squeezed."""
+    row, above = picture.rows[number], picture.rows[max(number - 1, 0)]
+    height = row.gap_px + LINE_PX
+    if number == 0 or not picture.tick_s or "line" in (above.kind, row.kind):
+        return ""
+    if row.squeezed_s is not None:
+        middle = height / 2
+        path = f"M24 0V{middle - 10:g}l-8 5l16 5l-16 5l8 5V{height:g}"
+        words = f'<span class="w-silence" style="top:{middle - 5:g}px">{_short(row.squeezed_s)} pass</span>'
+        return (
+            f'<svg class="w-ticks" height="{height:g}"><path d="{path}" stroke-width="0"/>{_break(middle)}</svg>{words}'
+        )
+    span = row.at_s - above.at_s
+    first = int(above.at_s / picture.tick_s) + 1
+    last = int(row.at_s / picture.tick_s)
+    if span <= 0 or last - first > 40:
+        return ""
+    places = (height * (count * picture.tick_s - above.at_s) / span for count in range(first, last + 1))
+    path = "".join(f"M16 {place:.1f}h8" for place in places)
+    return f'<svg class="w-ticks" height="{height:g}"><path d="{path}"/></svg>'
+
+
+def _break(middle: float) -> str:
+    return f'<path d="M14 {middle - 3:g}q5 -4 10 0t10 0M14 {middle + 3:g}q5 -4 10 0t10 0"/>'
+
+
+def _replay(picture: Picture) -> str:
+    """A slider that walks through the rows: what comes later is pale."""
+    last = len(picture.rows) - 1
+    scale = f'<span class="lk-dim">{_short(picture.tick_s)} a tick</span>' if picture.tick_s else ""
     return (
-        f'<text x="{LEFT_PX + 10}" y="{y + 10}">{escape(cut(_request_line(one, query), 88))}</text>'
-        f'<path d="M{LEFT_PX} {y + 15} H{RIGHT_PX - 2} m-6 -4 l6 4 l-6 4" fill="none" stroke="#444"/>'
-        f'<text x="{RIGHT_PX - 10}" y="{y + 28}" text-anchor="end" fill="{colour}">{answer}</text>'
-        f'<path d="M{RIGHT_PX} {y + 33} H{LEFT_PX + 2} m6 -4 l-6 4 l6 4" fill="none" stroke="{colour}" '
-        'stroke-dasharray="5 3"/>'
+        '<div class="w-replay" data-replay="1"><button type="button" data-play="1" aria-label="play">&#9654;</button>'
+        f'<label>Replay <input type="range" min="0" max="{last}" value="{last}" aria-label="replay"></label>'
+        f"<output></output>{scale}</div>"
     )
 
 
-def _without_repeated_pings(exchanges: Iterable[WireExchange]) -> Iterator[WireExchange]:
-    """Leave out a ping right after a ping: before it creates, docker 29 asks twice."""
-    before = ""
-    for one in exchanges:
-        line = _request_line(one)
-        if not (line == before and line.endswith(" /_ping")):
-            yield one
-        before = line
+def _drawer(talk: Talk) -> str:
+    one, key = talk.one, str(talk.number)
+    request = message.request_html(
+        f"{key}-up", one.request.method, one.request.target, one.request.head, one.request.body
+    )
+    answer = message.answer_html(f"{key}-down", one.answer.status, one.answer.reason, one.answer.head, one.answer.body)
+    return f'<div class="w-drawer">{request}{answer}</div>'
 
 
-def _request_line(one: WireExchange, query: bool = True) -> str:
-    target = VERSION.sub("", one.request.target)
-    return xml_safe(f"{one.request.method} {mask(target if query else target.partition('?')[0])}")
+def _short(seconds: float) -> str:
+    """A time as short as it can be read: "0", "0.3 ms", "62 ms", "1.24 s".
 
-
-def _status_line(one: WireExchange) -> str:
-    if one.answer.status == 0:  # it has not come, or never will
-        return xml_safe(str(getattr(one, "note", "")) or one.answer.reason)
-    return xml_safe(f"{one.answer.status} {one.answer.reason}".rstrip())
+    >>> [_short(seconds) for seconds in (0, 0.0003, 0.0623, 1.24, 75)]
+    ['0', '0.3 ms', '62 ms', '1.24 s', '75 s']
+    """
+    if seconds >= 10:
+        return f"{seconds:.0f} s"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    ms = seconds * 1000
+    return "0" if ms < 0.05 else f"{ms:.1f} ms".replace(".0 ", " ") if ms < 3 else f"{ms:.0f} ms"

@@ -1,10 +1,14 @@
 // Draws what the kernel sends, at most once a frame, and changes only what is new: what the reader has opened,
 // scrolled or focused stays. Rows are told apart by data-key, a number that grows; one that the kernel leaves out stays
-// while it is open or has the focus. An element with data-follow stays at its end, where the newest is, until it is
-// scrolled away from there.
+// while its details are open or it has the focus. An element with data-follow stays at its end, where the newest is,
+// until it is scrolled away from there.
+//
+// An element with data-replay has a slider that walks through the rows with data-step: those that come later are pale,
+// and data-says of the one that it stands on is told. A button with data-play moves the slider.
 
 const isSame = (one, other) => one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
-const isHeld = one => one.dataset?.key && (one.open || one.contains(document.activeElement));
+const isHeld = one => one.dataset?.key
+  && (one.querySelector(":scope > details[open]") || one.contains(document.activeElement));
 const isAtEnd = one => one.scrollTop + one.clientHeight > one.scrollHeight - 5;
 
 function change(old, wanted) {
@@ -42,12 +46,53 @@ function changeChildren(old, wanted) {
   }
 }
 
+const sliders = root => [...root.querySelectorAll("[data-replay] input")];
+
+function replay(slider) {
+  const now = +slider.value, isWhole = slider.value === slider.max;
+  for (const row of slider.closest(".lk-card").querySelectorAll("[data-step]")) {
+    const step = +row.dataset.step;
+    row.classList.toggle("w-later", step > now);
+    row.classList.toggle("w-now", step === now && !isWhole);
+    if (step === now) {
+      slider.closest("[data-replay]").querySelector("output").value = isWhole ? "" : row.dataset.says;
+      slider.setAttribute("aria-valuetext", row.dataset.says);
+    }
+  }
+}
+
+const playing = new WeakMap();
+
+function stopPlaying(slider) {
+  clearTimeout(playing.get(slider));
+  playing.delete(slider);
+}
+
+function play(slider) {
+  const row = slider.closest(".lk-card").querySelector(`[data-step="${+slider.value + 1}"]`);
+  if (!row || !slider.isConnected) return playing.delete(slider);
+  slider.value = +slider.value + 1;
+  replay(slider);
+  playing.set(slider, setTimeout(() => play(slider), 400 + 10 * (parseFloat(row.style.getPropertyValue("--gap")) || 0)));
+}
+
+function press(button) {
+  const slider = button.closest("[data-replay]").querySelector("input");
+  if (playing.has(slider)) return stopPlaying(slider);
+  if (slider.value === slider.max) slider.value = 0;
+  replay(slider);
+  play(slider);
+}
+
 function redraw(root, html) {
   const following = [...root.querySelectorAll("[data-follow]")].filter(isAtEnd);
+  const atEnd = sliders(root).filter(one => one.value === one.max);
   const wanted = document.createElement("template");
   wanted.innerHTML = html;
   changeChildren(root, wanted.content);
   for (const one of following) one.scrollTop = one.scrollHeight;
+  for (const one of atEnd) one.value = one.max;
+  for (const one of sliders(root)) replay(one);
 }
 
 export default {
@@ -65,6 +110,17 @@ export default {
       gone = true;
       draw();
     });
+    el.addEventListener("input", event => {
+      if (!event.target.closest("[data-replay]")) return;
+      stopPlaying(event.target);
+      replay(event.target);
+    });
+    el.addEventListener("click", event => {
+      const button = event.target.closest("[data-play]");
+      if (button) press(button);
+    });
+    // The notebook would take the arrow keys of a slider, and of a radio button, for its own.
+    el.addEventListener("keydown", event => { if (event.target.matches("input")) event.stopPropagation(); });
     draw();
     return () => cancelAnimationFrame(frame);
   },

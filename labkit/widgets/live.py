@@ -11,8 +11,10 @@ Without `with` it goes on after its cell, while other cells run. Widgets are ipy
 interrupts is in ipykernel's `kernelbase`.
 """
 
+import atexit
 import threading
 import time
+import warnings
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,7 @@ from traitlets import Unicode
 
 from labkit.show.still import cut, xml_safe
 
-__all__ = ["LiveView", "Source", "stop_all"]
+__all__ = ["Drawing", "LiveView", "Source", "stop_all"]
 
 KEPT = 2000  # items
 PERIOD_S = 0.1
@@ -58,8 +60,26 @@ class Picture(AnyWidget):
     html = Unicode().tag(sync=True)
 
 
+class Drawing(VBox):  # type: ignore[misc]
+    """A picture of what is over, with all that the page can do; its text and its still picture are stored."""
+
+    def __init__(self, html: str, text: str, picture: str) -> None:
+        super().__init__([Picture(html=html)])
+        self._text, self._svg = text, picture
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        return {**bundle, "image/svg+xml": self._svg, "text/plain": self._text}
+
+
 class LiveView(VBox, Generic[T]):  # type: ignore[misc]
-    """A picture of a source's newest 2000 items, a stop button, and what else is to be put beside it.
+    """A picture of a source's newest 2000 items, and what else is to be put beside it.
+
+    While it can be stopped there is a button for it: not in a `with` block, whose cell keeps the kernel from hearing
+    of a click, and not afterwards. Who does not stop it in the end gets a ResourceWarning.
 
     `html`, `text` and `picture` (SVG) draw items; each gets them, and how many came before those that are kept.
     The text and the picture are stored with the notebook once the view has stopped; before, the text only says
@@ -87,7 +107,10 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         self._canvas = Picture()
         self._button = Button(description="Stop", icon="stop", layout={"width": "auto"}, tooltip=f"Stop {name}")
         self._button.on_click(lambda _: self.stop())
-        super().__init__([HBox([self._button, *controls], layout={"flex_flow": "row wrap"}), self._canvas])
+        self._controls = list(controls)
+        self._bar = HBox(layout={"flex_flow": "row wrap"})
+        self._has_button = True
+        super().__init__([self._bar, self._canvas])
         self._draw()
         self._cell = _follow_notebook()
         self._threads = [
@@ -134,6 +157,8 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         """Wait for what has happened already and is still on its way; a source that can tell overrides this."""
 
     def __enter__(self) -> Self:
+        self._has_button = False
+        self._show_controls()
         self._stage = Stage(self)
         display(self._stage)  # type: ignore[no-untyped-call]
         return self
@@ -151,13 +176,14 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
     def __repr__(self) -> str:
         if self.is_live:
             return f"({self.name}, live)"
-        text = self._text(*self._kept())
+        text = self._safely(self._text)
         return f"{text}\nstopped: {self._problem}" if self._problem else text
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
         if not self.is_live:
-            bundle["image/svg+xml"] = self._svg(*self._kept())
+            picture = self._safely(self._svg)
+            bundle |= {"image/svg+xml": picture} if picture else {}
         return {**bundle, "text/plain": repr(self)}
 
     def _kept(self) -> tuple[tuple[T, ...], int]:
@@ -169,7 +195,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
             for item in self._source:
                 self.take(item)
         except Exception as error:  # whatever it is, it is shown
-            self._problem = cut(xml_safe(f"{type(error).__name__}: {error}"), MAX_PROBLEM)
+            self._note(error)
         finally:
             self._source.close()
             self._over.set()
@@ -187,12 +213,34 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
 
     def _draw(self) -> None:
         with self._drawing:
+            drawn = self._safely(self._html)
             live = self.is_live
             state = "live" if live else "stopped"
             words = escape(f"{state}: {self._problem}" if self._problem else state)
             title = f'<div style="{STATE}">{escape(self.name)}: <b data-state="{state}">{words}</b></div>'
-            self._canvas.html = title + self._html(*self._kept())
-            self._button.disabled = not live
+            self._canvas.html = title + drawn
+            self._show_controls()
+
+    def _safely(self, draw: Draw[T]) -> str:
+        """Draw; if that fails, note why, and let the view end."""
+        try:
+            return draw(*self._kept())
+        except Exception as error:  # whatever it is, it is shown
+            self._note(error, "it cannot be drawn: ")
+            self._over.set()
+            self._changed.set()
+            self._source.close()
+            return ""
+
+    def _note(self, error: Exception, what: str = "") -> None:
+        self._problem = self._problem or cut(xml_safe(f"{what}{type(error).__name__}: {error}"), MAX_PROBLEM)
+
+    def _show_controls(self) -> None:
+        """Show the button that stops it as long as that can work."""
+        shown = [self._button] if self._has_button and self.is_live else []
+        children = (*shown, *self._controls)
+        if self._bar.children != children:
+            self._bar.children = children
 
 
 class Stage(VBox):  # type: ignore[misc]
@@ -213,6 +261,13 @@ class Stage(VBox):  # type: ignore[misc]
 def stop_all() -> None:
     """Stop every live view."""
     for view in list(_live):
+        view.stop()
+
+
+@atexit.register
+def _warn_of_live_views() -> None:
+    for view in list(_live):
+        warnings.warn(f"nobody stopped the view {view.name!r}: call stop(), or open it by with", ResourceWarning, 2)
         view.stop()
 
 

@@ -6,15 +6,18 @@ said.find("POST", "/containers/create")
 """
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from labkit.api.record import RecordedExchange
 from labkit.api.tap import Tap, tap
+from labkit.shell import typed
+from labkit.show.talk import Line, WireExchange
 from labkit.show.wire import wire_html, wire_svg, wire_text
-from labkit.widgets.live import LiveView
+from labkit.widgets.live import Drawing, LiveView
 
-__all__ = ["TapChanges", "WireView", "tap_wire"]
+__all__ = ["TapChanges", "WireView", "draw_wire", "tap_wire"]
 
 LOOK_S = 0.05
 
@@ -26,6 +29,11 @@ def tap_wire() -> Iterator["WireView"]:
         yield view
 
 
+def draw_wire(exchanges: Sequence[WireExchange]) -> Drawing:
+    """Draw exchanges that are over."""
+    return Drawing(wire_html(exchanges), wire_text(exchanges), wire_svg(exchanges))
+
+
 class WireView(LiveView[int]):
     """What a tap hears, as a sequence diagram; `exchanges` holds it, in the order in which the requests came.
 
@@ -34,13 +42,29 @@ class WireView(LiveView[int]):
 
     def __init__(self, said: Tap) -> None:
         self._said = said
+        self._closed_s: float | None = None
         super().__init__(
             "wire",
             TapChanges(said),
-            html=lambda *_: wire_html(said.exchanges, said.forgotten),
-            text=lambda *_: wire_text(said.exchanges, query=False),
-            picture=lambda *_: wire_svg(said.exchanges, query=False),
+            html=lambda *_: wire_html(said.exchanges, said.forgotten, self._lines()),
+            text=lambda *_: wire_text(said.exchanges, self._lines(), query=False),
+            picture=lambda *_: wire_svg(said.exchanges, self._lines(), query=False),
         )
+
+    def _lines(self) -> list[Line]:
+        """What was typed since the tap was opened, and before it was closed, on its clock."""
+        began = self._said.opened_s
+        end = self._closed_s if self._closed_s is not None else float("inf")
+        return [
+            Line(one.line, one.began_s - began, None if one.ended_s is None else one.ended_s - began)
+            for one in list(typed)
+            if began <= one.began_s <= end
+        ]
+
+    def stop(self) -> None:
+        """End it; what is typed later is not of this view."""
+        self._closed_s = self._closed_s or time.monotonic()
+        super().stop()
 
     @property
     def exchanges(self) -> list[RecordedExchange]:

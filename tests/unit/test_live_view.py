@@ -1,6 +1,8 @@
 """Does a live view follow its source, spare the page, and end whenever it should?"""
 
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -165,11 +167,57 @@ def test_an_error_is_shown_and_the_view_stays() -> None:
 
 
 def test_the_button_stops() -> None:
-    """One click, and it cannot be clicked again."""
+    """One click, and the button is gone: it could do nothing more."""
     view = watch(Fake(1))
+    assert view._button in view._bar.children
     view._button.click()
 
-    assert (False, True) == (view.is_live, view._button.disabled)
+    wait_for(lambda: view._button not in view._bar.children)
+    assert not view.is_live
+
+
+def test_a_block_has_no_button() -> None:
+    """While a cell runs its kernel hears of no click."""
+    with watch(Fake(1)) as seen:
+        assert seen._button not in seen._bar.children
+
+    assert seen._button not in seen._bar.children
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_picture_that_cannot_be_drawn(first: bool) -> None:
+    """The view says why, and stops; the source is closed, no thread is left, and the stored text says it too."""
+    threads = threading.active_count()
+
+    def draw(items: Sequence[Any], left_out: int) -> str:
+        if items or first:
+            raise KeyError("<no> such thing")
+        return "nothing yet"
+
+    source = Fake(1)
+    view = LiveView("numbers", source, html=draw, text=count, picture=draw)
+    wait_for(lambda: "stopped: it cannot be drawn: KeyError: &#x27;&lt;no&gt; such thing" in html(view))
+    wait_for(lambda: threading.active_count() == threads)
+
+    assert (False, True) == (view.is_live, source.closed > 0)
+    assert "stopped: it cannot be drawn: KeyError: '<no> such thing'" in repr(view)
+    assert "image/svg+xml" not in view._repr_mimebundle_()
+
+
+def test_a_view_that_nobody_stopped() -> None:
+    """Its Python says so at the end, as it does of a file that nobody closed."""
+    program = (
+        "import threading\nfrom labkit.widgets.live import LiveView\n"
+        "class Silent:\n    over = threading.Event()\n    def __iter__(self): self.over.wait(); return iter(())\n"
+        "    def close(self): self.over.set()\n"
+        "view = LiveView('numbers', Silent(), html=lambda *_: '', text=str, picture=str)\n"
+    )
+    said = [
+        subprocess.run([sys.executable, "-W", "default", "-c", program + end], capture_output=True, text=True).stderr
+        for end in ("", "view.stop()")
+    ]
+
+    assert "ResourceWarning: nobody stopped the view 'numbers'" in said[0] and "ResourceWarning" not in said[1]
 
 
 def test_stop_from_many_threads() -> None:

@@ -11,7 +11,8 @@ from labkit.api.frames import Frame, build_frame, parse_frames
 from labkit.api.http import Answer, Request
 from labkit.api.record import Piece
 from labkit.errors import EngineProtocolError
-from labkit.show.wire import SHOWN, SHOWN_PARTS, wire_html, wire_svg, wire_text
+from labkit.show.talk import SHOWN_PARTS, Line
+from labkit.show.wire import SHOWN, wire_html, wire_svg, wire_text
 
 
 def exchange(target: str, status: int = 200, reason: str = "OK", body: bytes = b"") -> Exchange:
@@ -48,14 +49,15 @@ def test_a_cell_that_ends_with_an_exchange_shows_it_to_be_read() -> None:
 
 def test_a_hostile_body_is_shown_and_not_obeyed() -> None:
     """Markup in a body or a path arrives as text."""
-    drawn = wire_html([exchange("/<b>", body=b"<script>alert(1)</script>\xff")])
+    drawn = wire_html([exchange("/<em>?<em>=<em>", 500, "<em>", b"<script>alert(1)</script>\xff")])
+    json = wire_html([exchange("/x", body=b'{"<em>": "<em>", "a": [1, true, "\\"<em>"]}')])
 
-    assert "<script>" not in drawn and "<b>" not in drawn.replace("<b style", "") and "&lt;script&gt;" in drawn
+    assert "<script>" not in drawn and "<em>" not in drawn + json and "&lt;script&gt;" in drawn
 
 
 def test_a_huge_body_is_cut() -> None:
     """A view stays small whatever came back."""
-    assert len(wire_html([exchange("/x", body=b"a" * 5_000_000)])) < 8000
+    assert len(wire_html([exchange("/x", body=b"a" * 5_000_000)])) < 12_000 + len(wire_html([exchange("/x")]))
 
 
 def test_nothing_is_said_as_such() -> None:
@@ -97,8 +99,8 @@ def test_a_taken_connection_shows_its_streams() -> None:
     expected = "POST /containers/box/attach  ->  101 UPGRADED, then stdin 3 bytes, stdout 4 bytes, stderr 7 bytes"
     assert expected == wire_text([one], query=False)
     assert "attach?stdout=1" in wire_text([one]) and "stdout=1" not in wire_svg([one], query=False)
-    assert drawn.index("stdin: ls") < drawn.index("stdout: out") < drawn.index("stderr: &lt;b&gt;err")
-    assert "10 ms, the end after 500 ms" in drawn and "<b>" not in drawn.split("client", 1)[1]
+    assert drawn.index(">ls\\n<") < drawn.index(">out\\n<") < drawn.index(">&lt;b&gt;err\\n<")
+    assert "10 ms" in drawn and "stays open" in drawn and "<b>err" not in drawn
 
 
 def test_a_terminal_has_no_frames_to_be_counted() -> None:
@@ -106,7 +108,7 @@ def test_a_terminal_has_no_frames_to_be_counted() -> None:
     one = Taken([Piece(0.1, "down", b"/ # ls\r\n"), Piece(0.2, "down", b"\x1b[6n")])
 
     assert wire_text([one], query=False).endswith("101 UPGRADED")
-    assert "bytes: / # ls" in wire_html([one])
+    assert ">/ # ls\\r\\n<" in wire_html([one])
 
 
 def test_a_talkative_stream_is_cut() -> None:
@@ -124,19 +126,68 @@ def test_what_has_no_answer_says_so() -> None:
 
 def test_a_long_record_shows_the_newest() -> None:
     """500 exchanges are more than a page can hold."""
-    assert f"… {500 - SHOWN} before" in wire_html([exchange("/x")] * 500)
-    forgotten = wire_html([exchange("/x")] * 500, forgotten=7)
-    assert f"… {507 - SHOWN} before" in forgotten and 'data-key="506"' in forgotten
+    many = [exchange(f"/x{number}") for number in range(500)]
+    assert f"… {500 - SHOWN} exchanges before" in wire_html(many)
+    assert f"… {507 - SHOWN} exchanges before" in wire_html(many, forgotten=7)
+    assert "… earlier exchanges are left out" == wire_text(many).splitlines()[0]
+    for shown in (wire_html(many), wire_text(many), wire_svg(many)):
+        assert f"/x{500 - SHOWN - 1}" not in shown and f"/x{500 - SHOWN}" in shown and "/x499" in shown
 
 
 def test_an_exchange_keeps_its_key() -> None:
     """What the reader has opened stays his when later exchanges push it up."""
-    every = [exchange(f"/{number}") for number in range(SHOWN + 1)]
+    every = [exchange(f"/{number}")._replace(began_s=1.0 + number) for number in range(SHOWN + 1)]
     keys = [re.findall(r'data-key="(\d+)"', wire_html(every[:count])) for count in (SHOWN, SHOWN + 1)]
 
     assert SHOWN == len(keys[0]) and keys[0][1:] == keys[1][:-1]
+    assert sorted(map(int, keys[0])) == [*map(int, keys[0])]
 
 
 def test_a_picture_is_xml_whatever_was_said() -> None:
     """A client may put any byte into its target, and an engine into its reason."""
     ElementTree.fromstring(wire_svg([exchange("/\x01", reason="\x1b[31mOK")]))
+
+
+def test_a_command_stands_above_what_it_said() -> None:
+    """Each line that was typed has a band, one that said nothing to the engine too; identities in it are hidden."""
+    talk = [exchange("/a")._replace(began_s=1.0), exchange("/b")._replace(began_s=3.0)]
+    lines = [Line("docker a", 0.9, 1.1), Line("ls", 2.0, 2.1), Line(f"docker b {'ab' * 6}", 2.9, None)]
+
+    assert ("$ docker a\n  GET /a  ->  200 OK\n$ ls\n$ docker b <id>\n  GET /b  ->  200 OK") == wire_text(
+        talk, lines, query=False
+    )
+    assert ["docker a", "ls", "docker b <id>"] == typed_in(wire_svg(talk, lines))
+    html = wire_html(talk, lines=lines)
+    assert html.index("$ docker a<") < html.index("/a</code>") < html.index("$ ls<") < html.index("/b</code>")
+
+
+def typed_in(svg: str) -> list[str]:
+    texts = (one.text or "" for one in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"))
+    return [text.removeprefix("$ ") for text in texts if text.startswith("$ ")]
+
+
+def test_pings_are_one_small_mark() -> None:
+    """However often a client asks whether the engine is there, it is one row; what is refused is no ping."""
+    html = wire_html([exchange("/_ping"), exchange("/_ping"), exchange("/_ping", 500, "No"), exchange("/x")])
+
+    assert 1 == html.count('class="w-row w-ping"') and "ping ×2" in html
+    assert 1 == html.count('<code title="/_ping">')
+
+
+def test_a_message_is_pretty_raw_and_hex() -> None:
+    """JSON is indented and coloured, the bytes stand as they went, and whole rows of a hex dump are there."""
+    one = exchange("/v1.41/x?a=1&b=%2F2", body=b'{"key": "word", "n": 12}')
+    html = wire_html([one])
+
+    assert '<b>"key"</b>' in html and '<i>"word"</i>' in html and "<u>12</u>" in html
+    assert "<span><code>b</code></span><span><code>/2</code></span>" in html
+    assert '>{"key": "word", "n": 12}</pre>' in html
+    assert "7b 22 6b 65 79 22 3a 20 22 77 6f 72 64 22 2c 20  {" in html
+
+
+def test_a_slider_walks_through_every_row() -> None:
+    """As many steps as rows, in order, each with its words."""
+    html = wire_html([exchange("/a"), exchange("/b", 404, "Not Found")])
+    steps = [int(step) for step in re.findall(r'data-step="(\d+)" data-says="[^"]+: GET /[ab] is', html)]
+
+    assert [*range(len(steps))] == steps and f'max="{steps[-1]}"' in html
