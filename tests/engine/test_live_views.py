@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from labkit.api.engine import Engine
+from labkit.shell import sh, typed
+from labkit.show.talk import Line, Row, lay_out, read_talks, settle
 from labkit.show.wire import wire_text
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.wire import tap_wire
@@ -52,7 +54,7 @@ def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monk
     line = ["docker", "run", "--rm", "-i", "--network=none", IMAGE, "sh", "-c", "echo one; read line; echo $line >&2"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with tap_wire() as said, subprocess.Popen(line, **pipes) as run:
-        wait_until(lambda: "stdout: one" in said._canvas.html)
+        wait_until(lambda: ">one\\n<" in said._canvas.html)
         assert run.poll() is None and said.is_live
         _, words = run.communicate(b"two\n", timeout=PATIENCE_S)
 
@@ -63,6 +65,42 @@ def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monk
     assert "wait" in wait and "start" in start
     assert repr(said) == wire_text(said.exchanges, query=False)
     assert not said.is_live
+
+
+def test_the_wire_of_docker_run(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attach opens before wait before start, output lies after the start, and both tubes end with the container."""
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    monkeypatch.setenv("PATH", daemon.path)
+    line = f"docker run --rm --network=none {IMAGE} sh -c 'echo one; sleep 0.3; echo two >&2; exit 3'"
+    with tap_wire() as said:
+        done = sh(line)
+        since_s = said._said.opened_s
+        talks = read_talks(said.exchanges)
+    picture = lay_out(talks, [Line(one.line, one.began_s - since_s, None) for one in typed if one.began_s > since_s])
+
+    tubes = {tube.talk.verb: tube for tube in picture.tubes}
+    (life,) = picture.lives
+    began = next(n for n, row in enumerate(picture.rows) if row.kind in ("request", "exchange") and is_start(row))
+    said_at = {row.part.stream: n for n, row in enumerate(picture.rows) if row.part}
+    states = {state: row for row, state in life.states}
+
+    assert ("one\n", "two\n", 3, {"attach", "wait"}) == (done.out, done.err, done.status, tubes.keys())
+    assert line == picture.rows[0].line.text  # type: ignore[union-attr]
+    assert states["created"] <= tubes["attach"].first < tubes["wait"].first < began
+    assert began < said_at["stdout"] < said_at["stderr"]
+    assert ["created", "starting", "running", "exited"] == [state for _, state in life.states]
+    for tube in tubes.values():
+        assert tube.last is not None and said_at["stderr"] < tube.last <= states["exited"]
+    assert states["exited"] == tubes["wait"].last
+    assert b'"StatusCode":3' in tubes["wait"].talk.one.answer.body
+    settled = lay_out(*settle(talks), to_scale=False)
+    assert ["attach", "wait"] == [row.talks[0].verb for row in settled.rows if row.kind == "end"]
+    assert 2 == [row.kind for row in settled.rows].count("said")
+    assert repr(said).startswith(f"$ {line}\n  HEAD /_ping  ->  200 OK\n  POST /containers/create  ->  201 Created\n")
+
+
+def is_start(row: Row) -> bool:
+    return row.talks[0].path.endswith("/start")
 
 
 def test_two_consoles_share_a_container(engine: Engine, start: Callable[..., str]) -> None:
