@@ -27,7 +27,7 @@ def read_proofs(engine: Engine) -> dict[str, str]:
         "Python": f"In a cell: os.getpid(), os.getppid()\n{os.getpid(), os.getppid()}",
         "dockerd": (
             f"$ cat /run/docker.pid\n{_read(DOCKERD_PID)}\n"
-            f"$ curl -sI --unix-socket /run/docker.sock http://localhost/_ping | grep Server\nServer: {server}"
+            f"$ curl -sI localhost:5678/_ping | grep Server\nServer: {server}"
         ),
         "busybox": f"$ docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'\n{_images(engine)}",
     }

@@ -38,7 +38,8 @@ class Bar:
             _link(self._after, "{} &rsaquo;", "next"),
         ]
         shown = " &nbsp;|&nbsp; ".join(link for link in links if link)
-        return f'<div role="navigation" aria-label="bar">{shown} &nbsp;&nbsp; {self._meter()}{escape(repr(self))}</div>'
+        facts = f'<span style="white-space:nowrap">{self._meter()}{escape(repr(self))}</span>'
+        return f'<div role="navigation" aria-label="bar">{shown} &nbsp;&nbsp; {facts}</div>'
 
     def _facts(self) -> list[str]:
         topic = topic_of(self.lesson)

@@ -1,11 +1,16 @@
 """How do several ways to say the same thing look, side by side?
 
-Each pane has a title, and the text of what was said and what came back.
+Each pane has a title, and the text of what was said and what came back. Method, path, body and status have the same
+colour and the same mark in every pane, so that what is the same is seen, and what one pane does not have. Headers that
+do not matter are folded. Where the page is narrow, one pane is seen at a time, behind tabs.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 
+from labkit.show.look import ROLES, figure
+from labkit.show.said import Piece, read_pieces, shared_values
 from labkit.show.still import cut, frame_svg, text_svg, xml_safe
 
 __all__ = ["beside_html", "beside_svg", "beside_text"]
@@ -13,6 +18,65 @@ __all__ = ["beside_html", "beside_svg", "beside_text"]
 MAX_CHARACTERS = 6000
 ROWS, COLUMNS, LINE_PX = 12, 52, 15
 PANE_PX = (400, 40 + ROWS * LINE_PX)
+NARROW_PX, NARROW_DUMP_PX = 700, 860  # below that, tabs; a row of a dump needs more than half of the width
+DUMP_COLUMNS = 45  # a row of 71 characters, each some 0.6 of the type's size wide, is as wide as a pane
+
+SIGNS = {"body": ("lk-part-body", 'class="lk-body"', 'class="lk-rows"')}
+PARTS = ("method", "path", "body", "status")
+WORDS = re.compile(
+    r"(?P<key>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')(?=\s*:)|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
+    r"|(?P<word>\b(?:true|false|null|True|False|None)\b)|(?P<number>(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.]))"
+)
+REQUEST_LINE = re.compile(
+    r"^(?P<method>[A-Z]+) (?P<version>/v\d+\.\d+(?=/))?(?P<path>/[^\s?]*)(?P<rest>.*)$", re.DOTALL
+)
+CURL = re.compile(
+    r"-X ?(?P<method>[A-Z]+)\b|(?:https?://)?[\w.-]+:\d+(?P<path>/[^\s'\"?]*)|http://\w+(?P<other>/[^\s'\"?]*)"
+)
+
+
+def _json_ink(name: str, ink: str) -> str:
+    theme = f"var(--jp-mirror-editor-{ink}-color,currentColor)"
+    return f".lk .lk-json-{name}{{color:color-mix(in srgb,{theme} 70%,var(--lk-ink))}}"
+
+
+STYLE = (
+    "<style>"
+    ".lk .lk-beside{container-type:inline-size;margin:0}"
+    ".lk .lk-panes{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr))}"
+    ".lk .lk-pane{min-width:0}"
+    ".lk .lk-said{max-height:24em;overflow:auto;padding:8px 12px;container-type:inline-size;"
+    "font:var(--lk-size)/1.4 var(--lk-code)}"
+    ".lk .lk-said div{white-space:pre-wrap;overflow-wrap:anywhere}"
+    ".lk .lk-said .lk-table{white-space:pre;overflow-wrap:normal}"
+    # A row of a dump stays a row: it is made smaller where there is little room, and then scrolls.
+    ".lk .lk-said .lk-rows{margin-top:8px;padding-left:8px;border-left:3px solid var(--lk-body);white-space:pre;"
+    f"overflow-wrap:normal;font-size:clamp(10px,calc(100cqi/{DUMP_COLUMNS}),var(--lk-size))}}"
+    ".lk .lk-said details{color:var(--lk-dim);margin:0 0 4px}"
+    ".lk .lk-said summary{cursor:pointer;font-family:var(--lk-words)}"
+    ".lk .lk-said .lk-status{margin-top:8px}"
+    ".lk .lk-said .lk-body{margin:4px 0 0;padding-left:8px;border-left:3px solid var(--lk-body)}"
+    ".lk .lk-part{color:var(--lk-ink);padding:0 2px;border-radius:3px}"
+    + "".join(
+        f".lk .lk-part-{part}{{background:color-mix(in srgb,var(--lk-{part}) 16%,var(--lk-ground));{look}}}"
+        for part, look in {
+            "method": "font-weight:700;box-shadow:inset 0 0 0 1.5px var(--lk-method)",
+            "path": "box-shadow:inset 0 -2px 0 var(--lk-path)",
+            "body": "text-decoration:underline dotted 2px var(--lk-body)",
+            "status": "font-weight:700;border-radius:1em;padding:0 6px;box-shadow:inset 0 0 0 1.5px var(--lk-status)",
+        }.items()
+    )
+    + _json_ink("key", "property")
+    + _json_ink("text", "string")
+    + _json_ink("word", "keyword")
+    + _json_ink("number", "number")
+    + ".lk .lk-tabs{display:none;gap:4px;margin:0 0 8px;flex-wrap:wrap}"
+    ".lk .lk-tabs label{padding:4px 12px;border:1px solid var(--lk-line);border-radius:6px;cursor:pointer}"
+    ".lk .lk-tabs label:has(:checked){background:var(--lk-soft);border-color:var(--lk-ink);font-weight:600}"
+    ".lk .lk-tabs label:has(:focus-visible){outline:2px solid var(--lk-request)}"
+    ".lk .lk-tabs input{position:absolute;opacity:0;pointer-events:none}"
+    "</style>"
+)  # fmt: skip
 
 
 def beside_text(panes: Mapping[str, str]) -> str:
@@ -21,29 +85,157 @@ def beside_text(panes: Mapping[str, str]) -> str:
 
 
 def beside_html(panes: Mapping[str, str]) -> str:
-    """Panes in a row, or below each other where the page is narrow; each scrolls by itself, by keyboard too."""
-    cells = "".join(_pane_html(title, text) for title, text in panes.items())
-    style = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,28em),1fr));gap:8px"
-    return f'<div role="group" aria-label="{escape(beside_text(panes))}" style="{style}">{cells}</div>'
-
-
-def _pane_html(title: str, text: str) -> str:
-    border = "border:1px solid var(--jp-border-color2,#999)"
-    head = "padding:2px 8px;font-weight:600;background:var(--jp-layout-color2,#eee);color:var(--jp-ui-font-color1)"
+    """Panes in a row, or behind tabs where the page is narrow; each scrolls by itself, by keyboard too."""
+    said = {title: read_pieces(xml_safe(text)) for title, text in panes.items()}
+    values: set[str] = set().union(*map(shared_values, said.values())) if len(said) > 1 else set()
+    shown = "".join(_pane_html(title, pieces, values) for title, pieces in said.items())
+    has_rows = any(piece.kind == "rows" for pieces in said.values() for piece in pieces)
+    keys = [part for part in PARTS if any(name in shown for name in SIGNS.get(part, (f"lk-part-{part}",)))]
     body = (
-        "margin:0;padding:6px 8px;max-height:17em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;"
-        "word-break:normal;line-height:1.35;"
-        "font-size:var(--jp-code-font-size,13px);font-family:var(--jp-code-font-family,monospace);"
-        "color:var(--jp-content-font-color1);background:var(--jp-layout-color0,transparent)"
+        f'<form class="lk-beside" data-lm-suppress-shortcuts="true">{_tabs_html(panes)}'
+        f'<div class="lk-panes">{shown}</div></form>'
+    )
+    style = STYLE + _tab_rules(len(panes), NARROW_DUMP_PX if has_rows else NARROW_PX)
+    return figure(beside_text(panes), body, caption=_caption(keys, len(panes)), style=style)
+
+
+def _caption(keys: Sequence[str], panes: int) -> str:
+    """Say what to look for, with each mark as it is in the panes."""
+    if panes < 2 or not keys:
+        return "Look for what is the same, and what is not." if panes > 1 else ""
+    marks = ", ".join(_part(key, key) for key in keys)
+    return (
+        f"The same mark is the same part in each pane: {marks}. Look for what all panes have, and what one alone has."
+    )
+
+
+def _tabs_html(panes: Collection[str]) -> str:
+    tabs = "".join(
+        f'<label><input type="radio" name="pane"{"" if number else " checked"}>{escape(title)}</label>'
+        for number, title in enumerate(panes)
+    )
+    return f'<div class="lk-tabs" role="radiogroup" aria-label="panes">{tabs}</div>'
+
+
+def _tab_rules(count: int, narrow_px: int) -> str:
+    """Say which pane is seen where only one is; a form of its own keeps the tabs of two views apart."""
+    chosen = ",".join(
+        f".lk .lk-beside:has(.lk-tabs label:nth-child({number})>:checked) .lk-pane:nth-child({number})"
+        for number in range(1, count + 1)
     )
     return (
-        f'<section style="{border};min-width:0" aria-label="{escape(title)}"><div style="{head}">{escape(title)}</div>'
-        f'<pre tabindex="0" style="{body}">{escape(xml_safe(cut(text, MAX_CHARACTERS)))}</pre></section>'
+        f"<style>@container (max-width:{narrow_px}px){{"
+        f".lk .lk-tabs{{display:flex}}.lk .lk-panes{{display:block}}.lk .lk-pane{{display:none}}{chosen}"
+        "{display:block}}</style>"
+        if count > 1
+        else ""
     )
+
+
+def _pane_html(title: str, pieces: Sequence[Piece], values: Collection[str]) -> str:
+    shown = "".join(_piece_html(piece, values) for piece in _shortened(pieces))
+    return (
+        f'<section class="lk-card lk-pane" aria-label="{escape(title)}"><div class="lk-head">{escape(title)}</div>'
+        f'<div class="lk-said" tabindex="0" role="region" aria-label="{escape(title)}, what was said">{shown}</div>'
+        "</section>"
+    )
+
+
+def _shortened(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Give as many characters as a pane holds, with a mark where there is more."""
+    left = MAX_CHARACTERS
+    for kind, text in pieces:
+        if left > 0:
+            yield Piece(kind, cut(text, left))
+        left -= len(text)
+
+
+def _piece_html(piece: Piece, values: Collection[str]) -> str:
+    kind, text = piece
+    match kind:
+        case "headers":
+            count = len(text.splitlines())
+            words = f"{count} more header{'s' if count > 1 else ''}"
+            return f"<details><summary>{words}</summary><div>{escape(text)}</div></details>"
+        case "command":
+            shown = "".join(_command_html(text, values))
+        case "request":
+            shown = _request_html(text)
+        case "status":
+            shown = re.sub(r"\b([1-5]\d\d)\b", rf"{_open('status')}\1</span>", escape(text), count=1)
+        case "body" | "output" if _looks_structured(text):
+            shown = "".join(_json_html(text, values))
+            return f'<div class="lk-{"body" if kind == "body" else "json"}">{shown}</div>'
+        case "body" | "output":
+            shown = _values_html(text, values)
+            look = "table" if _looks_tabular(text) else kind
+            return f'<div class="lk-{look}">{shown}</div>'
+        case _:
+            shown = escape(text)
+    return f'<div class="lk-{kind}">{shown}</div>'
+
+
+def _looks_structured(text: str) -> bool:
+    """Is it JSON, also in several lines, or a value of Python's?"""
+    return re.match(r"\s*[\[{]\s*[\"'\d\[\]{}]", text) is not None
+
+
+def _looks_tabular(text: str) -> bool:
+    """Do columns stand below each other? Then a line that is too long must not wrap."""
+    return sum("   " in line.strip() for line in text.splitlines()) > 1
+
+
+def _request_html(text: str) -> str:
+    match = REQUEST_LINE.match(text)
+    if match is None:
+        return escape(text)
+    version = f'<span class="lk-dim">{match["version"]}</span>' if match["version"] else ""
+    return f"{_part('method', match['method'])} {version}{_part('path', match['path'])}{escape(match['rest'])}"
+
+
+def _command_html(text: str, values: Collection[str]) -> Iterator[str]:
+    """A line of the shell; what curl is told to send has its colours."""
+    place = 0
+    for match in CURL.finditer(text) if "curl" in text else ():
+        name = match.lastgroup or ""
+        begin, end = match.span(name)
+        yield _values_html(text[place:begin], values) + _part("method" if name == "method" else "path", text[begin:end])
+        place = end
+    yield _values_html(text[place:], values)
+
+
+def _values_html(text: str, values: Collection[str]) -> str:
+    """Mark what a request carries where another way says it in other words."""
+    if not values:
+        return escape(text)
+    wanted = "|".join(re.escape(value) for value in sorted(values, key=len, reverse=True))
+    pieces = re.split(rf"(?<![\w-])({wanted})(?![\w-])", text)
+    return "".join(_part("body", piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
+
+
+def _json_html(text: str, values: Collection[str]) -> Iterator[str]:
+    place = 0
+    for match in WORDS.finditer(text):
+        name, word = match.lastgroup, match[0]
+        yield escape(text[place : match.start()])
+        if name == "text" and word[1:-1] in values:
+            yield f"{word[0]}{_part('body', word[1:-1])}{word[0]}"
+        else:
+            yield f'<span class="lk-json-{name}">{escape(word)}</span>'
+        place = match.end()
+    yield escape(text[place:])
+
+
+def _part(part: str, text: str) -> str:
+    return f"{_open(part)}{escape(text)}</span>"
+
+
+def _open(part: str) -> str:
+    return f'<span class="lk-part lk-part-{part}">'
 
 
 def beside_svg(panes: Mapping[str, str]) -> str:
-    """The panes as a still picture, two in a row, without identities and times."""
+    """The panes as a still picture, two in a row, without identities and times, and without most headers."""
     width, height = PANE_PX
     parts = [
         _pane_svg(title, text, number % 2 * width, number // 2 * height)
@@ -54,8 +246,10 @@ def beside_svg(panes: Mapping[str, str]) -> str:
 
 def _pane_svg(title: str, text: str, x: float, y: float) -> str:
     width, height = PANE_PX
+    shown = "\n".join(piece.text for piece in read_pieces(text) if piece.kind != "headers")
     return (
-        f'<rect x="{x + 4}" y="{y + 4}" width="{width - 8}" height="{height - 8}" fill="none" stroke="#999"/>'
+        f'<rect x="{x + 4}" y="{y + 4}" width="{width - 8}" height="{height - 8}" rx="8" fill="none" '
+        f'stroke="{ROLES["you"].light}"/>'
         f'<text x="{x + 12}" y="{y + 20}" font-weight="bold">{escape(title)}</text>'
-        + text_svg(text, x + 12, y + 40, columns=COLUMNS, rows=ROWS)
+        + text_svg(shown, x + 12, y + 40, columns=COLUMNS, rows=ROWS)
     )

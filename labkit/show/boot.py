@@ -39,6 +39,7 @@ BOXES = (COMPUTER, MACHINE, PROCESS_1, PYTHON, DOCKERD, BUSYBOX)
 
 STYLE = (
     "<style>"
+    ".lk .lk-box-computer{max-width:900px}"
     ".lk .lk-boot>summary{cursor:pointer;font-weight:600;padding:4px 0}"
     ".lk .lk-box{flex:1 1 14em;min-width:0;margin:20px 0 0;padding:0 12px 12px;border:1.5px solid var(--lk-line);"
     "border-radius:12px;background:var(--lk-ground);transition:border-color .3s,background .3s}"
@@ -138,8 +139,8 @@ def _box_html(box: Box, state: _State) -> str:
     why = _why_html(str(failed["detail"])) if failed else ""
     inner = "".join(_box_html(one, state) for one in box.holds)
     held = f'<div class="lk-holds">{inner}</div>' if inner else ""
-    kind = f" lk-box-{box.stage}" if box.stage else ""
-    return f'<div class="lk-box{kind} lk-in-{box.role} {look}" data-box="{box.name}">{head}{why}{held}</div>'
+    look = f"lk-box-{box.stage or 'computer'} lk-in-{box.role} {look}"
+    return f'<div class="lk-box {look}" data-box="{box.name}">{head}{why}{held}</div>'
 
 
 def _why_html(words: str) -> str:

@@ -133,7 +133,8 @@ def _names(parts: Collection[str]) -> str:
 
 def _say(part: str) -> str:
     lessons = lessons_on(part)
-    where = "" if not lessons else f" <span class='lk-dim'>Taken apart in lesson {_listed(lessons)}.</span>"
+    word = "lesson" if len(lessons) == 1 else "lessons"
+    where = f" <span class='lk-dim'>Taken apart in {word} {_listed(lessons)}.</span>" if lessons else ""
     return f"<b>{escape(PARTS[part].name)}</b>. {escape(PARTS[part].what)}{where}"
 
 

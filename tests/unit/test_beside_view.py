@@ -1,5 +1,7 @@
 """Does the side-by-side view show each way, and keep what differs from run to run out of what is stored?"""
 
+import re
+from html import escape
 from xml.etree import ElementTree
 
 import pytest
@@ -35,7 +37,74 @@ def test_the_picture_is_cut() -> None:
 @pytest.mark.parametrize(("length", "is_cut"), [(MAX_CHARACTERS, False), (MAX_CHARACTERS + 1, True)])
 def test_a_long_pane_is_cut_with_a_mark(length: int, is_cut: bool) -> None:
     """Who reads it to the end sees that there is more, and only where there is."""
-    assert is_cut == ("…</pre>" in beside_html({"log": "a" * length}))
+    assert is_cut == ("…</div>" in beside_html({"log": "a" * length}))
+
+
+RAW = "POST /v1.41/images/x/tag?tag=y HTTP/1.1\nHost: docker\nAccept: */*\n\nHTTP/1.1 201 Created\nServer: z\n"
+CURL = "$ curl -w '%{http_code}' -XPOST 'http://localhost:5678/images/x/tag?tag=y'\n201"
+
+
+def parts(drawn: str) -> list[tuple[str, str]]:
+    return re.findall(r'lk-part-(\w+)">([^<]*)<', drawn)
+
+
+def test_the_same_part_has_the_same_mark_in_every_pane() -> None:
+    """Method, path and status are marked in the bytes and in the line of curl, and the caption names the marks."""
+    panes, caption = beside_html({"raw": RAW, "curl": CURL, "docker": "$ docker tag x y"}).split("<figcaption>")
+
+    same = [("method", "POST"), ("path", "/images/x/tag"), ("status", "201")]
+    assert 2 * same == parts(panes)
+    assert ["method", "path", "status"] == [name for name, _ in parts(caption)]
+
+
+def test_what_was_sent_is_marked_where_it_is_said_otherwise() -> None:
+    """The value of a field in a JSON body is found in the words of the docker line."""
+    curl = """$ curl -d '{"Hostname": "rex"}' http://localhost:5678/containers/create\n{"Id": "rex"}"""
+    drawn = beside_html({"curl": curl, "docker": "$ docker create --hostname rex --name rex-2 busybox"})
+
+    assert 3 == parts(drawn.split("<figcaption>")[0]).count(("body", "rex"))  # not in rex-2
+
+
+def test_what_stands_alone_is_compared_with_nothing() -> None:
+    """One pane has no shared values, and no tabs."""
+    drawn = beside_html({"curl": """$ curl -d '{"a": "rex"}' x:1/a"""})
+
+    assert [("path", "/a")] == parts(drawn) and "@container" not in drawn
+
+
+def test_headers_are_folded() -> None:
+    """Of the headers only the type is seen at once; how many others there are is said."""
+    drawn = beside_html({"raw": RAW})
+
+    assert "<summary>2 more headers</summary><div>Host: docker\nAccept: */*</div>" in drawn
+    assert "<summary>1 more header</summary>" in drawn
+
+
+def test_json_is_coloured() -> None:
+    """Names, texts, numbers and words of JSON are told apart."""
+    drawn = beside_html({"curl": '$ curl x:1/a\n{"a": ["b", -1.5, null]}'})
+
+    found = re.findall(r'<span class="lk-json-(\w+)">([^<]*)<', drawn)
+    assert [("key", "&quot;a&quot;"), ("text", "&quot;b&quot;"), ("number", "-1.5"), ("word", "null")] == found
+
+
+def test_rows_and_tables_never_wrap() -> None:
+    """A dump and a table scroll sideways; a sentence wraps."""
+    dump = beside_html({"curl": "$ curl x:1/logs | od -c\n0000000 001  \\0\n0000010"})
+    table = beside_html({"docker": "$ docker images\nREPOSITORY   TAG\nbusybox      latest"})
+
+    assert '<div class="lk-rows">0000000' in dump and '<div class="lk-table">REPOSITORY' in table
+    assert '<div class="lk-output">Error' in beside_html({"docker": "$ docker stop x\nError response   from daemon"})
+    for name in ("rows", "table"):
+        assert re.search(rf"\.lk-{name}\{{[^}}]*white-space:pre;", dump)
+
+
+@pytest.mark.parametrize("text", ["{" * 5000, '"' * 5000, "[[[" + "'a" * 3000, "-" * 6000])
+def test_odd_text_is_drawn_soon(text: str) -> None:
+    """What looks like JSON for a while, and is none, is text like any other."""
+    drawn = beside_html({"odd": f"$ curl x:1\n{text}", "other": "x"})
+
+    assert escape(text[:100]) in re.sub(r"</?span[^>]*>", "", drawn)
 
 
 def test_what_xml_forbids_is_replaced() -> None:

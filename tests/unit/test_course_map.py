@@ -64,7 +64,7 @@ def test_every_part_says_what_it_is_and_where_it_is_taken_apart() -> None:
     assert len(PARTS) == drawn.count('tabindex="0"')
     for name, part in PARTS.items():
         assert f'<p class="says-{name}"><b>{part.name}</b>. {escape(part.what)}' in drawn
-    assert "Taken apart in lesson 08, 09, 10, 15 and 16." in drawn
+    assert "Taken apart in lessons 08, 09, 10, 15 and 16." in drawn
     assert ["08", "09", "10", "15", "16"] == lessons_on("namespaces")
 
 
