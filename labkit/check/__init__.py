@@ -1,6 +1,7 @@
 """Did the learner do it? Each check looks at the state of the machine, never at what was typed.
 
 verdict       What does a check say?
+finding       Is there a container, or an image, of that name, or one that comes near?
 containers    Is there the container that was asked for, and does it do what was asked for?
 images        Is there the image that was asked for?
 streams       Does a container hear, and does it answer?

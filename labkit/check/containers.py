@@ -7,7 +7,7 @@ import time
 
 from labkit.api.engine import Engine
 from labkit.api.frames import STDERR, STDOUT
-from labkit.check.images import image_id
+from labkit.check.finding import Container, find_container, judge_image, judge_running
 from labkit.check.streams import read_log
 from labkit.check.verdict import Verdict, shorten
 from labkit.errors import EngineRefusal
@@ -26,17 +26,17 @@ REVIVAL_S = 10.0  # on a slow machine a container needs two seconds to start
 
 def check_container_runs(engine: Engine, name: str, hostname: str, image: str = "busybox") -> Verdict:
     """Is there a container of that name, from that image, that keeps running, and does it call itself `hostname`?"""
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
-    state, restarts = container["State"]["Status"], container["RestartCount"]
-    if state != "running":
-        return Verdict(True, f"{name} exists, but its state is {state}")
-    if restarts:
+    container = find_container(
+        engine, name, lambda one: one["Config"]["Hostname"] == hostname, f"its host name is {hostname}"
+    )
+    if isinstance(container, Verdict):
+        return container
+    if trouble := judge_running(container):
+        return Verdict(True, f"{name} exists, but {trouble}")
+    if restarts := container["RestartCount"]:
         return Verdict(True, f"{name} does not keep running: its restart count is {restarts}")
-    if container["Image"] != image_id(engine, image):
-        return Verdict(True, f"{name} was not made from {image}")
+    if trouble := judge_image(engine, container, image):
+        return Verdict(True, f"{name} runs, but {trouble}")
     inside = _read_hostname(container["State"]["Pid"])
     if inside is None:
         return Verdict(True, f"{name} ended while it was looked at")
@@ -53,10 +53,9 @@ def _read_hostname(pid: int) -> str | None:
 
 def check_note_in_container(engine: Engine, name: str, path: str, text: str, image: str = "busybox") -> Verdict:
     """Does a container from that image, never started, hold a file with that text (less white space at its ends)?"""
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
+    container = find_container(engine, name)
+    if isinstance(container, Verdict):
+        return container
     with engine.stream("GET", f"/containers/{name}/archive", query={"path": path}, check=False) as pieces:
         start = bytearray()
         for piece in pieces:
@@ -73,8 +72,8 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str, ima
         return Verdict(True, f"{path} in {name} is no ordinary file")
     if words != text:
         return Verdict(True, f"{path} in {name} says {shorten(words)!r}, not {text!r}")
-    if container["Image"] != image_id(engine, image):
-        return Verdict(True, f"{name} was not made from {image}")
+    if trouble := judge_image(engine, container, image):
+        return Verdict(True, f"{path} is in {name}, but {trouble}")
     if any(_is_below(path, mount["Destination"]) for mount in container["Mounts"]):
         return Verdict(True, f"{path} lies on something that is mounted there, and not in {name} itself")
     state = container["State"]["Status"]
@@ -104,28 +103,39 @@ def check_container_limits(engine: Engine, name: str, *, image: str = "busybox",
 
     By field: Memory=32 << 20 (bytes), PidsLimit=20, ...
     """
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
-    if container["Image"] != image_id(engine, image):
-        return Verdict(True, f"{name} was not made from {image}")
+    container = find_container(engine, name, lambda one: not _differences(one, limits), "its limits are right")
+    if isinstance(container, Verdict):
+        return container
+    if trouble := judge_image(engine, container, image):
+        return Verdict(True, f"{name} exists, but {trouble}")
+    wrong = _differences(container, limits)
+    return Verdict(True, f"{name}: {'; '.join(wrong)}" if wrong else "")
+
+
+def _differences(container: Container, limits: dict[str, object]) -> list[str]:
     config = container["HostConfig"]
-    wrong = [
-        f"{field} is {config.get(field)}, not {wanted}"
+    return [
+        f"{field} is {_size(config.get(field))}, not {_size(wanted)}"
         for field, wanted in limits.items()
         if config.get(field) != wanted
     ]
-    return Verdict(True, f"{name}: {'; '.join(wrong)}" if wrong else "")
+
+
+def _size(value: object) -> str:
+    """A value as the API has it; a large number also in MiB, as docker's options have it."""
+    if isinstance(value, int) and value >= 1 << 20:
+        return f"{value} ({value / (1 << 20):g} MiB)"
+    return str(value)
 
 
 def check_container_ran(engine: Engine, name: str, status: int, stdout: str = "", stderr: str = "") -> Verdict:
     """Has a container ended with that status, after it wrote these texts, and nothing else?"""
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
+    container = find_container(engine, name)
+    if isinstance(container, Verdict):
+        return container
     state = container["State"]
+    if state["Status"] == "created":
+        return Verdict(True, f"{name} was made, but never started")
     if state["Status"] != "exited":
         return Verdict(True, f"{name} has not run to its end: its state is {state['Status']}")
     if state["ExitCode"] != status:
@@ -151,22 +161,20 @@ def check_revived(engine: Engine, name: str) -> Verdict:
 
     It may also be replaced by another of its name.
     """
-    path = f"/containers/{name}/json"
-    found = engine.get(path, check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    before = found.json()
+    before = find_container(engine, name)
+    if isinstance(before, Verdict):
+        return before
     if before["HostConfig"]["RestartPolicy"]["Name"] not in ("", "no"):
         return Verdict(True, f"{name} has a restart policy: here somebody else is to start it again")
-    if before["State"]["Status"] != "running":
-        return Verdict(True, f"{name} exists, but its state is {before['State']['Status']}")
+    if trouble := judge_running(before):
+        return Verdict(True, f"{name} exists, but {trouble}")
     started = before["State"]["StartedAt"]
     for when in ("", " again"):
         try:
             engine.post(f"/containers/{name}/kill")
         except EngineRefusal as error:
             return Verdict(True, f"{name} could not be killed{when}: {error}")
-        later = _wait_for_start(engine, path, started)
+        later = _wait_for_start(engine, f"/containers/{name}/json", started)
         if later is None:
             return Verdict(True, f"{name} was killed{when}, and {REVIVAL_S:.0f} s later nobody had started it again")
         started = later

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from labkit.api.engine import Engine
 from labkit.api.frames import STDERR, STDOUT, parse_frames
+from labkit.check.finding import find_container, judge_running
 from labkit.check.verdict import Verdict
 from labkit.errors import EngineError, EngineRefusal
 
@@ -21,13 +22,12 @@ def check_heard(engine: Engine, name: str, words: str) -> Verdict:
 
     It is attached to, and sent a word that nobody knows beforehand.
     """
-    found = engine.get(f"/containers/{name}/json", check=False)
-    if found.answer.status == 404:
-        return Verdict(attempted=False)
-    container = found.json()
+    container = find_container(engine, name)
+    if isinstance(container, Verdict):
+        return container
     command = " ".join([container["Path"], *container["Args"]])
-    if container["State"]["Status"] != "running":
-        return Verdict(True, f"{name} exists, but its state is {container['State']['Status']}")
+    if trouble := judge_running(container):
+        return Verdict(True, f"{name} exists, but {trouble}")
     if container["Config"]["Tty"]:
         return Verdict(True, f"{name} has a terminal, which repeats by itself what is typed: start it without one")
     if words in command or words in " ".join(container["Config"]["Env"] or []):

@@ -12,17 +12,26 @@ import pytest
 from labkit.api.frames import build_frame
 from labkit.api.http import Answer
 from labkit.check import containers, images, streams
+from labkit.errors import EngineRefusal
 
 
 class Answers:
-    """Stands for the engine: a prepared (status, JSON or bytes) for each path."""
+    """Stands for the engine: a prepared (status, JSON or bytes) for each path; 404 for all others.
+
+    It lists those containers and images for which there is an answer.
+    """
 
     def __init__(self, prepared: dict[str, tuple[int, Any]]) -> None:
-        self.prepared = {"/images/busybox/json": image("b0"), "/images/json": (200, []), **prepared}
+        made = [path.split("/")[2] for path in prepared if path.startswith("/containers/") and path.endswith("/json")]
+        listed = [{"Names": [f"/{name}"]} for name in made]
+        lists = {"/containers/json": (200, listed), "/images/json": (200, [])}
+        self.prepared = {**lists, "/images/busybox/json": image("b0"), **prepared}
         self.read_bytes = 0
 
-    def get(self, path: str, **_: Any) -> Any:
-        status, value = self.prepared.get(path, (404, None))
+    def get(self, path: str, *, check: bool = True, **_: Any) -> Any:
+        status, value = self.prepared.get(path, (404, {"message": "no such thing"}))
+        if check and status >= 400:
+            raise EngineRefusal(status, value["message"], "GET", path)
         return type("Exchange", (), {"answer": Answer(status, "", {}, b"", b""), "json": lambda self: value})()
 
     @contextmanager
@@ -40,39 +49,64 @@ def image(identity: str) -> tuple[int, Any]:
     return 200, {"Id": identity}
 
 
-def container(status: str, *, restarts: int = 0, image: str = "b0", pid: int = 0) -> tuple[int, Any]:
-    state = {"Running": status in ("running", "restarting", "paused"), "Status": status, "Pid": pid}
-    config = {"Hostname": "rex"}
-    return 200, {"State": state, "RestartCount": restarts, "Image": image, "Mounts": [], "Config": config}
+def container(status: str, *, restarts: int = 0, image: str = "b0", pid: int = 0, **more: Any) -> tuple[int, Any]:
+    """As "Inspect a container" gives it; `more` goes into its Config."""
+    return 200, {
+        "State": {"Status": status, "Pid": pid, "ExitCode": 0},
+        "RestartCount": restarts,
+        "Image": image,
+        "Mounts": [],
+        "Config": {"Hostname": "rex", "Image": {"b0": "busybox"}.get(image, "other"), **more},
+        "Path": "sleep",
+        "Args": ["1"],
+    }
+
+
+def images_named(*names: str | None) -> dict[str, Any]:
+    """A list of the images of the engine: busybox has all these names."""
+    return {
+        "/images/json": (
+            200,
+            [{"Id": "b0", "RepoTags": [name]} if name else {"Id": "a1", "RepoTags": None} for name in names],
+        )
+    }
 
 
 @pytest.mark.parametrize(
     ("prepared", "verdict"),
     [
         ({}, "not attempted"),
-        ({"/images/json": (200, [{"RepoTags": ["mine:latest"]}])}, "not yet: there is mine:latest, but no mine"),
-        ({"/images/mine/json": image("a1")}, "not yet: mine is another image than busybox"),
+        (images_named("mine:latest"), "not yet: there is mine:latest, but no mine:today"),
+        (images_named("mini:today"), "not yet: there is mini:today, but no mine:today"),
+        (images_named("my-own:1"), "not yet: busybox has a second name, my-own:1, but not mine:today"),
+        (images_named("busybox:latest", None), "not attempted"),
+        ({"/images/mine:today/json": image("a1")}, "not yet: mine:today is another image than busybox"),
         (
-            {"/images/mine/json": image("b0"), "/images/busybox/json": (404, None)},
-            "not yet: mine is another image than busybox",
+            {"/images/mine:today/json": image("b0"), "/images/busybox/json": (404, {"message": ""})},
+            "not yet: there is no image busybox here any more",
         ),
-        ({"/images/mine/json": image("b0")}, "done"),
+        ({"/images/mine:today/json": image("b0")}, "done"),
     ],
 )
 def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
     """A second name has to lead to the same image."""
-    assert repr(images.check_image_tagged(Answers(prepared), "mine", "busybox")) == verdict  # type: ignore[arg-type]
+    assert repr(images.check_image_tagged(Answers(prepared), "mine:today", "busybox")) == verdict  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("pet", "hostname", "verdict"),
     [
         (None, None, "not attempted"),
-        (container("exited"), None, "not yet: pet exists, but its state is exited"),
+        (
+            container("exited"),
+            None,
+            "not yet: pet exists, but it has ended: its command, `sleep 1`, is over (exit status 0)",
+        ),
+        (container("created"), None, "not yet: pet exists, but it was made, but never started"),
         (container("restarting"), None, "not yet: pet exists, but its state is restarting"),
         (container("paused"), "rex", "not yet: pet exists, but its state is paused"),
         (container("running", restarts=2), "rex", "not yet: pet does not keep running: its restart count is 2"),
-        (container("running", image="a1"), "rex", "not yet: pet was not made from busybox"),
+        (container("running", image="a1"), "rex", "not yet: pet runs, but it was made from other, not from busybox"),
         (container("running"), "cat", "not yet: pet runs, but calls itself cat, not rex"),
         (container("running"), None, "not yet: pet ended while it was looked at"),
         (container("running"), "rex", "done"),
@@ -139,7 +173,11 @@ WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
         ),
         (container("exited"), tar_of(b"hello\n"), "not yet: letter was started: its state is exited, not created"),
         (container("running"), tar_of(b"hello\n"), "not yet: letter was started: its state is running, not created"),
-        (container("created", image="a1"), tar_of(b"hello\n"), "not yet: letter was not made from busybox"),
+        (
+            container("created", image="a1"),
+            tar_of(b"hello\n"),
+            "not yet: /note.txt is in letter, but it was made from other, not from busybox",
+        ),
         (container("created"), tar_of(b"hello\n"), "done"),
     ],
 )
@@ -181,24 +219,29 @@ LIMITS = {"Memory": 32 << 20, "PidsLimit": 20, "ReadonlyRootfs": True}
     ("config", "verdict"),
     [
         (None, "not attempted"),
-        ({"Memory": 0, "PidsLimit": None, "ReadonlyRootfs": True}, "not yet: boxed: Memory is 0, not 33554432; PidsLi"),
+        (
+            {"Memory": 0, "PidsLimit": None, "ReadonlyRootfs": True},
+            "not yet: boxed: Memory is 0, not 33554432 (32 MiB); Pids",
+        ),
         ({**LIMITS, "ReadonlyRootfs": False}, "not yet: boxed: ReadonlyRootfs is False, not True"),
         ({**LIMITS, "Init": True}, "done"),
     ],
 )
 def test_container_limits(config: dict[str, Any] | None, verdict: str) -> None:
     """Each field that has another value is named with both values."""
-    prepared = {} if config is None else {"/containers/boxed/json": (200, {"Image": "b0", "HostConfig": config})}
+    prepared = (
+        {} if config is None else {"/containers/boxed/json": (200, {**container("created")[1], "HostConfig": config})}
+    )
 
     assert repr(containers.check_container_limits(Answers(prepared), "boxed", **LIMITS)).startswith(verdict)  # type: ignore[arg-type]
 
 
 def test_limits_of_another_image() -> None:
     """The right fields in a container from another image are not what was asked for."""
-    prepared = {"/containers/boxed/json": (200, {"Image": "a1", "HostConfig": LIMITS})}
+    prepared = {"/containers/boxed/json": (200, {**container("created", image="a1")[1], "HostConfig": LIMITS})}
 
     found = containers.check_container_limits(Answers(prepared), "boxed", **LIMITS)  # type: ignore[arg-type]
-    assert "boxed was not made from busybox" == found.missing
+    assert "boxed exists, but it was made from other, not from busybox" == found.missing
 
 
 def test_a_note_on_a_mount() -> None:
@@ -221,6 +264,7 @@ LOG = build_frame(2, b"from ") + build_frame(2, b"me\n")
     ("mine", "log", "verdict"),
     [
         (None, b"", "not attempted"),
+        (ended(0, status="created"), LOG, "not yet: mine was made, but never started"),
         (ended(0, status="running"), LOG, "not yet: mine has not run to its end: its state is running"),
         (ended(0), LOG, "not yet: mine ended with 0, not with 7"),
         (ended(7, tty=True), LOG, "not yet: mine has a terminal, where stdout and stderr are one"),
@@ -240,14 +284,18 @@ def test_container_ran(mine: tuple[int, Any] | None, log: bytes, verdict: str) -
 
 def parrot(*command: str, status: str = "running", tty: bool = False) -> tuple[int, Any]:
     config = {"Env": ["PATH=/bin"], "Tty": tty, "OpenStdin": command[0] != "sleep"}
-    return 200, {"State": {"Status": status}, "Path": command[0], "Args": list(command[1:]), "Config": config}
+    return 200, {**container(status)[1], "Path": command[0], "Args": list(command[1:]), "Config": config}
 
 
 @pytest.mark.parametrize(
     ("found", "log", "verdict"),
     [
         (None, b"", "not attempted"),
-        (parrot("cat", status="exited"), b"hello\n", "not yet: parrot exists, but its state is exited"),
+        (
+            parrot("cat", status="exited"),
+            b"hello\n",
+            "not yet: parrot exists, but it has ended: its command, `cat`, is over (exit status 0)",
+        ),
         (
             parrot("echo", "hello"),
             b"hello\n",
@@ -289,16 +337,15 @@ class Mortal(Answers):
     """An engine with one container, which somebody may start again after it was killed."""
 
     def __init__(self, *, status: str = "running", policy: str = "no", lives: int = 2) -> None:
-        state = {"Status": status, "StartedAt": "early"}
-        super().__init__(
-            {"/containers/phoenix/json": (200, {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}})}
-        )
+        made = {**container(status)[1], "HostConfig": {"RestartPolicy": {"Name": policy}}}
+        made["State"]["StartedAt"] = "early"
+        super().__init__({"/containers/phoenix/json": (200, made)})
         self.lives, self.gone = lives, False
 
     def get(self, path: str, **options: Any) -> Any:
         if self.gone:
             self.gone = False
-            return super().get("/containers/another/json")
+            return super().get("/containers/another/json", **options)
         return super().get(path, **options)
 
     def post(self, path: str) -> None:
@@ -313,7 +360,7 @@ class Mortal(Answers):
     [
         (Answers({}), "not attempted"),
         (Mortal(policy="always"), "not yet: phoenix has a restart policy: here somebody else is to start it again"),
-        (Mortal(status="exited"), "not yet: phoenix exists, but its state is exited"),
+        (Mortal(status="paused"), "not yet: phoenix exists, but its state is paused"),
         (Mortal(lives=0), "not yet: phoenix was killed, and 0 s later nobody had started it again"),
         (Mortal(lives=1), "not yet: phoenix was killed again, and 0 s later nobody had started it again"),
         (Mortal(), "done"),
@@ -324,3 +371,55 @@ def test_revived(engine: Answers, verdict: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(containers, "REVIVAL_S", 0.1)
 
     assert repr(containers.check_revived(engine, "phoenix")) == verdict  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("there", "verdict"),
+    [
+        ({"Pet": container("running")}, "not yet: there is a container Pet, but none named pet"),
+        ({"pets": container("running")}, "not yet: there is a container pets, but none named pet"),
+        (
+            {"rover": container("running", Hostname="rex")},
+            "not yet: there is a container with what was asked for (its host name is rex), but its name is rover",
+        ),
+        (
+            {"nice_newton": container("running", Hostname="4c01db0b339c")},
+            "not yet: there is no container pet; there is nice_newton, whose name docker made up: name it pet",
+        ),
+        ({"shared": container("running", Hostname="4c01db0b339c")}, "not attempted"),
+    ],
+)
+def test_a_near_miss_is_named(there: dict[str, Any], verdict: str) -> None:
+    """A name in capitals, one more letter, the right container by another name, a container without a name."""
+    engine = Answers({f"/containers/{name}/json": made for name, made in there.items()})
+
+    assert verdict == repr(containers.check_container_runs(engine, "pet", "rex"))  # type: ignore[arg-type]
+
+
+BROKEN = (500, {"message": "input/output error"})
+OF_CONTAINERS = {
+    "runs": lambda engine: containers.check_container_runs(engine, "x", "rex"),
+    "note": lambda engine: containers.check_note_in_container(engine, "x", "/note.txt", "hello"),
+    "limits": lambda engine: containers.check_container_limits(engine, "x", PidsLimit=1),
+    "ran": lambda engine: containers.check_container_ran(engine, "x", 7),
+    "revived": lambda engine: containers.check_revived(engine, "x"),
+    "heard": lambda engine: streams.check_heard(engine, "x", "hello"),
+}
+
+
+@pytest.mark.parametrize("check", OF_CONTAINERS)
+@pytest.mark.parametrize("path", ["/containers/x/json", "/containers/json"])
+def test_the_daemons_words_reach_the_learner(path: str, check: str) -> None:
+    """A container, or a list, that the engine cannot read is raised in its words, and is no "not attempted"."""
+    with pytest.raises(EngineRefusal, match="500: input/output error"):
+        OF_CONTAINERS[check](Answers({path: BROKEN}))
+
+
+def test_so_do_its_words_on_images() -> None:
+    """The one that was asked for, the one it is compared with, and the list of all."""
+    for path in ("/images/mine/json", "/images/busybox/json", "/images/json"):
+        with pytest.raises(EngineRefusal, match="500: input/output error"):
+            images.check_image_tagged(Answers({path: BROKEN}), "mine", "busybox")  # type: ignore[arg-type]
+    engine = Answers({"/containers/pet/json": container("running"), "/images/busybox/json": BROKEN})
+    with pytest.raises(EngineRefusal, match="500: input/output error"):
+        containers.check_container_runs(engine, "pet", "rex")  # type: ignore[arg-type]
