@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit.errors import LabError
 
-__all__ = ["LessonFile", "course_dir", "find_lesson", "list_lessons", "read_notebook"]
+__all__ = ["LessonFile", "course_dir", "find_lesson", "find_solution", "list_lessons", "read_notebook"]
 
 PACKAGE = Path(__file__).resolve().parent
 HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
@@ -61,6 +61,18 @@ def find_lesson(words: str) -> LessonFile:
         names = ", ".join(lesson.name for lesson in lessons)
         raise LabError(f"{words!r} names {'more than one lesson' if found else 'no lesson'}. The lessons are: {names}.")
     return found[0]
+
+
+def find_solution(lesson: str, exercise: str) -> Path:
+    """The file of an exercise's hints and solution, as ("01-engine-api", "A"): notebooks/solutions/01-a.py.
+
+    Raises LabError where there is none.
+    """
+    name = f"{lesson.partition('-')[0]}-{exercise.lower()}.py"
+    path = course_dir() / "notebooks/solutions" / name
+    if not re.fullmatch(r"\w+-\w+\.py", name) or not path.is_file():
+        raise LabError(f"Lesson {lesson} has no solution of an exercise {exercise!r}.")
+    return path
 
 
 def read_notebook(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ lesson.tap()                            what others say to the engine: `with les
 lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
 lesson.keep(view)                       has a live view stopped at the end
+lesson.check("A", check_x(engine))      what a check says of an exercise; lesson.hint("A"), lesson.solution("A")
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
 lesson.close()                          undoes, newest first, removes what the lesson left, says what you have done
 """
@@ -38,6 +39,7 @@ from labkit.widgets.beside import beside
 from labkit.widgets.boot import require_lab_machine, wait_for_boot
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
+from labkit.widgets.exercise import Exercises
 from labkit.widgets.live import Drawing
 from labkit.widgets.predict import Prediction
 from labkit.widgets.view import View
@@ -65,6 +67,7 @@ class Lesson:
         self.name = name
         self.engine = engine
         self.progress = open_journal(name)
+        self._exercises = Exercises(name, self.progress)
         self._undos: list[Callable[[], object]] = []
         self._views: list[Closable] = []
         self._bar: LiveBar | None = None
@@ -89,11 +92,20 @@ class Lesson:
         for name in containers:
             self.engine.delete(f"/containers/{name}", query=FORCE, check=False)
 
-    def check(self, exercise: str, verdict: Verdict) -> Verdict:
-        """Show what a check said of an exercise ("A"), and count the try."""
-        if verdict.attempted:
-            self.progress.note_exercise(exercise, done=not verdict.missing)
-        return verdict
+    def check(self, exercise: str, verdict: Verdict) -> View:
+        """Show what a check said of an exercise ("A"), count the try, and help more with each."""
+        return self._exercises.check(exercise, verdict)
+
+    def hint(self, exercise: str) -> View:
+        """Show one more hint for an exercise. Raises LabError where it has none."""
+        return self._exercises.hint(exercise)
+
+    def solution(self, exercise: str) -> None:
+        """Print a solution of an exercise: after two tries, or when the teacher has released it (docs/exercises.md).
+
+        Raises LabError where it has none.
+        """
+        self._exercises.solution(exercise)
 
     def engine_alive(self) -> bool:
         """Does dockerd answer?"""
