@@ -225,7 +225,7 @@ def open_lesson(name: str) -> Lesson:
     lesson = _opened = Lesson(name, engine)
     lesson.progress.note_opened()
     lesson.follow(bar)
-    view.value = boot_html(stages, read_proofs(lesson.engine)) + map_html(name)
+    view.html = boot_html(stages, read_proofs(lesson.engine)) + map_html(name)
     lesson.engine.clear()
     if words := said():
         print(words)

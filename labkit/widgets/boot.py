@@ -33,8 +33,8 @@ def wait_for_boot() -> tuple[View, list[dict[str, Any]]]:
     while True:
         try:
             before, stages = stages, read_boot_log()
-            if before != stages or not view.value:  # a picture for each stage, and no more
-                view.value = boot_html(stages)
+            if before != stages or not view.html:  # a picture for each stage, and no more
+                view.html = boot_html(stages)
             passed = {line["stage"]: line["detail"] for line in stages}
         except (OSError, ValueError, LookupError, TypeError) as error:
             words = f"{BOOT_LOG} has been overwritten: it does not tell any more how the machine booted."
@@ -45,6 +45,6 @@ def wait_for_boot() -> tuple[View, list[dict[str, Any]]]:
         if "ready" in passed:
             return view, stages
         if time.monotonic() > deadline:
-            view.value = boot_html([*stages, {"stage": "failed", "detail": f"No end after {PATIENCE_S:.0f} s."}])
+            view.html = boot_html([*stages, {"stage": "failed", "detail": f"No end after {PATIENCE_S:.0f} s."}])
             raise MachineError(f"The boot takes too long; it has passed: {', '.join(passed)}. Restart the kernel.")
         time.sleep(0.1)

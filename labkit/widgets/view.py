@@ -3,25 +3,33 @@
 The page shows HTML, the test compares text, the reader gets a still picture where there is one.
 """
 
+from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML
+from anywidget import AnyWidget
+from traitlets import Unicode
 
 __all__ = ["View"]
 
 
-class View(HTML):  # type: ignore[misc]
-    """A widget of `html` whose text and picture are stored with the notebook."""
+class View(AnyWidget):
+    """A widget of `html`, which may change, whose text and picture are stored with the notebook.
+
+    It is no `ipywidgets.HTML`, beside which JupyterLab draws a broken link when its kernel has gone: it is whole.
+    """
+
+    _esm = Path(__file__).with_name("live.js")
+    html = Unicode().tag(sync=True)
 
     def __init__(self, html: str, text: str, picture: str | None = None) -> None:
-        super().__init__(value=html)
+        super().__init__(html=html)
         self._text = text
         self._picture = picture
 
     def __repr__(self) -> str:
         return self._text
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         picture = {"image/svg+xml": self._picture} if self._picture else {}
-        return {**bundle, **picture, "text/plain": self._text}
+        return {**bundle, **picture, "text/plain": self._text}, metadata

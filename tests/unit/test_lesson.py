@@ -272,11 +272,11 @@ class Drawings(list[str]):
     def __init__(self, *_: str) -> None: ...
 
     @property
-    def value(self) -> str:
+    def html(self) -> str:
         return self[-1] if self else ""
 
-    @value.setter
-    def value(self, html: str) -> None:
+    @html.setter
+    def html(self, html: str) -> None:
         self.append(html)
 
 
@@ -386,6 +386,6 @@ def test_the_end_says_what_was_done(engine: Engine, monkeypatch: pytest.MonkeyPa
 
     (end,) = shown
     for words in ("2 of 2, and 1 of them was right", "Who?", "he", "she", "She was there.", "A: not done yet, after 1"):
-        assert words in end.value
-    assert "When?" not in end.value
+        assert words in end.html
+    assert "When?" not in end.html
     assert "(what you predicted and did, on a live page)" == repr(end)
