@@ -5,6 +5,7 @@ labkit run [--machine KIND] -- CMD ...     boot a machine, run CMD in it, pass i
 labkit shell [--machine KIND]              the same with a shell on this terminal
 labkit lab [DIR]                           lay the lessons in your own folder, and open them in JupyterLab
 labkit lab --again LESSON [DIR]            begin one lesson anew; your copy is kept beside it
+labkit progress [DIR ...] [--json]         what was done in the lessons: one learner, or a class, a folder each
 """
 
 import argparse
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
             return _doctor(options.json)
         if options.verb == "lab":
             return _lab(options)
+        if options.verb == "progress":
+            return _progress(options.folders or [_own_folder()], options.json)
         kind = choose_kind(options.machine)
         require(kind)
         from labkit.machine.outside.attach import (
@@ -58,6 +61,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     lab.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="default: $LABKIT_DESK, or ~/docker-lab")
     lab.add_argument("--again", metavar="LESSON", help="begin this lesson anew, as 01; your copy is kept beside it")
     lab.add_argument("--no-open", action="store_true", help="lay the lessons, and do not start JupyterLab")
+    progress = verbs.add_parser("progress", help="what was done in the lessons; nothing leaves this computer")
+    progress.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="a learner's folder; default: your own")
+    progress.add_argument("--json", action="store_true", help="for programs")
     run = verbs.add_parser("run", help="boot a machine and run a command in it as root")
     shell = verbs.add_parser("shell", help="boot a machine and open a root shell in it")
     for verb in (run, shell):
@@ -76,7 +82,7 @@ def _lab(options: argparse.Namespace) -> int:
     from labkit.desk.folder import begin_again, lay_course
     from labkit.desk.server import open_lab
 
-    folder = (options.folder or Path(os.environ.get("LABKIT_DESK") or Path.home() / "docker-lab")).absolute()
+    folder = (options.folder or _own_folder()).absolute()
     if options.again:
         name, kept = begin_again(folder, options.again)
         print(f"{folder / name} is as it was at the beginning" + (f"; your copy is {kept}" if kept else ""))
@@ -86,6 +92,28 @@ def _lab(options: argparse.Namespace) -> int:
     if options.no_open:
         return 0
     open_lab(folder)
+
+
+def _own_folder() -> Path:
+    return Path(os.environ.get("LABKIT_DESK") or Path.home() / "docker-lab")
+
+
+def _progress(folders: list[Path], as_json: bool) -> int:
+    """Show what is kept in learners' folders; 1 where one of them has nothing to show."""
+    from labkit.progress import read_learner
+    from labkit.show.progress import progress_text
+
+    learners, status = {}, 0
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
+        try:
+            learners[name if names.count(name) == 1 else str(folder)] = read_learner(folder)
+        except LabError as error:
+            print(f"labkit: {error}", file=sys.stderr)
+            status = 1
+    if learners:
+        print(json.dumps(learners, indent=2) if as_json else progress_text(learners))
+    return status
 
 
 def _doctor(as_json: bool) -> int:

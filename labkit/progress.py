@@ -2,7 +2,7 @@
 
 A learner's copy of the lessons is a directory with a marker, `.docker-lab.json`; `progress.json` lies beside it.
 docs/progress.md has its format. It is written whole or not at all: a temporary file in the same directory, fsync(2),
-rename(2). Who writes holds a lock on the marker, flock(2), so that two lessons that are open at once lose nothing.
+rename(2). Who writes holds a lock, flock(2), so that two lessons that are open at once lose nothing.
 
 The words that come from a lab machine are hostile until `Note.from_json` has read them: a learner is root there.
 """
@@ -32,12 +32,13 @@ __all__ = [
     "forget",
     "keep",
     "load",
-    "read",
+    "read_learner",
 ]
 
 MARKER = ".docker-lab.json"
 FILE = "progress.json"
 UNFINISHED = ".progress.json.new"
+LOCK = ".progress.json.lock"
 VERSION = 1
 MAX_BYTES = 1 << 20  # of the file
 MAX_LESSONS, MAX_NAMES, MAX_TEXT = 100, 200, 500  # lessons; questions or exercises of each; characters
@@ -152,13 +153,28 @@ def _is_copy(directory: Path) -> bool:
     return isinstance(marker, dict) and marker.get("version") == VERSION
 
 
-def read(copy: Path) -> Lessons:
+def read_learner(copy: Path) -> Lessons:
+    """What is kept in a learner's copy, for somebody who looks on: a broken file stays where it is.
+
+    Raises LabError, in one sentence, where there is none.
+    """
+    try:
+        lessons = _read(copy)
+    except OSError as error:
+        raise LabError(f"{copy / FILE} cannot be read ({error.strerror}).") from error
+    if not lessons and not (copy / FILE).exists():
+        raise LabError(f"{copy} holds no {FILE}: no lesson has been opened there, or it is no learner's folder.")
+    return lessons
+
+
+def _read(copy: Path) -> Lessons:
     """What is kept in a learner's copy, by lesson; nothing where there is no file yet.
 
     Raises BrokenProgress, and OSError.
     """
     try:
-        with (copy / FILE).open("rb") as file:
+        # Of another's folder: a FIFO in the file's place would hold us until somebody writes.
+        with open(os.open(copy / FILE, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return {}
@@ -183,7 +199,7 @@ def load(copy: Path) -> tuple[Lessons, str]:
     Raises OSError.
     """
     try:
-        return read(copy), ""
+        return _read(copy), ""
     except BrokenProgress:
         with _locked(copy):
             return _read_or_move_aside(copy)
@@ -204,7 +220,7 @@ def keep(copy: Path, note: Note) -> str:
 def forget(copy: Path, lesson: str) -> None:
     """Begin a lesson anew: nothing is known of it any more. Raises BrokenProgress, and OSError."""
     with _locked(copy):
-        lessons = read(copy)
+        lessons = _read(copy)
         if lessons.pop(lesson, None) is not None:
             _write(copy, lessons)
 
@@ -215,7 +231,7 @@ def now() -> str:
 
 def _read_or_move_aside(copy: Path) -> tuple[Lessons, str]:
     try:
-        return read(copy), ""
+        return _read(copy), ""
     except BrokenProgress:
         number = 1
         while os.path.lexists(copy / f"{FILE}.broken-{number}"):
@@ -240,19 +256,16 @@ def _write(copy: Path, lessons: Lessons) -> None:
 def _locked(copy: Path) -> Iterator[None]:
     """Be the only one who writes. Raises OSError where somebody else is for 5 s."""
     deadline = time.monotonic() + LOCK_PATIENCE_S
-    while True:
-        with (copy / MARKER).open("r+b") as marker:  # for writing: a lock over NFS wants that
+    with (copy / LOCK).open("ab") as lock:  # for writing: a lock over NFS wants that
+        while True:
             try:
-                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
-                continue
-            # Whoever updates the copy may have put another marker there meanwhile.
-            if os.path.samestat(os.fstat(marker.fileno()), os.stat(copy / MARKER)):
-                yield
-                return
+        yield
 
 
 def _is_text(value: object, *, empty: bool = False) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 __all__ = ["progress_text"]
 
 HEADINGS = ("learner", "lesson", "opened", "predictions right/made", "exercises (tries)", "finished")
+MAX_TEXT = 100  # characters of a cell
 
 
 def progress_text(learners: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -15,9 +16,19 @@ def progress_text(learners: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> st
     learner  lesson  opened  predictions right/made  exercises (tries)  finished
     ann      -
     """
-    rows = [HEADINGS, *(row for name, lessons in learners.items() for row in _rows(name, lessons))]
+    found = [row for name, lessons in learners.items() for row in _rows(name, lessons)]
+    rows = [HEADINGS, *(tuple(map(_clean, row)) for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return "\n".join(_line(row, widths) for row in rows)
+
+
+def _clean(text: str) -> str:
+    r"""What a learner's file says is shown on another's terminal: nothing of it is an order there.
+
+    >>> _clean("\x1b[2J01-x")
+    '?[2J01-x'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text[:MAX_TEXT])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
