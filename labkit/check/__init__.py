@@ -4,5 +4,6 @@ verdict       What does a check say?
 finding       Is there a container, or an image, of that name, or one that comes near?
 containers    Is there the container that was asked for, and does it do what was asked for?
 images        Is there the image that was asked for?
+log           What did a container without a terminal write?
 streams       Does a container hear, and does it answer?
 """

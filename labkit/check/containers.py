@@ -8,7 +8,7 @@ import time
 from labkit.api.engine import Engine
 from labkit.api.frames import STDERR, STDOUT
 from labkit.check.finding import Container, find_container, judge_image, judge_running
-from labkit.check.streams import read_log
+from labkit.check.log import read_log
 from labkit.check.verdict import Verdict, shorten
 from labkit.errors import EngineRefusal
 

@@ -2,17 +2,15 @@
 
 import secrets
 import time
-from contextlib import suppress
 
 from labkit.api.engine import Engine
-from labkit.api.frames import STDERR, STDOUT, parse_frames
 from labkit.check.finding import find_container, judge_running
+from labkit.check.log import read_log
 from labkit.check.verdict import Verdict
-from labkit.errors import EngineError, EngineRefusal
+from labkit.errors import EngineRefusal
 
-__all__ = ["check_heard", "read_log"]
+__all__ = ["check_heard"]
 
-LOG_BYTES = 64 * 1024
 TAIL_LINES = 50
 REPLY_S = 5.0
 
@@ -48,22 +46,3 @@ def check_heard(engine: Engine, name: str, words: str) -> Verdict:
     except EngineRefusal as error:
         return Verdict(True, f"{name} cannot be talked to: {error}")
     return Verdict(True, f"{name} has repeated {words!r}, but not what it was told just now")
-
-
-def read_log(engine: Engine, name: str, tail: int | str = "all") -> dict[int, str]:
-    """What a container without a terminal wrote, by stream: of its last `tail` lines, the first 64 KiB.
-
-    Raises EngineRefusal where its log cannot be read.
-    """
-    query = {"stdout": True, "stderr": True, "tail": tail}
-    start = bytearray()
-    with engine.stream("GET", f"/containers/{name}/logs", query=query) as pieces:
-        for piece in pieces:
-            start += piece
-            if len(start) >= LOG_BYTES:
-                break
-    written = {STDOUT: b"", STDERR: b""}
-    with suppress(EngineError):  # cut within a frame
-        for frame in parse_frames([bytes(start)]):
-            written[frame.stream] = written.get(frame.stream, b"") + frame.payload
-    return {stream: text.decode(errors="replace") for stream, text in written.items()}

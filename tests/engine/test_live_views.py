@@ -67,7 +67,7 @@ def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monk
     assert not said.is_live
 
 
-def test_the_wire_of_docker_run(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wire_of_docker_run(daemon: PrivateDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attach opens before wait before start, output lies after the start, and both tubes end with the container."""
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
     monkeypatch.setenv("PATH", daemon.path)
