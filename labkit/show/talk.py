@@ -4,8 +4,7 @@ Exchanges come in as they were recorded, and the rows of a picture come out: one
 the order of time, and the spans beside them. A tube is a connection that stays open (attach, exec, wait, logs that are
 followed); a life is a container's, through its states. Nothing is drawn here: `labkit.show.wire` does that.
 
-The distance between two rows follows the time between them, on one scale for the picture. Rows never come closer than
-their words need, and a long silence is squeezed; both are told, by ticks at regular times and by `squeezed_s`.
+How far apart the rows stand is told by `labkit.show.axis`.
 """
 
 import json
@@ -13,10 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from math import log2
 from typing import NamedTuple, Protocol
 
 from labkit.api.frames import STDERR, STDIN, STDOUT, SYSTEM_ERROR, Frame, build_frame
+from labkit.show.axis import gap, scale, tick
 from labkit.show.still import mask, xml_safe
 
 __all__ = [
@@ -28,11 +27,8 @@ FRAME_HEAD_BYTES = 8
 STREAM_NAMES = {STDIN: "stdin", STDOUT: "stdout", STDERR: "stderr", SYSTEM_ERROR: "system error"}
 STREAMS = ("stdin", "stdout", "stderr")  # in the order in which they are counted
 SHOWN_PARTS = 12  # of what went over a connection that stayed open
-LINE_PX, WIDE_PX, MAX_GAP_PX = 28, 60, 60  # a row; what an ordinary time between rows takes; a gap to scale
+LINE_PX, WIDE_PX = 28, 50  # a row, and what an ordinary time between two takes
 COMMAND_GAP_PX = 12.0  # above a line that was typed
-DOUBLED_PX, LONGEST_GAP_PX = 12, 150  # what each doubling adds to a gap that is squeezed
-TICK_PX = 6
-ORDINARY = 0.75  # of the times between rows are at most the ordinary one
 
 VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
 _TUBE = re.compile(r"/(containers/[^/]+/(attach|wait)|exec/[^/]+/start|events|session|grpc)")
@@ -260,7 +256,7 @@ def settle(talks: Sequence[Talk], lines: Sequence[Line] = ()) -> tuple[list[Talk
 def lay_out(talks: Sequence[Talk], lines: Sequence[Line] = (), *, to_scale: bool = True) -> Picture:
     """Put everything that happened into rows, and what stayed open beside them."""
     moments = sorted(_moments(talks, lines), key=lambda moment: moment.at_s)
-    px_per_s = _scale([moment.at_s for moment in moments]) if to_scale else 0.0
+    px_per_s = scale([moment.at_s for moment in moments], WIDE_PX) if to_scale else 0.0
     rows: list[Row] = []
     where: dict[tuple[str, int], int] = {}
     for moment in moments:
@@ -272,7 +268,7 @@ def lay_out(talks: Sequence[Talk], lines: Sequence[Line] = (), *, to_scale: bool
         if moment.talk is not None:
             where[moment.kind, moment.talk.number] = len(rows) - 1
     tubes, lives, lanes = _spans(talks, where)
-    return Picture(tuple(rows), tuple(tubes), tuple(lives), lanes, _tick(px_per_s), px_per_s)
+    return Picture(tuple(rows), tuple(tubes), tuple(lives), lanes, tick(px_per_s), px_per_s)
 
 
 def _moments(talks: Sequence[Talk], lines: Sequence[Line]) -> Iterator[Moment]:
@@ -312,33 +308,11 @@ def _join(above: Row, moment: Moment, px_per_s: float) -> Row | None:
     return None
 
 
-def _scale(times: Sequence[float]) -> float:
-    """Pixels for a second, by the ordinary time between two moments."""
-    between = sorted(after - before for before, after in zip(times, times[1:], strict=False) if after > before)
-    return WIDE_PX / between[int(ORDINARY * (len(between) - 1))] if between else 0.0
-
-
 def _spaced(row: Row, before_s: float, px_per_s: float) -> Row:
     if row.kind == "line":
         return row._replace(gap_px=COMMAND_GAP_PX if row.at_s > before_s else 0.0)
-    wanted = (row.at_s - before_s) * px_per_s - LINE_PX
-    if wanted <= MAX_GAP_PX:
-        return row._replace(gap_px=round(max(wanted, 0.0), 1))
-    # A longer silence still looks longer.
-    gap_px = min(MAX_GAP_PX + DOUBLED_PX * log2(wanted / MAX_GAP_PX), LONGEST_GAP_PX)
-    return row._replace(gap_px=round(gap_px, 1), squeezed_s=row.at_s - before_s)
-
-
-def _tick(px_per_s: float) -> float:
-    """The shortest of 1, 2 and 5 (and tenths, hundreds ...) seconds that is wide enough to be seen."""
-    if not px_per_s:
-        return 0.0
-    power = 1e-6
-    while True:
-        for step in (1, 2, 5):
-            if step * power * px_per_s >= TICK_PX:
-                return step * power
-        power *= 10
+    gap_px, squeezed_s = gap(row.at_s - before_s, px_per_s, LINE_PX)
+    return row._replace(gap_px=gap_px, squeezed_s=squeezed_s)
 
 
 def _spans(talks: Sequence[Talk], where: dict[tuple[str, int], int]) -> tuple[list[Tube], list[Life], int]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from labkit.show import message
+from labkit.show.axis import short, ticks_html
 from labkit.show.look import ROLES, figure, mark, method_chip, read_css, status_chip, with_code
 from labkit.show.still import cut, mask, xml_safe
 from labkit.show.talk import (
@@ -157,7 +158,7 @@ def _row_html(picture: Picture, number: int) -> str:
             words = f'<span class="w-push">{_end_words(talk)}</span>'
             arrows = _arrow(picture, talk, "w-back", role_of(talk))
     key = _key(row)
-    line = f'<span class="w-at">{_short(since)}</span>{arrows}<span class="w-words">{words}</span>'
+    line = f'<span class="lk-at">{short(since)}</span>{arrows}<span class="w-words">{words}</span>'
     head = f'<summary class="w-line">{line}</summary>' if drawer else f'<div class="w-line">{line}</div>'
     inner = f"<details>{head}{drawer}</details>" if drawer else head
     return _whole(row, number, since, key, f"{inner}{_lanes_html(picture, number)}")
@@ -165,7 +166,7 @@ def _row_html(picture: Picture, number: int) -> str:
 
 def _whole(row: Row, number: int, since: float, key: int, inner: str) -> str:
     """A row, with the time above it; what the replay says of it is in `data-says`."""
-    says = escape(f"{_short(since)}: {_says(row)}")
+    says = escape(f"{short(since)}: {_says(row)}")
     kind = " w-ping" if row.kind == "ping" else ""
     gap = f' style="--gap:{row.gap_px:g}px"' if row.gap_px else ""
     return f'<div class="w-row{kind}" data-key="{key}" data-step="{number}" data-says="{says}"{gap}>{inner}</div>'
@@ -194,7 +195,7 @@ def _says(row: Row) -> str:
 
 def _command_html(picture: Picture, row: Row, number: int, since: float) -> str:
     assert row.line is not None
-    took = "runs" if row.line.ended_s is None else _short(row.line.ended_s - row.line.began_s)
+    took = "runs" if row.line.ended_s is None else short(row.line.ended_s - row.line.began_s)
     words = f'<code>$ {escape(xml_safe(row.line.text))}</code><span class="lk-dim">{took}</span>'
     inner = f'<div class="w-command">{words}</div>{_lanes_html(picture, number)}'
     return _whole(row, number, since, _key(row), inner)
@@ -222,7 +223,7 @@ def _answer_words(talk: Talk) -> str:
     chip = status_chip(answer.status, xml_safe(answer.reason))
     if talk.is_tube:
         stays = " · stays open" if answer.status < 400 else ""
-        took = _short((talk.head_s or 0) - talk.begin_s)
+        took = short((talk.head_s or 0) - talk.begin_s)
         return f'{chip}<span class="lk-dim">{took}<span class="w-more">{stays}</span></span>'
     size = f'<span class="w-more"> · {len(answer.body)} bytes</span>' if answer.body else ""
     return f'{chip}<span class="lk-dim">{_took(talk)}{size}</span>'
@@ -232,7 +233,7 @@ def _took(talk: Talk) -> str:
     """An answer's head may come long before its end."""
     whole_s = (talk.end_s or 0) - talk.begin_s
     head_s = talk.head_s - talk.begin_s if talk.head_s is not None else whole_s
-    return _short(whole_s) if whole_s - head_s < 0.01 else f"{_short(head_s)}, the end after {_short(whole_s)}"
+    return short(whole_s) if whole_s - head_s < 0.01 else f"{short(head_s)}, the end after {short(whole_s)}"
 
 
 def _end_words(talk: Talk) -> str:
@@ -328,36 +329,16 @@ def _life_html(picture: Picture, life: Life, number: int) -> str:
 
 
 def _ticks(picture: Picture, number: int) -> str:
-    """Regular times between this row and the one above; a break where the silence is squeezed."""
     row, above = picture.rows[number], picture.rows[max(number - 1, 0)]
-    height = row.gap_px + LINE_PX
-    if number == 0 or not picture.tick_s or "line" in (above.kind, row.kind):
+    if number == 0 or "line" in (above.kind, row.kind):
         return ""
-    if row.squeezed_s is not None:
-        middle = height / 2
-        path = f"M24 0V{middle - 10:g}l-8 5l16 5l-16 5l8 5V{height:g}"
-        words = f'<span class="w-silence" style="top:{middle - 5:g}px">{_short(row.squeezed_s)} pass</span>'
-        return (
-            f'<svg class="w-ticks" height="{height:g}"><path d="{path}" stroke-width="0"/>{_break(middle)}</svg>{words}'
-        )
-    span = row.at_s - above.at_s
-    first = int(above.at_s / picture.tick_s) + 1
-    last = int(row.at_s / picture.tick_s)
-    if span <= 0 or last - first > 40:
-        return ""
-    places = (height * (count * picture.tick_s - above.at_s) / span for count in range(first, last + 1))
-    path = "".join(f"M16 {place:.1f}h8" for place in places)
-    return f'<svg class="w-ticks" height="{height:g}"><path d="{path}"/></svg>'
-
-
-def _break(middle: float) -> str:
-    return f'<path d="M14 {middle - 3:g}q5 -4 10 0t10 0M14 {middle + 3:g}q5 -4 10 0t10 0"/>'
+    return ticks_html(above.at_s, row.at_s, row.gap_px + LINE_PX, picture.tick_s, row.squeezed_s)
 
 
 def _replay(picture: Picture) -> str:
     """A slider that walks through the rows: what comes later is pale."""
     last = len(picture.rows) - 1
-    scale = f'<span class="lk-dim">{_short(picture.tick_s)} a tick</span>' if picture.tick_s else ""
+    scale = f'<span class="lk-dim">{short(picture.tick_s)} a tick</span>' if picture.tick_s else ""
     return (
         '<div class="w-replay" data-replay="1"><button type="button" data-play="1" aria-label="play">&#9654;</button>'
         f'<label>Replay <input type="range" min="0" max="{last}" value="{last}" aria-label="replay"></label>'
@@ -372,17 +353,3 @@ def _drawer(talk: Talk) -> str:
     )
     answer = message.answer_html(f"{key}-down", one.answer.status, one.answer.reason, one.answer.head, one.answer.body)
     return f'<div class="w-drawer">{request}{answer}</div>'
-
-
-def _short(seconds: float) -> str:
-    """A time as short as it can be read: "0", "0.3 ms", "62 ms", "1.24 s".
-
-    >>> [_short(seconds) for seconds in (0, 0.0003, 0.0623, 1.24, 75)]
-    ['0', '0.3 ms', '62 ms', '1.24 s', '75 s']
-    """
-    if seconds >= 10:
-        return f"{seconds:.0f} s"
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    ms = seconds * 1000
-    return "0" if ms < 0.05 else f"{ms:.1f} ms".replace(".0 ", " ") if ms < 3 else f"{ms:.0f} ms"

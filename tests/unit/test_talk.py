@@ -8,7 +8,8 @@ from itertools import pairwise
 from labkit.api.frames import Frame, build_frame, parse_frames
 from labkit.api.http import Answer, Request
 from labkit.api.record import Piece
-from labkit.show.talk import LINE_PX, LONGEST_GAP_PX, Line, Picture, lay_out, read_talks, settle
+from labkit.show.axis import LONGEST_GAP_PX
+from labkit.show.talk import LINE_PX, Line, Picture, lay_out, read_talks, settle
 
 ID = "ab" * 32
 
