@@ -1,20 +1,23 @@
-"""What has happened in the engine, to which object, and in which order?
+"""What has happened in the engine, to which object, and when?
 
-A timeline, top to bottom: each object (container, network, volume, image) has a lane, each event a mark on it, and
-the words beside it. Values in, text or HTML out; an event opens on a click, or by keyboard, and shows its JSON.
+Time runs downwards. Each object (container, network, volume, image) has a line of life: a container's shows its states,
+created, running, paused, ended, until it is gone. Each event is a pin on its object's line, and the words beside it.
+Values in, text or HTML out; an event opens on a click, or by keyboard, and shows its JSON.
 What the engine says is in the Engine API's reference under "Monitor events"; of it only Type, Action, Actor and
 timeNano are used, as API 1.52 has nothing else, and none of them is believed.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from labkit.show.axis import gap, scale, short, tick, ticks_html
+from labkit.show.look import ROLES, SHAPES, figure, mark, read_css
 from labkit.show.still import cut, frame_svg, mask, xml_safe
 
-__all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "events_text", "read_events"]
+__all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "events_text", "lay_out", "read_events"]
 
 KINDS = ("container", "network", "volume", "image")
 NOTHING = "no events"
@@ -22,29 +25,24 @@ SHOWN = 60  # events that are drawn, the newest
 MAX_WORDS, MAX_NAME, MAX_LINE, MAX_JSON = 200, 60, 90, 4000  # characters: what is kept, what is drawn
 MAX_TIME_NS = 1 << 63
 ROW_PX = 22
-LANES_PX, LANE_PX = 400, (7, 18)  # lanes are narrower where there are many
+LANES_PX, LANE_PX = 320, (7, 20)  # lanes are narrower where there are many
+WIDE_PX = 26  # what an ordinary time between two events takes
 
 ENDS = {"delete", "destroy", "die", "disconnect", "exec_die", "kill", "remove", "stop", "unmount", "untag"}
 TROUBLE = {"oom", "health_status: unhealthy"}
-COLOURS = {"begin": "#1a73c8", "end": "#6b6b6b", "trouble": "#c4400c"}
-STYLE = (
-    "<style>.labkit-events{max-width:70em;max-height:36em;overflow:auto;color:var(--jp-ui-font-color1);"
-    "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);line-height:22px}"
-    ".labkit-events summary{cursor:pointer;display:flex;white-space:nowrap}"
-    ".labkit-events summary:hover{background:var(--jp-layout-color2,#eee)}"
-    ".labkit-events svg{flex:none;margin:0 8px}"
-    ".labkit-events path{stroke:var(--jp-border-color1,#888)}"
-    ".labkit-events time{flex:none;width:6em;text-align:right}"
-    ".labkit-events pre{margin:0 0 4px 6em;padding:4px 6px;max-height:20em;overflow:auto;white-space:pre-wrap;"
-    "overflow-wrap:anywhere;word-break:normal;line-height:1.4;background:var(--jp-layout-color2,#eee);"
-    "color:var(--jp-content-font-color1)}"
-    + "".join(
-        # Some of the text's own colour helps in every theme.
-        f".labkit-events .{meaning}{{stroke:none;fill:color-mix(in srgb,{hue} 70%,var(--jp-ui-font-color1,#000))}}"
-        for meaning, hue in COLOURS.items()
-    )
-    + "</style>"
-)
+PINS = {"begin": "disc", "end": "box", "trouble": "cross"}
+OBJECTS = {"container": "container", "network": "kernel"}  # the roles in which they are drawn; others are the engine's
+STATES = {
+    **{"create": "created", "start": "running", "restart": "running", "unpause": "running"},
+    **{"pause": "paused", "die": "exited", "destroy": "gone"},
+}
+BEFORE = {"create": "", "start": "created", "unpause": "paused", "destroy": "exited"}  # else it was running
+BEGINNINGS, GONE = {"create", "pull", "import", "load"}, {"destroy", "delete", "remove"}  # of what is no container
+# How a state looks: the width of its line, its dashes, and whether it is hollow.
+LINES = {"created": (8, "", True), "running": (8, "", False), "paused": (8, "3 3", False), "exited": (2, "2 4", False)}
+LINES["there"] = (3, "", False)
+STATE_WORDS = {"created": "created", "running": "runs", "paused": "paused", "exited": "ended"}
+STYLE = f"<style>{read_css('events')}</style>"
 IDENTITY = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 MADE_UP = re.compile(r"[a-z]+_[a-z]+[0-9]?")  # the shape of the names that Docker gives to what is not named
 
@@ -67,22 +65,42 @@ class Event(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """The events to be drawn, the lane of each, the rows from which to which each lane goes, and what is not drawn."""
+    """The events to be drawn, the lane of each, what each lane is in and from which row on, and what is not drawn.
+
+    `gaps` is the room above each row for the time that has passed, and that time where it is squeezed.
+    """
 
     events: Sequence[Event]
     lanes: list[int]
-    spans: list[tuple[int, int]]
+    lives: list["Life"]
+    gaps: list[tuple[float, float | None]]
+    tick_s: float
     left_out: int
     hidden: int
 
     @property
     def lane_px(self) -> float:
         narrow, wide = LANE_PX
-        return min(wide, max(narrow, LANES_PX / max(1, len(self.spans))))
+        return min(wide, max(narrow, LANES_PX / max(1, len(self.lives))))
 
     @property
     def width_px(self) -> float:
-        return self.lane_px * len(self.spans)
+        return self.lane_px * len(self.lives)
+
+
+class Life(NamedTuple):
+    """An object's role in the colours, and its states: each from a row on, the first where it is first known."""
+
+    role: str
+    states: list[tuple[int, str]]
+
+    def before(self, row: int) -> str:
+        """The state in which it comes to a row."""
+        return next((state for at, state in reversed(self.states) if at < row), "")
+
+    def after(self, row: int) -> str:
+        """The state in which it leaves a row."""
+        return next((state for at, state in reversed(self.states) if at <= row), "")
 
 
 def read_events(said: Iterable[object]) -> Iterator[Event]:
@@ -128,7 +146,7 @@ def events_text(events: Sequence[Event], left_out: int = 0) -> str:
 
     That is identities, times, names that Docker made up, and the order in which a container's death is told.
     """
-    drawing = _lay_out(_in_one_order(events), left_out)
+    drawing = lay_out(_in_one_order(events), left_out)
     return "\n".join([*_notes(drawing), *map(_line, _masked(drawing.events))]) or f"({NOTHING})"
 
 
@@ -137,23 +155,41 @@ def events_html(events: Sequence[Event], left_out: int = 0, hidden: int = 0) -> 
 
     It also says how many there were before, and how many of those that are kept were `hidden` by a choice.
     """
-    drawing = _lay_out(events, left_out, hidden)
-    begin = next((event.time_ns for event in drawing.events if event.time_ns is not None), None)
-    rows = "".join(_html_row(drawing, row, begin) for row in range(len(drawing.events)))
-    notes = "".join(f"<div><em>{note}</em></div>" for note in _notes(drawing))
-    return (
-        f'{STYLE}<div class="labkit-events" data-follow="1" role="group" aria-label="events view">'
-        f"{notes}{rows or f'<em>{NOTHING}</em>'}</div>"
+    drawing = lay_out(events, left_out, hidden)
+    rows = "".join(_html_row(drawing, row) for row in range(len(drawing.events)))
+    notes = "".join(f'<div class="lk-head lk-dim">{note}</div>' for note in _notes(drawing))
+    if not rows:
+        return figure("events view", f"{notes}<em>{NOTHING}</em>", style=STYLE)
+    body = f'<div class="lk-card">{notes}<div class="e-body" data-follow="1">{rows}</div></div>'
+    return figure("events view", body, caption=_caption(drawing), style=STYLE)
+
+
+def _caption(drawing: Drawing) -> str:
+    words = "Time runs downwards, and each line is one object. A pin is an event: press it to read its JSON."
+    found = {state for life in drawing.lives for _, state in life.states}
+    states = "".join(f"<span>{_swatch(state)}{words}</span>" for state, words in STATE_WORDS.items() if state in found)
+    pins = "".join(
+        f'<span><svg class="lk-mark" viewBox="0 0 12 12">{SHAPES[shape].format("var(--lk-dim)")}</svg>{name}</span>'
+        for name, shape in (("begins", "disc"), ("ends", "box"))
     )
+    trouble = f"<span>{mark('trouble')}trouble</span>" if "trouble" in map(_meaning, drawing.events) else ""
+    return f'{words}<span class="lk-legend">{states}{pins}{trouble}</span>'
+
+
+def _swatch(state: str) -> str:
+    line = _line_svg(state, "M6 0V16", "var(--lk-container)", "var(--lk-ground)")
+    return f'<svg width="12" height="16" aria-hidden="true">{line}</svg>'
 
 
 def events_svg(events: Sequence[Event], left_out: int = 0) -> str:
-    """The timeline as a still picture of what `events_text` tells."""
-    drawing = _lay_out(_in_one_order(events), left_out)
+    """The timeline as a still picture of what `events_text` tells, its rows at equal distances."""
+    ordered = [event._replace(time_ns=None) for event in _in_one_order(events)]
+    drawing = lay_out(ordered, left_out)
     heads = _notes(drawing) if drawing.events else [NOTHING]
     top = ROW_PX * len(heads)
+    ink = {name: role.light for name, role in ROLES.items()}
     parts = [
-        f'<g transform="translate(10 {top + ROW_PX * row})">{_lanes_svg(drawing, row)}</g>'
+        f'<g transform="translate(10 {top + ROW_PX * row})">{_lanes_svg(drawing, row, ink, "#fff")}</g>'
         for row in range(len(drawing.events))
     ]
     x = drawing.width_px + 20
@@ -180,15 +216,38 @@ def _lets_go(event: Event, dead: Event) -> bool:
     return event.action == "disconnect" and event.with_name == dead.name
 
 
-def _lay_out(events: Sequence[Event], left_out: int, hidden: int = 0) -> Drawing:
+def lay_out(events: Sequence[Event], left_out: int, hidden: int = 0) -> Drawing:
+    """Choose what is drawn; a state that began before that is known all the same."""
     shown = events[-SHOWN:]
+    first = len(events) - len(shown)
     numbers: dict[tuple[str, str], int] = {}
     lanes = [numbers.setdefault((event.kind, event.identity), len(numbers)) for event in shown]
-    rows: dict[int, list[int]] = {}
-    for row, lane in enumerate(lanes):
-        rows.setdefault(lane, []).append(row)
-    spans = [(found[0], found[-1]) for found in rows.values()]
-    return Drawing(shown, lanes, spans, left_out + len(events) - len(shown), hidden)
+    states: dict[tuple[str, str], list[tuple[int, str]]] = {key: [] for key in numbers}
+    for row, event in enumerate(events, -first):
+        if (found := states.get((event.kind, event.identity))) is not None:
+            if not found and (before := _before(event)):
+                found.append((min(row, 0) - 1, before))
+            if state := _state(event):
+                found.append((row, state))
+    lives = [Life(OBJECTS.get(kind, "engine"), states[kind, identity]) for kind, identity in numbers]
+    times = [event.time_ns / 1e9 for event in shown if event.time_ns is not None]
+    px_per_s = scale(times, WIDE_PX) if len(times) == len(shown) else 0.0
+    gaps = [gap(after - before, px_per_s, ROW_PX) for before, after in zip(times, times[1:], strict=False)]
+    gaps = [(0.0, None), *gaps] if px_per_s else [(0.0, None)] * len(shown)
+    return Drawing(shown, lanes, lives, gaps, tick(px_per_s), left_out + first, hidden)
+
+
+def _state(event: Event) -> str:
+    if event.kind == "container":
+        return STATES.get(event.action, "")
+    return "gone" if event.action in GONE else "there" if event.action in BEGINNINGS else ""
+
+
+def _before(event: Event) -> str:
+    """What an object was in before the first event that is known of it."""
+    if event.kind == "container":
+        return BEFORE.get(event.action, "running")
+    return "" if event.action in BEGINNINGS else "there"
 
 
 def _notes(drawing: Drawing) -> list[str]:
@@ -196,42 +255,64 @@ def _notes(drawing: Drawing) -> list[str]:
     return [f"… {count} {words}" for words, count in notes.items() if count]
 
 
-def _html_row(drawing: Drawing, row: int, begin: int | None) -> str:
-    event = drawing.events[row]
-    since = "" if begin is None or event.time_ns is None else f"{(event.time_ns - begin) / 1e9:+.2f} s"
-    lanes = _lanes_svg(drawing, row)
+def _html_row(drawing: Drawing, row: int) -> str:
+    event, begin = drawing.events[row], drawing.events[0].time_ns
+    room, squeezed_s = drawing.gaps[row]
+    since = (event.time_ns or 0) - begin if begin is not None and event.time_ns is not None else 0
+    above = drawing.events[max(row - 1, 0)].time_ns
+    ruler = ""
+    if row and begin is not None and above is not None:
+        ruler = ticks_html((above - begin) / 1e9, since / 1e9, room + ROW_PX, drawing.tick_s, squeezed_s)
+    ink = {name: f"var(--lk-{name})" for name in ROLES}
+    lanes = _lanes_svg(drawing, row, ink, "var(--lk-ground)")
     kind, name, what = (escape(cut(words, MAX_NAME)) for words in (event.kind, event.name, _what(event)))
+    size = f'width="{drawing.width_px:g}" height="{ROW_PX + room:g}"'
+    style = f' style="--gap:{room:g}px"' if room else ""
     return (
-        f'<details data-key="{event.number}"><summary><time>{since}</time>'
-        f'<svg width="{drawing.width_px:g}" height="{ROW_PX}" aria-hidden="true">{lanes}</svg>'
+        f'<details data-key="{event.number}"{style}><summary>{ruler}<time class="lk-at">{_since(since)}</time>'
+        f'<svg class="e-lanes" {size} aria-hidden="true">{lanes}</svg><i class="e-guide"></i>'
         f"<span>{kind} <b>{name}</b> {what}</span></summary>"
         f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></details>'
     )
 
 
-def _lanes_svg(drawing: Drawing, row: int) -> str:
-    """One row of all lanes: the lines of those that go on here, and the mark of this row's event on its own."""
-    middle, lane_px = ROW_PX / 2, drawing.lane_px
-    path = ""
-    for lane, (first, last) in enumerate(drawing.spans):
-        if first <= row <= last and first < last:
-            top, bottom = (middle if row == first else 0), (middle if row == last else ROW_PX)
-            path += f"M{lane_px * (lane + 0.5):g} {top:g}V{bottom:g}"
-    x = lane_px * (drawing.lanes[row] + 0.5)
-    guide = f'<path d="M{x:g} {middle:g}H{drawing.width_px:g}" stroke="#888" opacity="0.4"/>'
-    mark = _mark(_meaning(drawing.events[row]), x, middle)
-    return f'<path d="{path}" stroke="#888"/>{guide}{mark}'
+def _since(nanoseconds: int) -> str:
+    """The clock of an engine may go back."""
+    return f"-{short(-nanoseconds / 1e9)}" if nanoseconds < 0 else short(nanoseconds / 1e9)
 
 
-def _mark(meaning: str, x: float, y: float) -> str:
-    """A disc begins something, a square ends it, a triangle is trouble: to be told apart without their colours."""
-    style = f'class="{meaning}" fill="{COLOURS[meaning]}"'
-    match meaning:
-        case "trouble":
-            return f'<path d="M{x - 6:g} {y + 5:g}h12l-6 -11z" {style}/>'
-        case "end":
-            return f'<rect x="{x - 4:g}" y="{y - 4:g}" width="8" height="8" {style}/>'
-    return f'<circle cx="{x:g}" cy="{y:g}" r="4.5" {style}/>'
+def _lanes_svg(drawing: Drawing, row: int, ink: Mapping[str, str], ground: str) -> str:
+    """One row of all lanes: the lines of those that go on here, and the pin of this row's event on its own."""
+    room, lane_px = drawing.gaps[row][0], drawing.lane_px
+    middle, bottom = room + ROW_PX / 2, room + ROW_PX
+    paths: dict[tuple[str, str], str] = {}
+    for lane, life in enumerate(drawing.lives):
+        x = lane_px * (lane + 0.5)
+        before, after = life.before(row), life.after(row)
+        spans = [(before, 0.0, bottom)] if before == after else [(before, 0.0, middle), (after, middle, bottom)]
+        for state, begin, end in spans:
+            if state in LINES:
+                key = (life.role, state)
+                paths[key] = paths.get(key, "") + f"M{x:g} {begin:g}V{end:g}"
+    lines = "".join(_line_svg(state, path, ink[role], ground) for (role, state), path in paths.items())
+    lane = drawing.lanes[row]
+    return lines + _pin(
+        _meaning(drawing.events[row]), drawing.lives[lane].role, lane_px * (lane + 0.5), middle, ink, ground
+    )
+
+
+def _line_svg(state: str, path: str, ink: str, ground: str) -> str:
+    width, dashes, is_hollow = LINES[state]
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    line = f'<path d="{path}" stroke="{ink}" stroke-width="{width}"{dashed}/>'
+    return line + (f'<path d="{path}" stroke="{ground}" stroke-width="{width - 4}"/>' if is_hollow else "")
+
+
+def _pin(meaning: str, role: str, x: float, y: float, ink: Mapping[str, str], ground: str) -> str:
+    """A disc begins something, a box ends it, a cross is trouble: to be told apart without their colours."""
+    shape = SHAPES[PINS[meaning]].format(ink["trouble" if meaning == "trouble" else role])
+    place = f'transform="translate({x - 6:g} {y - 6:g})"'
+    return f'<g {place} class="{meaning}"><circle cx="6" cy="6" r="8" fill="{ground}"/>{shape}</g>'
 
 
 def _meaning(event: Event) -> str:

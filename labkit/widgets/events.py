@@ -7,7 +7,7 @@ with watch_events(engine) as seen:        a timeline, live while the block runs
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from ipywidgets import Text, ToggleButtons
 
@@ -19,6 +19,7 @@ from labkit.widgets.live import LiveView, Source
 __all__ = ["EngineEvents", "EventSource", "EventsView", "watch_events"]
 
 PATIENCE_S = 5.0
+MANY = 30  # events: fewer need no filters
 LABEL = {"description_width": "auto"}
 Filters = Mapping[str, Sequence[str] | str]
 
@@ -64,7 +65,10 @@ class EngineEvents:
 
 
 class EventsView(LiveView[Event]):
-    """The timeline of a source of events, with filters; what they hide in the page is in the text all the same."""
+    """The timeline of a source of events; filters come with the thirty-first.
+
+    What they hide in the page is in the text all the same.
+    """
 
     def __init__(self, source: EventSource) -> None:
         self._events = source
@@ -77,6 +81,9 @@ class EventsView(LiveView[Event]):
         super().__init__("events", source, html=self._chosen, text=events_text, picture=events_svg, controls=controls)
         for control in controls:
             control.observe(lambda _: self.redraw(), "value")
+
+    def _wanted_controls(self) -> Sequence[Any]:
+        return self._controls if self._count > MANY else ()
 
     def catch_up(self) -> None:
         """Wait, at most 5 s, until what the engine has noted by now has come here too."""

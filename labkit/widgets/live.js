@@ -8,7 +8,7 @@
 
 const isSame = (one, other) => one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
 const isHeld = one => one.dataset?.key
-  && (one.querySelector(":scope > details[open]") || one.contains(document.activeElement));
+  && (one.open || one.querySelector(":scope > details[open]") || one.contains(document.activeElement));
 const isAtEnd = one => one.scrollTop + one.clientHeight > one.scrollHeight - 5;
 
 function change(old, wanted) {

@@ -235,10 +235,14 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
     def _note(self, error: Exception, what: str = "") -> None:
         self._problem = self._problem or cut(xml_safe(f"{what}{type(error).__name__}: {error}"), MAX_PROBLEM)
 
+    def _wanted_controls(self) -> Sequence[Any]:
+        """What is beside the button now."""
+        return self._controls
+
     def _show_controls(self) -> None:
         """Show the button that stops it as long as that can work."""
         shown = [self._button] if self._has_button and self.is_live else []
-        children = (*shown, *self._controls)
+        children = (*shown, *self._wanted_controls())
         if self._bar.children != children:
             self._bar.children = children
 

@@ -7,7 +7,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from labkit.show.events import SHOWN, choose_events, events_html, events_svg, events_text, read_events
+from labkit.show.events import (
+    LANES_PX,
+    PINS,
+    SHOWN,
+    choose_events,
+    events_html,
+    events_svg,
+    events_text,
+    lay_out,
+    read_events,
+)
 
 WEB, NET = "ab" * 32, "cd" * 32
 
@@ -109,18 +119,70 @@ def test_what_is_hidden_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "detail", "shape"),
-    [("start", "", "<circle"), ("die", "0", "<rect"), ("die", "137", "h12l-6 -11z"), ("oom", "", "h12l-6 -11z")],
+    ("action", "detail", "pin"),
+    [("start", "", "begin"), ("die", "0", "end"), ("die", "137", "trouble"), ("oom", "", "trouble")],
 )
-def test_marks_differ_in_shape(action: str, detail: str, shape: str) -> None:
+def test_pins_differ_in_shape(action: str, detail: str, pin: str) -> None:
     """Who sees no colours tells a beginning, an end and trouble apart."""
-    found = {one for one in ("<circle", "<rect x", "h12l-6 -11z") if one in events_html(read(action, detail))}
+    html = events_html(read(action, detail))
 
-    assert 1 == len(found) and shape in found.pop()
+    assert [pin] == re.findall('class="(begin|end|trouble)"', html)
+    assert len(PINS) == len(set(PINS.values())) and PINS.keys() == {"begin", "end", "trouble"}
 
 
 def read(action: str, code: str) -> list[Any]:
     return [*read_events([event("container", WEB, action, exitCode=code)])]
+
+
+def states_of(*actions: str, first: int = 0) -> list[list[tuple[int, str]]]:
+    said = [event("container", WEB, action, first + number) for number, action in enumerate(actions)]
+    return [life.states for life in lay_out([*read_events(said)], 0).lives]
+
+
+def test_a_container_has_states() -> None:
+    """Its line shows them, each from its event on, until it is gone; what only happens to it changes nothing."""
+    life = [
+        "create",
+        "attach",
+        "start",
+        "exec_create: ls",
+        "pause",
+        "unpause",
+        "die",
+        "start",
+        "kill",
+        "die",
+        "destroy",
+    ]
+    expected = ["created", "running", "paused", "running", "exited", "running", "exited", "gone"]
+
+    assert [[*zip((0, 2, 4, 5, 6, 7, 9, 10), expected, strict=True)]] == states_of(*life)
+
+
+@pytest.mark.parametrize(
+    ("action", "before"), [("start", "created"), ("die", "running"), ("unpause", "paused"), ("destroy", "exited")]
+)
+def test_what_was_there_before_is_drawn_from_the_top(action: str, before: str) -> None:
+    """An object that nobody saw begin was in the state that its first event tells."""
+    assert (-1, before) == states_of(action)[0][0]
+
+
+def test_a_state_that_began_before_is_known() -> None:
+    """The newest events are drawn; a container that was started before them still runs."""
+    (states,) = states_of("create", "start", *["exec_start"] * SHOWN)
+
+    assert "running" == states[-1][1] and states[-1][0] < 0
+
+
+def test_time_is_to_scale() -> None:
+    """Twice the time is drawn longer, a long silence is squeezed and told, and a still picture has no times."""
+    times = [0, 10, 20, 40, 50, 60, 70, 80, 90, 4000]
+    events = [*read_events(event("container", WEB, "attach", time * 10**6) for time in times)]
+    drawing = lay_out(events, 0)
+
+    assert drawing.gaps[1][0] < drawing.gaps[3][0] < drawing.gaps[-1][0]
+    assert 3.91 == drawing.gaps[-1][1] and "3.91 s pass" in events_html(events)
+    assert "pass" not in events_svg(events) and "ms" not in events_svg(events)
 
 
 def test_thirty_lanes() -> None:
@@ -128,8 +190,8 @@ def test_thirty_lanes() -> None:
     events = [*read_events(event("container", f"{number:064x}", "start", name=f"c{number}") for number in range(30))]
     drawn = events_html(events)
 
-    assert 30 == len(set(re.findall(r'<circle cx="([\d.]+)"', drawn)))
-    assert {"400"} == set(re.findall(r'<svg width="([\d.]+)"', drawn))
+    assert 30 == len(set(re.findall(r'<g transform="translate\(([-\d.]+)', drawn)))
+    assert {str(LANES_PX)} == set(re.findall(r'class="e-lanes" width="([\d.]+)"', drawn))
 
 
 HOSTILE: list[Any] = [
@@ -159,7 +221,7 @@ def test_a_hostile_event_is_drawn_and_not_obeyed(one: Any) -> None:
     assert 2 == len(text.splitlines())
     assert 2 == html.count("<details")
     assert not re.findall(r"<(?:script|img|b>|i>|u>|s>)", html.replace("<b>", "", 2))
-    assert 12_000 > len(html) and 3_000 > len(svg) and 300 > len(text)
+    assert 12_000 > len(html) - len(events_html(events[:1])) and 3_000 > len(svg) and 300 > len(text)
     ElementTree.fromstring(svg)
     (html + svg + text).encode()  # as it is sent to the page
 

@@ -1,6 +1,7 @@
 """Does a live view follow its source, spare the page, and end whenever it should?"""
 
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from labkit.errors import EngineTimeout
 from labkit.show.events import Event, read_events
 from labkit.widgets import events, live
 from labkit.widgets.consoles import Console
-from labkit.widgets.events import EngineEvents, EventsView
+from labkit.widgets.events import MANY, EngineEvents, EventsView
 from labkit.widgets.live import KEPT, LiveView
 from tests.engine.conftest import nothing_leaks
 from tests.engine.scripted import HOLD, OK, FakeEngine
@@ -333,11 +334,30 @@ def test_filters_choose_what_is_drawn() -> None:
     for one in (say("container", "web", "create"), say("container", "db", "die"), say("volume", "files", "create")):
         source.queue.put(one)
     view._kind.value = "container"
-    wait_for(lambda: "web" in html(view) and "db" in html(view) and "files" not in html(view))
+    wait_for(lambda: names(view) == ["web", "db"])
     view._action.value = "die"
-    wait_for(lambda: "web" not in html(view) and "2 events are hidden" in html(view))
+    wait_for(lambda: names(view) == ["db"] and "2 events are hidden" in html(view))
     view.stop()
     view._kind.value, view._action.value, view._name.value = "", "", "web"
 
-    assert "web" in html(view) and "db" not in html(view) and 'data-state="stopped"' in html(view)
+    assert ["web"] == names(view) and 'data-state="stopped"' in html(view)
     assert 3 == len(repr(view).splitlines())
+
+
+def names(view: LiveView[Any]) -> list[str]:
+    return re.findall("<b>([a-z]+)</b>", html(view))
+
+
+def test_few_events_need_no_filters() -> None:
+    """They come with the thirty-first event."""
+    source = FakeEvents()
+    view = EventsView(source)
+    for number in range(MANY):
+        source.queue.put(say("container", f"c{number}", "create"))
+    wait_for(lambda: len(view.items) == MANY and "c29" in html(view))
+    assert (view._button,) == view._bar.children
+    source.queue.put(say("container", "c30", "create"))
+    wait_for(lambda: view._kind in view._bar.children)
+    view.stop()
+
+    assert (view._kind, view._action, view._name) == view._bar.children
