@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,9 +34,17 @@ NOT_FOR_LEARNERS = {"solutions", "__pycache__", ".ipynb_checkpoints"}
 READING = "read"  # where the texts lie that lessons link to
 LINK = re.compile(r"(\]\()(\.\./[^)#\s]+)((?:#[^)\s]*)?\))")
 LOCAL_LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)[^)]*\)")
-METADATA = {
+METADATA = {  # as JupyterLab writes it when the kernel has answered: a lesson that is only opened does not change
     "kernelspec": {"display_name": "Docker Lab", "language": "python", "name": "docker-lab"},
-    "language_info": {"name": "python"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
 }
 
 Files = dict[str, bytes]  # by the path below the folder

@@ -17,15 +17,14 @@ from labkit.desk.folder import begin_again, is_desk, redraw_home
 from labkit.desk.home import PAGE
 from labkit.errors import LabError
 
-__all__ = ["TERMINAL", "open_lab"]
+__all__ = ["TERMINAL", "open_lab", "server_options"]
 
 TERMINAL = ["labkit", "attach", "--wait"]  # what JupyterLab's terminal runs
 
 
 def open_lab(folder: Path, *options: str) -> NoReturn:
     """Become JupyterLab on a learner's folder. Raises LabError where JupyterLab cannot be started."""
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
-    command += [f"--LabApp.default_url=/lab/tree/{PAGE}", f"--ServerApp.terminado_settings={_terminal()}"]
+    command = [sys.executable, "-m", "jupyterlab", *server_options(folder)]
     command += ["--allow-root"] if os.geteuid() == 0 else []
     command += [] if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else ["--no-browser"]
     os.chdir(folder)
@@ -35,10 +34,15 @@ def open_lab(folder: Path, *options: str) -> NoReturn:
         raise LabError(f"JupyterLab cannot be started ({error.strerror}).") from error
 
 
-def _terminal() -> str:
-    """A traitlets dictionary on a command line is a Python literal."""
+def server_options(folder: Path) -> list[str]:
+    """What a Jupyter server is told, so that it shows this folder, and its terminals are not the host's."""
     program = shutil.which("labkit", path=str(Path(sys.executable).parent)) or "labkit"
-    return repr({"shell_command": [program, *TERMINAL[1:]]})
+    terminal = {"shell_command": [program, *TERMINAL[1:]]}  # on a command line, a dictionary is a Python literal
+    return [
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.default_url=/lab/tree/{PAGE}",
+        f"--ServerApp.terminado_settings={terminal!r}",
+    ]
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -80,6 +84,8 @@ def _load_jupyter_server_extension(server: Any) -> None:
             name, kept = begin_again(folder, str(asked.get("lesson", "")))
             return {"path": name, "kept": kept}
 
+    if is_desk(folder):  # the front end asks for it: PageConfig.getOption("labkitDesk")
+        server.web_app.settings.setdefault("page_config_data", {})["labkitDesk"] = True
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(
         ".*$", [(url_path_join(base, "labkit", name), handler) for name, handler in (("home", Home), ("again", Again))]

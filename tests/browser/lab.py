@@ -20,6 +20,8 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, TimeoutError
 
+from labkit.desk.folder import lay_course
+from labkit.desk.server import server_options
 from tests.machine.host import Process, descendants, is_alive, wait_until
 
 __all__ = ["JupyterLab", "Notebook", "ROOT"]
@@ -45,19 +47,25 @@ class JupyterLab:
 
     @classmethod
     @contextmanager
-    def start(cls, kind: str, place: Path) -> Iterator["JupyterLab"]:
-        """Start a server that keeps everything it writes under `place`; at the end nothing of it runs any more."""
+    def start(cls, kind: str, place: Path, *, desk: bool = False) -> Iterator["JupyterLab"]:
+        """Start a server that keeps everything it writes under `place`; at the end nothing of it runs any more.
+
+        With `desk` it shows a learner's folder instead of a copy of the notebooks.
+        """
         env = {f"JUPYTER_{name.upper()}_DIR": str(place / name) for name in ("config", "data", "runtime")}
         for name, settings in SETTINGS.items():
             file = place / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(settings))
-        shutil.copytree(ROOT / "notebooks", place / "notebooks")
+        if desk:
+            lay_course(place / "notebooks")
+        else:
+            shutil.copytree(ROOT / "notebooks", place / "notebooks")
         log = place / "log"
         command = [Path(sys.executable).with_name("jupyter-lab"), "--no-browser", "--port=0", "--expose-app-in-browser"]
         command += ["--allow-root"] if os.geteuid() == 0 else []
         process = subprocess.Popen(
-            [*command, f"--ServerApp.root_dir={place / 'notebooks'}"],
+            [*command, *server_options(place / "notebooks")],
             env={**os.environ, **env, "LABKIT_MACHINE": kind},
             stdin=subprocess.DEVNULL,
             stdout=log.open("wb"),
