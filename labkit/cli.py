@@ -3,6 +3,7 @@
 labkit doctor [--json]                     what this host can do, and the cure for what it cannot
 labkit run [--machine KIND] -- CMD ...     boot a machine, run CMD in it, pass its exit status on
 labkit shell [--machine KIND]              the same with a shell on this terminal
+labkit attach [--wait] [LESSON]            a root shell on the machine of a lesson that is open
 labkit lab [DIR]                           lay the lessons in your own folder, and open them in JupyterLab
 labkit lab --again LESSON [DIR]            begin one lesson anew; your copy is kept beside it
 labkit progress [DIR ...] [--json]         what was done in the lessons: one learner, or a class, a folder each
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
             return _doctor(options.json)
         if options.verb == "lab":
             return _lab(options)
+        if options.verb == "attach":
+            from labkit.machine.outside.visit import visit
+
+            return visit(options.lesson, wait=options.wait)
         if options.verb == "progress":
             return _progress(options.folders or [_own_folder()], options.json)
         kind = choose_kind(options.machine)
@@ -64,6 +69,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     progress = verbs.add_parser("progress", help="what was done in the lessons; nothing leaves this computer")
     progress.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="a learner's folder; default: your own")
     progress.add_argument("--json", action="store_true", help="for programs")
+    attach = verbs.add_parser("attach", help="open a root shell on the machine of a lesson that is open")
+    attach.add_argument("lesson", nargs="?", default="", metavar="LESSON", help="how its name begins, as 01")
+    attach.add_argument(
+        "--wait", action="store_true", help="until a lesson is open, and again when its machine has ended"
+    )
     run = verbs.add_parser("run", help="boot a machine and run a command in it as root")
     shell = verbs.add_parser("shell", help="boot a machine and open a root shell in it")
     for verb in (run, shell):
@@ -73,8 +83,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if options.verb is None:
         parser.print_help()
         parser.exit()
-    if options.verb == "shell" and not sys.stdin.isatty():
-        parser.error("shell needs a terminal; use `labkit run -- CMD`")
+    if options.verb in ("shell", "attach") and not sys.stdin.isatty():
+        parser.error(f"{options.verb} needs a terminal; use `labkit run -- CMD`")
     return options
 
 

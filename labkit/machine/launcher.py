@@ -23,6 +23,7 @@ from labkit.machine.outside.ports import reserve
 if TYPE_CHECKING:
     from labkit.machine.outside.keeper import Keeper
     from labkit.machine.outside.machine import Machine
+    from labkit.machine.outside.terminals import Terminals
 
 __all__ = ["main"]
 
@@ -58,6 +59,7 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     # Only now: these need a Unix, and the doctor has better words than an ImportError.
     from labkit.machine.outside.keeper import Keeper
     from labkit.machine.outside.machine import Machine, watch_clients
+    from labkit.machine.outside.terminals import Terminals, name_lesson
     from labkit.machine.request import Request
 
     clients = watch_clients(client, *_named_by_jupyter())
@@ -67,7 +69,7 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     keeper = Keeper(Path.cwd())
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB, progress=keeper.read())
     with Machine.running(request, [_reserve(port) for port in request.ports()]) as machine:
-        return _attend(machine, clients, keeper)
+        return _attend(machine, clients, keeper, Terminals(machine, name_lesson(), kind))
 
 
 def _reserve(port: int) -> socket.socket:
@@ -79,17 +81,22 @@ def _reserve(port: int) -> socket.socket:
         raise MachineError(str(name_port_problem(error))) from error
 
 
-def _attend(machine: "Machine", clients: list[int], keeper: "Keeper") -> int:
+def _attend(machine: "Machine", clients: list[int], keeper: "Keeper", terminals: "Terminals") -> int:
     answers = False  # the kernel
     trouble = ""
-    for event in machine.events(clients):
+    for event in machine.events(clients, terminals.watched):
         match event:
             case {"event": "orphaned"}:
                 return 1
+            case {"event": "readable", "fd": int(fd)}:
+                terminals.hear(fd)
+            case {"terminal": int()}:
+                terminals.pass_out(event)
             case {"event": "stage", "stage": "network"}:
                 machine.open_ports()
             case {"event": "stage", "stage": "kernel"}:
                 answers = True
+                terminals.open()
             case {"event": "progress", "note": str(text)}:
                 keeper.keep(text)
             case {"event": "exit", "status": int(status)} if answers:

@@ -9,9 +9,11 @@ a socket for `native`, a serial port for `uml`.
                   {"event": "taken"}                           the last input was passed on; send more
                   {"event": "exit", "status": 0}               the kernel or the command ended
                   {"event": "progress", "note": text}          what a learner did, for labkit.progress; anybody's words
+                  {"event": ..., "terminal": 3, ...}           of a terminal that somebody opened: inside/terminals.py
     outside says  {"order": "input", "data": base64}           bytes for the command; no data means end of input
                   {"order": "resize", "rows": 24, "columns": 80}
                   {"order": "signal", "number": 15}
+                  {"order": ..., "terminal": 3, ...}
 """
 
 import json

@@ -31,12 +31,14 @@ from labkit.machine.channels import CARD, listen_apart, make_network, read_tcp_q
 from labkit.machine.inside import contract, oom
 from labkit.machine.inside.jobs import boot_engine, run_command, run_kernel
 from labkit.machine.inside.notes import hear_note, open_notes
+from labkit.machine.inside.terminals import Terminals
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["become_init"]
 
 UML_SERIAL = "/dev/ttyS0"
 OUTPUT_BYTES = 4096
+LOGIN_SHELL = ["bash", "-l"]
 LAST_NOTES = 100
 
 
@@ -79,6 +81,7 @@ class Init:
         self.waiting = b""  # a piece of input that the command has not taken yet
         self.outputs: set[int] = set()
         self.notes: socket.socket | None = None  # what a learner does, where that is kept
+        self.terminals = Terminals(line, lambda: run_command(LOGIN_SHELL, request.cwd), _resize)
         self.status: int | None = None
 
     def run(self) -> None:
@@ -143,8 +146,8 @@ class Init:
             starting = [] if self.starting is None else [self.starting]
             writers = [self.input] if self.waiting and self.input is not None else []
             notes = [] if self.notes is None else [self.notes.fileno()]
-            readers = [wake, self.line.fileno(), *starting, *self.outputs, *notes]
-            ready, writable, _ = select.select(readers, writers, [])
+            readers = [wake, self.line.fileno(), *starting, *self.outputs, *notes, *self.terminals.readers()]
+            ready, writable, _ = select.select(readers, [*writers, *self.terminals.writers()], [])
             if self.starting in ready:
                 self._kernel_is_up()
             if wake in ready:
@@ -154,10 +157,11 @@ class Init:
                 self._pass_output(fd)
             if notes and notes[0] in ready:
                 self._pass_notes()
-            if writable:
+            if self.input in writable:
                 self._pass_input()
             if self.line.fileno() in ready:
                 self._obey()
+            self.terminals.move(set(ready), set(writable))
 
     def _reap(self) -> None:
         while True:
@@ -167,6 +171,7 @@ class Init:
                 return
             if pid == 0:
                 return
+            self.terminals.note_end(pid)
             if pid == self.job:
                 self.status = os.waitstatus_to_exitcode(status)
                 self._drain()
@@ -250,6 +255,8 @@ class Init:
             _end_machine()
         for message in messages:
             match message:
+                case {"terminal": int()}:
+                    self.terminals.obey(message)
                 case {"order": "input", "data": str(data)}:
                     self._take_input(b64decode(data))
                 case {"order": "resize", "rows": int(rows), "columns": int(columns)} if self.input is not None:

@@ -1,0 +1,221 @@
+"""How does this terminal get into the machine of a lesson that is open?
+
+It finds the sockets that launchers of this user listen on, asks which where there are several, and is that machine's
+terminal until the shell or the machine ends. On the host it offers nothing.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import time
+import tty
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import MachineError
+from labkit.machine.doctor import state_dir
+from labkit.machine.outside.terminals import SOCKET, TYPED_BYTES
+from labkit.machine.request import Line
+
+__all__ = ["visit"]
+
+NONE_OPEN = "No lesson is open: open a lesson first, and run its first cell."
+WAITING = "This terminal goes into the lesson's machine then. Ctrl-C closes it."
+HELLO_S = 5.0  # a launcher that has much to do
+LOOK_S = 0.5
+RESTART_S = 20.0  # what a machine may take to be there again
+
+
+@dataclass
+class Door:
+    """A connection to the launcher of a machine; `lesson` is the name of its notebook."""
+
+    lesson: str
+    kind: str
+    socket: socket.socket
+    line: Line
+
+
+class MachineEnded(Exception):
+    """The machine has gone while somebody was in it."""
+
+
+def visit(lesson: str = "", *, wait: bool = False) -> int:
+    """Be a terminal of a running machine; return 0 when its shell has ended.
+
+    `lesson` is how the name of the lesson begins, or "" for any. With `wait`, wait until one is open, and again when
+    its machine has ended. Raises MachineError when none is open, or the machine ends.
+    """
+    said = False
+    while True:
+        doors = _find_doors(lesson)
+        if not doors:
+            if not wait:
+                raise MachineError(NONE_OPEN if not lesson else f"No lesson is open that is called {lesson!r}.")
+            if not said:
+                print(f"{NONE_OPEN}\n{WAITING}", flush=True)
+            said = True
+            time.sleep(LOOK_S)
+            continue
+        door = _choose(doors)
+        for other in doors:
+            if other is not door:
+                other.socket.close()
+        said = False
+        try:
+            return _enter(door)
+        except MachineEnded:
+            words = f"The machine of {door.lesson} has ended, and this terminal with it."
+            if not wait:
+                raise MachineError(words) from None
+            print(f"\n{words} It comes back when the lesson runs again.", flush=True)
+            _wait_for(door.lesson)
+        finally:
+            door.socket.close()
+
+
+def _wait_for(lesson: str) -> None:
+    """A machine that is restarted is there again soon; its terminal is not to be another lesson's meanwhile."""
+    deadline = time.monotonic() + RESTART_S
+    while time.monotonic() < deadline:
+        doors = _find_doors(lesson)
+        for door in doors:
+            door.socket.close()
+        if doors:
+            return
+        time.sleep(LOOK_S)
+
+
+def _find_doors(lesson: str) -> list[Door]:
+    """A connection to each machine of this user that has a notebook, in the order of the notebooks' names."""
+    found = []
+    for path in state_dir().glob(f"*/{SOCKET}"):
+        door = _knock(path)
+        if door is not None and door.lesson.startswith(lesson):
+            found.append(door)
+        elif door is not None:
+            door.socket.close()
+    return sorted(found, key=lambda door: door.lesson)
+
+
+def _knock(path: Path) -> Door | None:
+    """Connect to a launcher; None where nobody listens any more."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(HELLO_S)
+    try:
+        connection.connect(str(path))
+        line = Line(connection)
+        ready, _, _ = select.select([connection], [], [], HELLO_S)
+        messages = line.receive() if ready else None
+    except OSError:
+        messages = None
+    match messages:
+        case [{"lesson": str(lesson), "kind": str(kind)}]:
+            connection.setblocking(True)
+            return Door(lesson, kind, connection, line)
+    connection.close()
+    return None
+
+
+def _choose(doors: list[Door]) -> Door:
+    """The only machine, or the one that is asked for. Raises MachineError when none is chosen."""
+    if len(doors) == 1:
+        return doors[0]
+    print("Several lessons are open:", *(f"  {n}  {door.lesson}" for n, door in enumerate(doors, 1)), sep="\n")
+    while True:
+        try:
+            answer = input(f"Which machine do you want to enter, 1 to {len(doors)}? ").strip()
+        except EOFError:
+            raise MachineError("No machine was chosen.") from None
+        if answer.isdecimal() and 1 <= int(answer) <= len(doors):
+            return doors[int(answer) - 1]
+
+
+def _enter(door: Door) -> int:
+    """Pass bytes on until the shell ends. Raises MachineEnded."""
+    print(f"You are root on the machine of {door.lesson}. `exit` leaves it.", flush=True)
+    resized, woken = os.pipe()
+    os.set_blocking(woken, False)
+    before = signal.signal(signal.SIGWINCH, lambda *_: os.write(woken, b"x"))
+    try:
+        with _raw_terminal():
+            _send(door, order="open", **_window(), name=os.environ.get("TERM", "dumb"))
+            return _relay(door, resized)
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+        for fd in (resized, woken):
+            os.close(fd)
+
+
+def _relay(door: Door, resized: int) -> int:
+    may_type = True
+    while True:
+        watched = [door.line.fileno(), resized, *([0] if may_type else [])]
+        ready, _, _ = select.select(watched, [], [])
+        if resized in ready:
+            os.read(resized, 64)
+            _send(door, order="resize", **_window())
+        if 0 in ready:
+            keys = _read_keys()
+            if not keys:  # this terminal has gone
+                return 0
+            _send(door, order="type", data=b64encode(keys).decode())
+            may_type = False  # until this piece has been taken
+        if door.line.fileno() in ready:
+            messages = door.line.receive()
+            if messages is None:
+                raise MachineEnded
+            for message in messages:
+                match message:
+                    case {"event": "said", "data": str(data)}:
+                        _write(b64decode(data))
+                        _send(door, order="taken")
+                    case {"event": "taken"}:
+                        may_type = True
+                    case {"event": "closed", "why": str(why)}:
+                        if why:
+                            raise MachineError(f"The machine can give no terminal ({why}). Kernel > Restart helps.")
+                        return 0
+
+
+def _send(door: Door, **message: Any) -> None:
+    try:
+        door.line.send(**message)
+    except OSError:
+        raise MachineEnded from None
+
+
+def _read_keys() -> bytes:
+    with suppress(OSError):
+        return os.read(0, TYPED_BYTES)
+    return b""
+
+
+def _write(data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(1, left) :]
+
+
+def _window() -> dict[str, int]:
+    size = os.get_terminal_size(sys.stdin.fileno())
+    return {"rows": size.lines, "columns": size.columns}
+
+
+@contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """What is typed goes to the machine as it is, Ctrl-C too."""
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal has gone
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
