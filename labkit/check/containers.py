@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 START_BYTES = 64 * 1024  # of a tar: its first header, and more text than any exercise asks for
+SECOND_LOOK_S = 0.5
 REVIVAL_S = 10.0  # on a slow machine a container needs two seconds to start
 
 
@@ -38,17 +39,21 @@ def check_container_runs(engine: Engine, name: str, hostname: str, image: str = 
     if trouble := judge_image(engine, container, image):
         return Verdict(True, f"{name} runs, but {trouble}")
     inside = _read_hostname(container["State"]["Pid"])
-    if inside is None:
-        return Verdict(True, f"{name} ended while it was looked at")
+    time.sleep(SECOND_LOOK_S)  # a command that is soon over may just have begun
+    container = find_container(engine, name)
+    if isinstance(container, Verdict):
+        return Verdict(True, f"{name} was removed while it was looked at")
+    if trouble := judge_running(container):
+        return Verdict(True, f"{name} exists, but {trouble}")
     return Verdict(True, "" if inside == hostname else f"{name} runs, but calls itself {inside}, not {hostname}")
 
 
-def _read_hostname(pid: int) -> str | None:
-    """What the kernel answers in a process's UTS namespace, and no file that could say anything; None: it ended."""
+def _read_hostname(pid: int) -> str:
+    """What the kernel answers in a process's UTS namespace, and no file that could say anything; "": it ended."""
     done = subprocess.run(
         ["nsenter", f"--target={pid}", "--uts", "uname", "-n"], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
-    return None if done.returncode else done.stdout.strip()
+    return "" if done.returncode else done.stdout.strip()
 
 
 def check_note_in_container(engine: Engine, name: str, path: str, text: str, image: str = "busybox") -> Verdict:

@@ -108,7 +108,6 @@ def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
         (container("running", restarts=2), "rex", "not yet: pet does not keep running: its restart count is 2"),
         (container("running", image="a1"), "rex", "not yet: pet runs, but it was made from other, not from busybox"),
         (container("running"), "cat", "not yet: pet runs, but calls itself cat, not rex"),
-        (container("running"), None, "not yet: pet ended while it was looked at"),
         (container("running"), "rex", "done"),
     ],
 )
@@ -117,9 +116,40 @@ def test_container_runs(
 ) -> None:
     """A container that does not go on, of another image or with another name inside, is not yet right."""
     monkeypatch.setattr(containers, "_read_hostname", lambda pid: hostname)
+    monkeypatch.setattr(containers, "SECOND_LOOK_S", 0)
     prepared = {"/containers/pet/json": pet} if pet else {}
 
     assert repr(containers.check_container_runs(Answers(prepared), "pet", "rex")) == verdict  # type: ignore[arg-type]
+
+
+class Fleeting(Answers):
+    """An engine whose container is gone from one look to the next."""
+
+    def get(self, path: str, **options: Any) -> Any:
+        answer = super().get(path, **options)
+        if path == "/containers/pet/json" and self.later:
+            self.prepared[path] = self.later.pop()
+        return answer
+
+    later: list[tuple[int, Any]]
+
+
+@pytest.mark.parametrize(
+    ("later", "verdict"),
+    [
+        (container("exited"), "not yet: pet exists, but it has ended: its command, `sleep 1`, is over (exit status 0)"),
+        ((404, {"message": "gone"}), "not yet: pet was removed while it was looked at"),
+        (container("running"), "done"),
+    ],
+)
+def test_a_container_that_is_soon_over(later: tuple[int, Any], verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ran at the first look, and even told its name: there is a second one."""
+    monkeypatch.setattr(containers, "_read_hostname", lambda pid: "rex")
+    monkeypatch.setattr(containers, "SECOND_LOOK_S", 0)
+    engine = Fleeting({"/containers/pet/json": container("running")})
+    engine.later = [later]
+
+    assert verdict == repr(containers.check_container_runs(engine, "pet", "rex"))  # type: ignore[arg-type]
 
 
 def test_a_process_that_ended_has_no_name() -> None:
@@ -127,7 +157,7 @@ def test_a_process_that_ended_has_no_name() -> None:
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
 
-    assert [None, None] == [containers._read_hostname(pid) for pid in (ended.pid, 0)]
+    assert ["", ""] == [containers._read_hostname(pid) for pid in (ended.pid, 0)]
 
 
 def tar_of(text: bytes) -> tuple[int, Any]:

@@ -1,0 +1,130 @@
+"""What do learners usually do wrong in each exercise, and what is the check to say then?
+
+Each mistake is made on a machine where nothing of the exercise is left. `words` are in the verdict.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["MISTAKES", "Mistake"]
+
+
+class Mistake(NamedTuple):
+    """What is done in the learner's cell, and words of the verdict on it."""
+
+    exercise: str
+    code: str
+    words: str
+
+
+SUPERVISE = """
+import threading
+def keep(deaths):
+    for death in deaths:
+        engine.post(f"/containers/{death['Actor']['ID']}/start", check=False)
+        %s
+deaths = engine.json_lines("GET", "/events", query={"filters": {"event": ["die"], "container": ["phoenix"]}})
+lesson.undo(deaths.close)
+threading.Thread(target=keep, args=(deaths,), daemon=True).start()
+sh("docker run -d --name phoenix busybox sleep 600")
+"""
+
+MISTAKES = [
+    Mistake(
+        "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
+    ),
+    Mistake("00-a", 'sh("docker run -d --name pet --hostname rex busybox")', "has ended: its command, `sh`, is over"),
+    Mistake("00-a", 'sh("docker run -d --hostname rex busybox sleep 600")', "its host name is rex), but its name is"),
+    Mistake("00-a", 'sh("docker run -d --name pet busybox sleep 600")', "not rex"),
+    Mistake("00-a", 'sh("docker create --name pet --hostname rex busybox sleep 600")', "but never started"),
+    Mistake("00-a", 'sh("docker run -d busybox --name pet --hostname rex")', "whose name docker made up"),
+    Mistake(
+        "01-a",
+        'sh("curl -sXPOST --unix-socket /run/docker.sock http://localhost/images/busybox/tag?repo=mine&tag=today")\n'
+        'sh("sleep 1")',
+        "there is mine:latest, but no mine:today",
+    ),
+    Mistake(
+        "01-a",
+        'engine.post("/images/busybox/tag", query={"repo": "my", "tag": "today"})',
+        "there is my:today, but no mine:today",
+    ),
+    Mistake(
+        "01-a",
+        'sh("docker create --name other busybox; docker commit other mine:today")',
+        "is another image than busybox",
+    ),
+    Mistake(
+        "01-a", 'sh("docker tag busybox second:name")', "busybox has a second name, second:name, but not mine:today"
+    ),
+    Mistake("01-a", 'sh("docker tag busybox mine:tody")', "there is mine:tody, but no mine:today"),
+    Mistake(
+        "01-b",
+        'sh("echo hello > /tmp/note.txt; docker run --name letter busybox; docker cp /tmp/note.txt letter:/")',
+        "letter was started",
+    ),
+    Mistake(
+        "01-b",
+        'sh("echo hello > /tmp/note.txt; docker create --name letter busybox; docker cp /tmp/note.txt letter:/tmp")',
+        "letter has no /note.txt",
+    ),
+    Mistake(
+        "01-b",
+        'sh("echo Hello > /tmp/note.txt; docker create --name letter busybox; docker cp /tmp/note.txt letter:/")',
+        "says 'Hello', not 'hello'",
+    ),
+    Mistake(
+        "01-b",
+        'sh("docker create --name letter busybox")\n'
+        'engine.put("/containers/letter/archive", query={"path": "/"}, body=b"hello")',
+        "letter has no /note.txt",
+    ),
+    Mistake(
+        "02-a",
+        'sh("docker create --name boxed --memory 32m --pids-limit 20 busybox")',
+        "ReadonlyRootfs is False, not True",
+    ),
+    Mistake(
+        "02-a",
+        'sh("docker create --name boxed busybox --memory 32m --pids-limit 20 --read-only")',
+        "Memory is 0, not 33554432 (32 MiB)",
+    ),
+    Mistake(
+        "02-a",
+        'sh("docker create --name boxed --memory 32000000 --pids-limit 20 --read-only busybox")',
+        "not 33554432 (32 MiB)",
+    ),
+    Mistake("02-a", 'sh("docker create --name box --memory 32m busybox")', "a container box, but none named boxed"),
+    Mistake(
+        "02-b",
+        "sh(\"docker run --name mine busybox sh -c 'echo from me; exit 7'\")",
+        "wrote 'from me\\n' to stdout, not ''",
+    ),
+    Mistake("02-b", "sh(\"docker run --name mine busybox sh -c 'echo from me >&2'\")", "ended with 0, not with 7"),
+    Mistake("02-b", "sh(\"docker create --name mine busybox sh -c 'echo from me >&2; exit 7'\")", "but never started"),
+    Mistake(
+        "02-b", "sh(\"docker run -t --name mine busybox sh -c 'echo from me >&2; exit 7'\")", "mine has a terminal"
+    ),
+    Mistake("02b-a", 'sh("docker create --name fixed --rm=false -m16m busybox --init")', "Init is None, not True"),
+    Mistake("02b-a", 'sh("docker create --name fixed --rm -m16m --init busybox")', "AutoRemove is True, not False"),
+    Mistake("02b-a", 'sh("docker create --rm=false -m16m --init busybox -name fixed")', "its limits are right"),
+    Mistake(
+        "13-a",
+        'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
+        "has ended: its command, `cat`, is over",
+    ),
+    Mistake("13-a", 'sh("docker run -dit --name parrot busybox cat")', "parrot has a terminal"),
+    Mistake("13-a", 'sh("docker run -di --name parrot busybox cat")', "has not repeated 'pieces of eight' yet"),
+    Mistake(
+        "13-a",
+        "sh(\"docker run -di --name parrot busybox sh -c 'echo pieces of eight; cat'\")",
+        "was started with 'pieces of eight'",
+    ),
+    Mistake(
+        "13-a",
+        'sh("docker run -di --name polly busybox cat")\nsh("echo pieces of eight | docker attach polly", timeout_s=2)',
+        "not attempted",
+    ),
+    Mistake("13-b", 'sh("docker run -d --restart always --name phoenix busybox sleep 600")', "has a restart policy"),
+    Mistake("13-b", 'sh("docker run -d --name phoenix busybox sleep 600")', "nobody had started it again"),
+    Mistake("13-b", SUPERVISE % "break", "was killed again, and 10 s later nobody"),
+]
