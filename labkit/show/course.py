@@ -86,8 +86,8 @@ PARTS: Mapping[str, Part] = {
 
 COURSE: Mapping[str, Topic] = {
     "00": Topic("Start here", 20, ("machine", "dockerd")),
-    "01": Topic("Speak the Engine API", 40, ("docker", "socket", "dockerd")),
-    "02": Topic("From commands to requests", 30, ("docker", "socket")),
+    "01": Topic("Speak the Engine API", 50, ("docker", "socket", "dockerd")),
+    "02": Topic("Listen to the docker command", 45, ("docker", "socket")),
     "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 30, ("images",)),
