@@ -42,7 +42,7 @@ class Bar:
         return f'<div role="navigation" aria-label="bar">{shown} &nbsp;&nbsp; {facts}</div>'
 
     def _facts(self) -> list[str]:
-        topic = topic_of(self.lesson)
+        topic = topic_of(self.lesson) if lesson_number(self.lesson).isdigit() else None  # an optional lesson is shorter
         steps = [] if self.total is None else [f"{min(self.done, self.total)} of {self.total} steps done"]
         return [*steps, *([f"about {topic.minutes} minutes"] if topic else [])]
 

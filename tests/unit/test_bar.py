@@ -19,7 +19,7 @@ def test_the_neighbours_are_linked() -> None:
 
     assert '<a href="01-engine-api.ipynb" rel="prev">&lsaquo; 01 Speak the Engine API</a>' in drawn
     assert '<a href="02b-flags.ipynb" rel="next">02b flags &rsaquo;</a>' in drawn
-    assert "3 of 9 steps done; about 30 minutes" in drawn
+    assert "3 of 9 steps done; about 45 minutes" in drawn
     assert (3, 6) == (drawn.count("&#9679;"), drawn.count("&#9675;"))
 
 
@@ -46,12 +46,17 @@ def test_the_text_is_the_facts() -> None:
     assert "0 of 4 steps done; about 20 minutes" == repr(Bar("00-start-here", THERE, 0, 4))
 
 
+def test_an_optional_lesson_names_no_minutes() -> None:
+    """It is shorter than the lesson that it belongs to, whose minutes the table has."""
+    assert "0 of 6 steps done" == repr(Bar("02b-flags", THERE, 0, 6))
+
+
 def test_the_markdown_line_has_the_same_links() -> None:
     """The line that a lesson's first cell begins with leads where the bar does."""
     line = links_markdown("01-engine-api", THERE)
 
     assert "[‹ 00 Start here](00-start-here.ipynb) | [all lessons](home.md)" in line
-    assert line.endswith("| [02 From commands to requests ›](02-commands-to-requests.ipynb)")
+    assert line.endswith("| [02 Listen to the docker command ›](02-commands-to-requests.ipynb)")
 
 
 @pytest.mark.parametrize(
