@@ -94,7 +94,7 @@ def consoles_html(pieces: Sequence[ConsolePiece], left_out: int, shared: Shared)
     flows = _flows(pieces)
     rows = "".join(_flow_html(number, flow, shared.log) for number, flow in list(enumerate(flows, left_out))[-FLOWS:])
     nothing = '<div class="lk-dim">Nothing has gone through the pipes yet.</div>'
-    scroll = 'class="lkc-rows" data-follow="1" tabindex="0" aria-label="bytes"'
+    scroll = 'class="lkc-rows" data-follow="1" data-lm-suppress-shortcuts="1" tabindex="0" aria-label="bytes"'
     body = f"{_map_html(shared)}<div {scroll}>{rows or nothing}</div>"
     caption = with_code(TERMINAL_CAPTION if shared.has_terminal else FRAMES_CAPTION)
     return figure("consoles view", body, caption=re.sub(r"\*(\w+)\*", r"<em>\1</em>", caption))

@@ -14,6 +14,7 @@ const FONT_PX = 13, SMALLEST_PX = 11, ROWS = 20;
 function make(tag, parent, attributes = {}, text = "") {
   const one = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
+  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
   one.textContent = text;
   parent.append(one);
   return one;
@@ -181,8 +182,7 @@ function sizes(model, root, windows) {
 export default {
   async render({ model, el }) {
     make("div", el).innerHTML = model.get("look");
-    // Keys that are pressed here are not JupyterLab's: neither its shortcuts nor the notebook's.
-    const root = make("div", el, { class: "lk lkc", "data-lm-suppress-shortcuts": "true" });
+    const root = make("div", el, { class: "lk lkc" });
     root.addEventListener("keydown", event => event.stopPropagation());
     const pair = make("div", root, { class: "lkc-pair" });
     let gone = false;

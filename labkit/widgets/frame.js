@@ -6,6 +6,7 @@ const STREAMS = [[1, "stdout"], [2, "stderr"]];
 function make(tag, parent, attributes = {}, text = "") {
   const one = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
+  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
   one.textContent = text;
   parent.append(one);
   return one;
@@ -38,7 +39,7 @@ export default {
   render({ model, el }) {
     const style = make("div", el);
     style.innerHTML = model.get("look");
-    const root = make("figure", el, { class: "lk lkf", role: "group", "aria-label": "frame view", "data-lm-suppress-shortcuts": "true" });
+    const root = make("figure", el, { class: "lk lkf", role: "group", "aria-label": "frame view" });
     const edit = make("div", root, { class: "lkf-edits" });
     const editors = [0, 1].map(number => editor(model, edit, number));
     const row = make("div", root, { class: "lkf-row" });

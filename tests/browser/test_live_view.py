@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator
 from tests.browser.lab import JupyterLab, Notebook
 from tests.browser.test_lessons import READABLE, THEMES
 
-DEFINE, WATCH, BUTTON, REAL, TERMINAL = range(5)
+DEFINE, WATCH, BUTTON, REAL = range(4)
 RATE_PER_S, BUSY_S = 200, 8
 LONG_TASKS = """() => {
     window.longTasks = [];
@@ -66,11 +66,6 @@ with lesson.events() as seen:
     sh("docker rm -f web")
     sh("docker run --rm busybox false")
     sh("docker network rm back; docker volume rm data")
-""",
-    """
-lesson = open_lesson("x")
-sh("docker run --name=screen -dit busybox")
-lesson.consoles("screen")
 """,
 ]
 
@@ -223,27 +218,6 @@ def test_run_again_interrupt_and_restart(notebook: Notebook) -> None:
     assert "[]" == notebook.evaluate(
         "[one.name for one in __import__('threading').enumerate() if one.name.startswith('events')]"
     )
-
-
-def test_a_terminal_is_given_a_size(notebook: Notebook) -> None:
-    """No size is chosen at first; a button, by mouse or by keyboard, tells the container's terminal its size."""
-    notebook.run_cell(TERMINAL)
-    consoles = notebook.page.locator(".labkit-consoles")
-    chosen = consoles.locator("button.mod-active")  # ipywidgets sets no aria-pressed
-    line = consoles.get_by_placeholder("type, then Enter").first
-    line.wait_for()
-    assert 0 == chosen.count()
-    for name, key, answer in (("50 x 20", "click", "20 50"), ("132 x 43", "Enter", "43 132")):
-        button = consoles.get_by_role("button", name=name).first
-        if key == "click":
-            button.click()
-        else:
-            button.press(key)
-        assert [name] == chosen.all_inner_texts()
-        line.press_sequentially("stty size")
-        line.press("Enter")
-        for pane in (0, 1):
-            consoles.get_by_label("text").nth(pane).get_by_text(answer).wait_for()
 
 
 @pytest.mark.parametrize("theme", THEMES)
