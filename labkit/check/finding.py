@@ -3,7 +3,6 @@
 A refusal other than 404 is no answer to the question: it is raised, and reaches the learner in the daemon's words.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -17,7 +16,6 @@ __all__ = ["Container", "find_container", "find_image", "judge_image", "judge_ru
 Container = dict[str, Any]  # the answer of "Inspect a container"
 
 LIKENESS = 0.7  # of two names, as difflib counts it
-GENERATED = re.compile(r"[a-z]+_[a-z]+\d?")  # the name of a container that was given none: nice_newton
 NO_NAME = "<none>:<none>"
 
 
@@ -26,8 +24,9 @@ def find_container(
 ) -> Container | Verdict:
     """The container of that name, or the verdict that there is none; it names one that comes near.
 
-    That is one whose name differs little; one that is `alike`, in which `what` says how ("its host name is rex"); or
-    the newest one that was given no name. Raises EngineRefusal, for any status but 404.
+    That is one whose name differs little; one whose command is the flag that should have named it; or one that is
+    `alike`, in which `what` says how ("its host name is rex").
+    Other containers are those of the lesson's own cells. Raises EngineRefusal, for any status but 404.
     """
     found = _look(engine, f"/containers/{name}/json")
     if isinstance(found, dict):
@@ -38,12 +37,14 @@ def find_container(
         return Verdict(True, f"there is a container {near}, but none named {name}")
     for other in names:
         one = _look(engine, f"/containers/{other}/json")
-        if isinstance(one, dict) and alike(one):
+        if not isinstance(one, dict):
+            continue
+        command = [one["Path"], *one["Args"]]
+        if "--name" in command and name in command:
+            words = " ".join(command)
+            return Verdict(True, f"docker took `{words}` for the command of a container: its flags come before the image")
+        if alike(one):
             return Verdict(True, f"there is a container with what was asked for ({what}), but its name is {other}")
-    if unnamed := [other for other in names if GENERATED.fullmatch(other)]:
-        return Verdict(
-            True, f"there is no container {name}; there is {unnamed[0]}, whose name docker made up: name it {name}"
-        )
     return Verdict(attempted=False)
 
 

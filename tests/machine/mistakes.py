@@ -36,7 +36,7 @@ MISTAKES = [
     Mistake("00-a", 'sh("docker run -d --hostname rex busybox sleep 600")', "its host name is rex), but its name is"),
     Mistake("00-a", 'sh("docker run -d --name pet busybox sleep 600")', "not rex"),
     Mistake("00-a", 'sh("docker create --name pet --hostname rex busybox sleep 600")', "but never started"),
-    Mistake("00-a", 'sh("docker run -d busybox --name pet --hostname rex")', "whose name docker made up"),
+    Mistake("00-a", 'sh("docker run -d busybox --name pet --hostname rex")', "its flags come before the image"),
     Mistake(
         "01-a",
         'sh("curl -sXPOST --unix-socket /run/docker.sock http://localhost/images/busybox/tag?repo=mine&tag=today")\n'

@@ -413,14 +413,16 @@ def test_revived(engine: Answers, verdict: str, monkeypatch: pytest.MonkeyPatch)
             "not yet: there is a container with what was asked for (its host name is rex), but its name is rover",
         ),
         (
-            {"nice_newton": container("running", Hostname="4c01db0b339c")},
-            "not yet: there is no container pet; there is nice_newton, whose name docker made up: name it pet",
+            {"nice_newton": (200, container("created")[1] | {"Path": "--name", "Args": ["pet", "--hostname", "rex"]})},
+            "not yet: docker took `--name pet --hostname rex` for the command of a container: its flags come before "
+            "the image",
         ),
         ({"shared": container("running", Hostname="4c01db0b339c")}, "not attempted"),
+        ({"nice_newton": container("running", Hostname="4c01db0b339c")}, "not attempted"),
     ],
 )
 def test_a_near_miss_is_named(there: dict[str, Any], verdict: str) -> None:
-    """A name in capitals, one more letter, the right container by another name, a container without a name."""
+    """A name in capitals, one more letter, the right container by another name, flags behind the image."""
     engine = Answers({f"/containers/{name}/json": made for name, made in there.items()})
 
     assert verdict == repr(containers.check_container_runs(engine, "pet", "rex"))  # type: ignore[arg-type]
