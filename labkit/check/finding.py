@@ -42,7 +42,9 @@ def find_container(
         command = [one["Path"], *one["Args"]]
         if "--name" in command and name in command:
             words = " ".join(command)
-            return Verdict(True, f"docker took `{words}` for the command of a container: its flags come before the image")
+            return Verdict(
+                True, f"docker took `{words}` for the command of a container: its flags come before the image"
+            )
         if alike(one):
             return Verdict(True, f"there is a container with what was asked for ({what}), but its name is {other}")
     return Verdict(attempted=False)
