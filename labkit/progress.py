@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,8 +218,10 @@ def keep(copy: Path, note: Note) -> str:
 
 
 def forget(copy: Path, lesson: str) -> None:
-    """Begin a lesson anew: nothing is known of it any more. Raises BrokenProgress, and OSError."""
-    with _locked(copy):
+    """Begin a lesson anew: nothing is known of it any more; of a broken file nothing is known. Raises OSError."""
+    if not (copy / FILE).exists():
+        return
+    with _locked(copy), suppress(BrokenProgress):
         lessons = _read(copy)
         if lessons.pop(lesson, None) is not None:
             _write(copy, lessons)

@@ -24,6 +24,7 @@ from labkit import __version__
 from labkit.course import course_dir, find_lesson, list_lessons, read_notebook
 from labkit.desk.home import draw_home
 from labkit.errors import LabError
+from labkit.progress import forget
 
 __all__ = ["MARKER", "Laid", "begin_again", "is_desk", "lay_course", "redraw_home"]
 
@@ -110,6 +111,7 @@ def begin_again(folder: Path, words: str) -> tuple[str, str]:
         marker["laid"][name] = _fingerprint(name, content)
         marker["offered"].pop(name, None)
         _write_marker(folder, marker)
+        forget(folder, lesson.name)
         _draw_home(folder)
     return name, kept
 

@@ -15,6 +15,7 @@ from labkit import course
 from labkit.desk import folder as desk
 from labkit.desk.home import home_page, home_picture
 from labkit.errors import LabError
+from labkit.progress import Note, keep, read_learner
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSON = "01-engine-api.ipynb"
@@ -141,6 +142,16 @@ def test_a_lesson_is_begun_anew(tmp_path: Path) -> None:
         )
     with pytest.raises(LabError, match="names no lesson. The lessons are: 00-start-here"):
         desk.begin_again(tmp_path, "../secret")
+
+
+def test_a_lesson_begun_anew_knows_no_prediction(tmp_path: Path) -> None:
+    """What was kept of it is gone, else its cards would show the answers; what was kept of others stays."""
+    desk.lay_course(tmp_path)
+    for lesson in ("00-start-here", "01-engine-api"):
+        keep(tmp_path, Note(lesson, "prediction", "Who?", "he", "she"))
+    desk.begin_again(tmp_path, "01")
+
+    assert ["00-start-here"] == list(read_learner(tmp_path))
 
 
 def test_a_folder_of_others_is_not_touched(tmp_path: Path) -> None:

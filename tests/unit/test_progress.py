@@ -231,8 +231,11 @@ def test_a_lesson_begins_anew(copy: Path) -> None:
     keep(copy, Note("01-y", "opened"))
     forget(copy, "00-x")
     forget(copy, "never opened")
-
     assert ["01-y"] == list(read_learner(copy))
+
+    (copy / FILE).write_text("no JSON")
+    forget(copy, "01-y")
+    assert "no JSON" == (copy / FILE).read_text()
 
 
 WRITER = """
