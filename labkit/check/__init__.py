@@ -2,7 +2,6 @@
 
 verdict       What does a check say?
 finding       Is there a container, or an image, of that name, or one that comes near?
-log           What has a container written?
 solution      Which hints and which solution has an exercise, and may the solution be read already?
 containers    Is there the container that was asked for, and does it do what was asked for?
 images        Is there the image that was asked for?

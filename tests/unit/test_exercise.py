@@ -38,10 +38,10 @@ def test_hints_come_one_a_try_and_then_the_solution(opened: Exercises) -> None:
     shown = [opened.check("A", MISSING) for _ in range(4)]
 
     assert ["not yet: pet has ended"] * 4 == [repr(view) for view in shown]
-    assert [0, 1, 2, 2] == [view.value.count("<b>Hint ") for view in shown]
-    assert [False, False, False, True] == ["lesson.solution" in view.value for view in shown]
-    assert [f"after {count}" in view.value for count, view in enumerate(shown, 1)] == [True] * 4
-    assert "<code>--name</code>" in shown[-1].value
+    assert [0, 1, 2, 2] == [view.html.count("<b>Hint ") for view in shown]
+    assert [False, False, False, True] == ["lesson.solution" in view.html for view in shown]
+    assert [f"after {count}" in view.html for count, view in enumerate(shown, 1)] == [True] * 4
+    assert "<code>--name</code>" in shown[-1].html
 
 
 def test_what_was_not_tried_is_no_try(opened: Exercises) -> None:
@@ -50,14 +50,14 @@ def test_what_was_not_tried_is_no_try(opened: Exercises) -> None:
         assert "not attempted" == repr(opened.check("A", UNTOUCHED))
     opened.check("B", MISSING)
 
-    assert "Hint" not in opened.check("A", MISSING).value
+    assert "Hint" not in opened.check("A", MISSING).html
     view = opened.check("A", DONE)
-    assert ("done", True, False) == (repr(view), "after 2 tries" in view.value, "Hint" in view.value)
+    assert ("done", True, False) == (repr(view), "after 2 tries" in view.html, "Hint" in view.html)
 
 
 def test_what_the_check_saw_is_escaped(opened: Exercises) -> None:
     """A container may be called anything, and print anything."""
-    assert "&lt;b&gt;" in opened.check("A", Verdict(True, "it says <b>")).value
+    assert "&lt;b&gt;" in opened.check("A", Verdict(True, "it says <b>")).html
 
 
 def test_a_hint_may_be_asked_for(opened: Exercises) -> None:
@@ -67,7 +67,7 @@ def test_a_hint_may_be_asked_for(opened: Exercises) -> None:
     assert "Hint 1: Use `-d`." == asked[0]
     assert "Hint 1: Use `-d`.\nHint 2: Use `--name`." == asked[1]
     assert asked[2].endswith('`lesson.solution("A")` shows a solution.')
-    assert 2 == opened.check("A", MISSING).value.count("<b>Hint ")
+    assert 2 == opened.check("A", MISSING).html.count("<b>Hint ")
 
 
 def test_the_solution_takes_two_tries(opened: Exercises, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_an_exercise_without_a_file_can_be_checked(tmp_path: Path, monkeypatch: 
     opened = Exercises("99-mine", Journal("", {}))
     ask: Callable[[str], object]
     for _ in range(4):
-        assert "lesson.solution" not in opened.check("A", MISSING).value
+        assert "lesson.solution" not in opened.check("A", MISSING).html
     for ask in (opened.hint, opened.solution):
         with pytest.raises(LabError, match="99-mine has no solution of an exercise 'A'"):
             ask("A")
