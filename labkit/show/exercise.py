@@ -8,7 +8,7 @@ from labkit.show.look import figure, with_code
 __all__ = ["exercise_html", "hints_html", "hints_text"]
 
 STYLE = (
-    "<style>.lk .lk-judged{max-width:62em;padding:12px 16px;border:1px solid;border-left-width:8px;border-radius:8px;"
+    "<style>.lk .lk-judged{max-width:62em;padding:12px 16px;border-style:solid;border-width:1px 1px 1px 8px;border-radius:8px;"
     "font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-judged p{margin:4px 0}"
     ".lk .lk-judged .lk-state{font-size:calc(var(--lk-size)*1.5);font-weight:700;margin:0}"
     ".lk .lk-hint{max-width:62em;margin:8px 0 0;padding:8px 16px;border-left:4px solid var(--lk-line);line-height:1.6}"
@@ -20,6 +20,7 @@ STATES = {
     "not yet": ("container", "◐ Not yet"),
     "not attempted": ("you", "○ Not attempted"),
 }
+NOTHING = "There is nothing here yet that comes near to what the exercise asks for."
 
 
 def exercise_html(exercise: str, state: str, seen: str, tries: int, hints: Sequence[str] = (), after: str = "") -> str:
@@ -29,7 +30,8 @@ def exercise_html(exercise: str, state: str, seen: str, tries: int, hints: Seque
     """
     role, words = STATES[state]
     count = f" &nbsp;<small>after {tries} {'try' if tries == 1 else 'tries'}</small>" if tries else ""
-    lines = [f'<p class="lk-state">{words}{count}</p>', f"<p>The check saw: {with_code(seen)}.</p>" if seen else ""]
+    found = f"The check saw: {with_code(seen)}." if seen else "" if state == "done" else NOTHING
+    lines = [f'<p class="lk-state">{words}{count}</p>', f"<p>{found}</p>" if found else ""]
     box = f'<div class="lk-judged lk-fill-{role}" role="status">{"".join(lines)}</div>'
     return figure(f"exercise {escape(exercise)}: {state}", box + _hints(hints, after), style=STYLE)
 
