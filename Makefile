@@ -57,7 +57,7 @@ newer-engine:
 test: test-fast test-machine test-notebooks test-browser  ## run every test: test-fast, test-machine, test-notebooks, test-browser
 
 test-fast: setup newer-engine
-	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks
+	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks -m "not lessons"
 
 test-machine: setup $(DEMO) newer-engine
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
@@ -65,6 +65,7 @@ test-machine: setup $(DEMO) newer-engine
 
 test-notebooks: setup newer-engine
 	$(BIN)/python tools/test_notebooks.py
+	$(BIN)/python -m pytest tests/notebooks -m lessons
 
 test-browser: setup $(DEMO)
 	$(BIN)/python -m pytest tests/browser

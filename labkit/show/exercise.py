@@ -8,8 +8,8 @@ from labkit.show.look import figure, with_code
 __all__ = ["exercise_html", "hints_html", "hints_text"]
 
 STYLE = (
-    "<style>.lk .lk-judged{max-width:62em;padding:12px 16px;border-style:solid;border-width:1px 1px 1px 8px;border-radius:8px;"
-    "font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-judged p{margin:4px 0}"
+    "<style>.lk .lk-judged{max-width:62em;padding:12px 16px;border-style:solid;border-width:1px 1px 1px 8px;"
+    "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-judged p{margin:4px 0}"
     ".lk .lk-judged .lk-state{font-size:calc(var(--lk-size)*1.5);font-weight:700;margin:0}"
     ".lk .lk-hint{max-width:62em;margin:8px 0 0;padding:8px 16px;border-left:4px solid var(--lk-line);line-height:1.6}"
     "</style>"

@@ -51,7 +51,7 @@ def _explain_refusal(error: EngineRefusal, cells: Sequence[Cell], running: int) 
             f'lesson.remove("{name}") removes that container. Then run this cell again.'
         )
     if error.status == 404 and (missing := MISSING.search(error.message)):
-        name = missing[1].rstrip(".")
+        name = missing[1].rstrip(".:")
         if maker := find_maker_of_object(cells, name.partition(":")[0], running):
             return f"{error}. `{name}` is made by {name_cell(maker)}. Run that cell first {RUN_ABOVE}."
     return str(error)

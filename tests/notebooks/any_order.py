@@ -22,26 +22,30 @@ from typing import Any, NamedTuple
 import nbformat
 from nbclient import NotebookClient
 
-__all__ = ["Fault", "find_faults", "judge", "orders", "run_in_order"]
+__all__ = ["Run", "judge", "orders", "run_all", "run_in_order"]
 
 CELL_S = 30
 SEEDS = 5
 AT_ONCE = 2  # machines
+SLOWEST = 10
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Fault(NamedTuple):
-    """What a run of a cell left that no learner should see; cells are counted from 1, code cells alone."""
+class Run(NamedTuple):
+    """One run of a code cell, and the sentence that it said, or its fault; code cells alone are counted, from 1."""
 
     notebook: str
     order: str
     cell: int
-    run: int
-    words: str
+    time: int  # 2: the second time in this order
+    seconds: float
+    sentence: str
+    fault: str
 
     def __str__(self) -> str:
-        again = "" if self.run == 1 else f", run {self.run}"
-        return f"{self.notebook}, {self.order}: code cell {self.cell}{again}: {self.words}"
+        again = "" if self.time == 1 else ", again"
+        where = f"{self.notebook}, {self.order}: code cell {self.cell}{again} ({self.seconds:.1f} s)"
+        return f"{where}: {self.fault or self.sentence}"
 
 
 def orders(count: int, seeds: int = SEEDS) -> dict[str, list[int]]:
@@ -54,20 +58,19 @@ def _shuffled(numbers: Sequence[int], seed: int) -> list[int]:
     return random.Random(seed).sample(numbers, len(numbers))
 
 
-def find_faults(paths: Sequence[Path], seeds: int = SEEDS) -> list[Fault]:
+def run_all(paths: Sequence[Path], seeds: int = SEEDS) -> list[Run]:
     """Run each notebook in all its orders, two machines at a time."""
-    runs = []
+    wanted = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-        runs += [(path, notebook, name, order) for name, order in orders(len(notebook.cells), seeds).items()]
+        wanted += [(path, notebook, name, order) for name, order in orders(len(notebook.cells), seeds).items()]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda run: run_in_order(*run), runs)
-    return [fault for faults in found for fault in faults]
+        return [run for runs in pool.map(lambda one: run_in_order(*one), wanted) for run in runs]
 
 
-def run_in_order(path: Path, notebook: Any, name: str, order: Sequence[int]) -> list[Fault]:
-    """Run these code cells of a notebook on a fresh machine, in this order; give what is wrong."""
+def run_in_order(path: Path, notebook: Any, name: str, order: Sequence[int]) -> list[Run]:
+    """Run these code cells of a notebook on a fresh machine, in this order."""
     notebook = deepcopy(notebook)
     client = NotebookClient(
         notebook,
@@ -79,32 +82,28 @@ def run_in_order(path: Path, notebook: Any, name: str, order: Sequence[int]) -> 
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    faults = []
+    runs = []
     with client.setup_kernel():
         for place, number in enumerate(order):
-            cell = notebook.cells[number]
             began = time.monotonic()
-            client.execute_cell(cell, number)
+            cell = client.execute_cell(notebook.cells[number], number)
             seconds = time.monotonic() - began
-            words = f"did not end in {CELL_S} s" if seconds >= CELL_S else judge(cell)
-            if words:
-                run = order[: place + 1].count(number)
-                faults.append(Fault(path.name, name, number + 1, run, words))
-    return faults
+            sentence, fault = judge(cell)
+            if seconds >= CELL_S:
+                fault = f"did not end in {CELL_S} s"
+            times = order[: place + 1].count(number)
+            runs.append(Run(path.name, name, number + 1, times, seconds, sentence, fault))
+    return runs
 
 
-def judge(cell: Any) -> str:
-    """What is wrong with the outputs of a cell that was run; "": nothing."""
-    if "raises-exception" in cell.metadata.get("tags", []):
-        return ""
+def judge(cell: Any) -> tuple[str, str]:
+    """The sentence that a cell that was run has said, or its fault, or neither."""
     for output in cell.outputs:
-        if output.output_type == "error" and not _is_one_sentence(output.traceback):
-            return f"{output.ename}: {COLOUR.sub('', output.evalue)}".splitlines()[0]
-    return ""
-
-
-def _is_one_sentence(traceback: Sequence[str]) -> bool:
-    return len(traceback) == 1 and "\n" not in traceback[0]
+        if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+            if len(output.traceback) == 1 and "\n" not in output.traceback[0]:
+                return COLOUR.sub("", output.traceback[0]), ""
+            return "", f"{output.ename}: {COLOUR.sub('', output.evalue)}".splitlines()[0]
+    return "", ""
 
 
 def main() -> int:
@@ -112,12 +111,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.notebooks.any_order", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="orders besides each cell twice (default %(default)s)")
     parser.add_argument("--machine", default="native", help="the kind of machine (default %(default)s)")
+    parser.add_argument("--sentences", action="store_true", help="print the sentences and the slowest cells, too")
     parser.add_argument("notebooks", nargs="+", type=Path)
     chosen = parser.parse_args()
     os.environ["LABKIT_MACHINE"] = chosen.machine
     began = time.monotonic()
-    faults = find_faults(chosen.notebooks, chosen.seeds)
-    print(*faults, f"{len(faults)} faults, {time.monotonic() - began:.0f} s", sep="\n")
+    runs = run_all(chosen.notebooks, chosen.seeds)
+    faults, said = [run for run in runs if run.fault], [run for run in runs if run.sentence]
+    if chosen.sentences:
+        print("one sentence:", *said, sep="\n")
+        print("slowest:", *sorted(runs, key=lambda run: -run.seconds)[:SLOWEST], sep="\n")
+    print(*faults, sep="\n", end="\n" if faults else "")
+    print(f"{len(runs)} runs, {len(said)} said one sentence, {len(faults)} faults, {time.monotonic() - began:.0f} s")
     return int(bool(faults))
 
 

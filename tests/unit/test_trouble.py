@@ -34,6 +34,11 @@ TAKEN = EngineRefusal(
         (NameError("no", name="typo"), ""),
         (NO_SHARED, f"GET /containers/shared/json: 404: No such container: shared. {CELL_2.format('shared')}"),
         (
+            EngineRefusal(404, "no such image: shared:latest: No such image: shared:latest", "GET", "/images/x/json"),
+            "GET /images/x/json: 404: no such image: shared:latest: No such image: shared:latest. "
+            + CELL_2.format("shared:latest"),
+        ),
+        (
             TAKEN,
             "There is a container named shared already: this cell, or another one, ran before. "
             'lesson.remove("shared") removes that container. Then run this cell again.',
