@@ -17,18 +17,21 @@ __all__ = ["LessonFile", "course_dir", "find_lesson", "find_solution", "list_les
 
 PACKAGE = Path(__file__).resolve().parent
 HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
-QUESTION = re.compile(r"^\*\*(.+\?)\*\*", re.MULTILINE)
+TROUBLE = re.compile(r"^\*\*Trouble[.:]?\*\*[.:]?\s+(.+)$", re.MULTILINE)
 MINUTES = re.compile(r"\b(\d+)\s+minutes\b")
 
 
 @dataclass(frozen=True, slots=True)
 class LessonFile:
-    """A lesson of the course: `name` is its file's name without the end, `minutes` 0 where it names none."""
+    """A lesson of the course: `name` is its file's name without the end; `trouble` is what it begins with, or "".
+
+    `minutes` is 0 where it names none.
+    """
 
     name: str
     path: Path
     title: str
-    question: str
+    trouble: str
     minutes: int
 
 
@@ -87,11 +90,11 @@ def _describe(path: Path) -> LessonFile:
     """Read from its first cells what a lesson is about."""
     cells = read_notebook(path)["cells"][:3]
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    title, question, minutes = HEADING.search(text), QUESTION.search(text), MINUTES.search(text)
+    title, trouble, minutes = HEADING.search(text), TROUBLE.search(text), MINUTES.search(text)
     return LessonFile(
         name=path.stem,
         path=path,
         title=title[1] if title else path.stem,
-        question=question[1] if question else "",
+        trouble=trouble[1] if trouble else "",
         minutes=int(minutes[1]) if minutes else 0,
     )

@@ -20,20 +20,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit import __version__
+from labkit import __version__, progress
 from labkit.course import course_dir, find_lesson, list_lessons, read_notebook
-from labkit.desk.home import draw_home
+from labkit.desk.home import PAGE, draw_home
 from labkit.errors import LabError
-from labkit.progress import forget
+from labkit.progress import MARKER
 
 __all__ = ["MARKER", "Laid", "begin_again", "is_desk", "lay_course", "redraw_home"]
 
-MARKER = ".docker-lab.json"
-PROGRESS = "progress.json"
 VERSION = 1
-NOT_FOR_LEARNERS = {"solutions", "__pycache__", ".ipynb_checkpoints"}
 READING = "read"  # where the texts lie that lessons link to
-LINK = re.compile(r"(\]\()(\.\./[^)#\s]+)((?:#[^)\s]*)?\))")
+LINK = re.compile(r"(\]\()(\.\./[^)#\s]+|home\.ipynb)((?:#[^)\s]*)?\))")
+LISTS = ("../README.md", "home.ipynb")
 LOCAL_LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)[^)]*\)")
 METADATA = {  # as JupyterLab writes it when the kernel has answered: a lesson that is only opened does not change
     "kernelspec": {"display_name": "Docker Lab", "language": "python", "name": "docker-lab"},
@@ -92,7 +90,7 @@ def lay_course(folder: Path) -> Laid:
 
 
 def begin_again(folder: Path, words: str) -> tuple[str, str]:
-    """Lay one lesson anew; give its file's name and the name under which the learner's copy is kept ("" for none).
+    """Lay one lesson anew, and forget what was done in it; give its file's name, and that of the copy ("" for none).
 
     `words` is a lesson's name or how it begins, as "01". Raises LabError when there is no such lesson, and when the
     folder is no learner's folder or cannot be written.
@@ -111,7 +109,8 @@ def begin_again(folder: Path, words: str) -> tuple[str, str]:
         marker["laid"][name] = _fingerprint(name, content)
         marker["offered"].pop(name, None)
         _write_marker(folder, marker)
-        forget(folder, lesson.name)
+        with suppress(LabError):  # a broken file: as above
+            progress.forget(folder, lesson.name)
         _draw_home(folder)
     return name, kept
 
@@ -129,10 +128,9 @@ def _draw_home(folder: Path) -> None:
 
 
 def _read_progress(folder: Path) -> dict[str, Any]:
-    """What is kept of each lesson; nothing where the file is not there yet or is broken: who writes it says so."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        lessons = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["lessons"]
-        return {name: kept for name, kept in lessons.items() if isinstance(kept, dict)}
+    """What is kept of each lesson; nothing where the file cannot be read: the lesson that is opened next says so."""
+    with suppress(LabError):
+        return progress.read_learner(folder)
     return {}
 
 
@@ -155,7 +153,7 @@ def _lay(folder: Path, name: str, content: bytes, marker: dict[str, Any], done: 
 def _read_course() -> Files:
     """What belongs in a learner's folder: lessons, the files that they read, and the texts that they link to."""
     root = course_dir()
-    notebooks = root / "notebooks"
+    notebooks, said = root / "notebooks", ""
     reading: dict[str, Path] = {}
     files: Files = {}
     for lesson in list_lessons():
@@ -165,11 +163,12 @@ def _read_course() -> Files:
                 cell["source"] = _bring_near("".join(cell["source"]), notebooks, reading)
             else:
                 cell |= {"outputs": [], "execution_count": None}
+            said += "".join(cell["source"])
         notebook["metadata"] = METADATA
         files[lesson.path.name] = json.dumps(notebook, indent=1, ensure_ascii=False).encode() + b"\n"
     for path in sorted(notebooks.rglob("*")):
         parts = path.relative_to(notebooks).parts
-        if path.is_file() and path.suffix != ".ipynb" and not NOT_FOR_LEARNERS.intersection(parts):
+        if path.is_file() and path.suffix != ".ipynb" and "/".join(parts) in said:
             files["/".join(parts)] = path.read_bytes()
     for name, path in reading.items():
         files[f"{READING}/{name}"] = _without_links(path)
@@ -177,9 +176,14 @@ def _read_course() -> Files:
 
 
 def _bring_near(text: str, notebooks: Path, reading: dict[str, Path]) -> str:
-    """Have links that lead out of the lessons' directory lead to `READING`; note there what they lead to."""
+    """Have links that lead out of the lessons' directory lead to `READING`; note there what they lead to.
+
+    Where all lessons are listed is the README in the repository, and the home page here.
+    """
 
     def change(found: re.Match[str]) -> str:
+        if found[2] in LISTS:
+            return f"{found[1]}{PAGE})"
         path = _resolve(notebooks, found[2])
         reading[path.name] = path
         return f"{found[1]}{READING}/{path.name}{found[3]}"

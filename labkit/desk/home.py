@@ -13,8 +13,8 @@ from labkit.course import LessonFile, list_lessons
 __all__ = ["PAGE", "PICTURE", "draw_home", "home_page", "home_picture"]
 
 PAGE, PICTURE = "home.md", "home.svg"
-COLUMNS, WIDE, HIGH, GAP = 4, 210, 92, 18  # px
-LINE = 24  # characters of a title in one line of a card
+COLUMNS, WIDE, HIGH, GAP = 3, 276, 96, 20  # px
+LINE = 25  # characters of a title in one line of a card
 INK, GREY, GREEN, BLUE = "#1f2328", "#59636e", "#1a7f37", "#0550ae"
 STATES = {  # what a card says, its border and its ground
     "done": ("done", GREEN, "#dafbe1"),
@@ -47,19 +47,18 @@ def home_page(lessons: Sequence[LessonFile], done: Done, reading: Sequence[str] 
     """The page in Markdown: with links, so that it serves without the picture."""
     following = _find_next(lessons, done)
     rows = "\n".join(
-        f"| {_number(one)} | [{one.title}]({one.path.name}) | {one.question} | {one.minutes or ''} |"
-        f" {_tell(one, done)} |"
+        f"| {_number(one)} | [{one.title}]({one.path.name}) | {one.minutes or ''} | {_tell(one, done)} |"
         for one in lessons
     )
     if following is None:
         way = "**You have been through every lesson.** Begin any of them anew, or read on in the glossary."
     else:
         verb = "Go on" if any(_state(one, done) for one in lessons) else "Begin"
-        way = f"**{verb} here: [{_number(following)} {following.title}]({following.path.name}).** {following.question}"
+        way = f"**{verb} here: [{_number(following)} {following.title}]({following.path.name}).** {following.trouble}"
     words = f"\nWords of the trade, each in one sentence: [{reading[0]}](read/{reading[0]}).\n" if reading else ""
     return (
         f"# Docker Lab\n\n{way}\n\n![The course: one card for each lesson]({PICTURE})\n\n"
-        f"| | lesson | its question | minutes | you |\n|---|---|---|---|---|\n{rows}\n\n{WORDS}{words}"
+        f"| | lesson | minutes | you |\n|---|---|---|---|\n{rows}\n\n{WORDS}{words}"
     )
 
 
@@ -86,7 +85,7 @@ def _card(lesson: LessonFile, x: int, y: int, state: str, *, is_next: bool) -> s
     words = f"{'begin' if not state else 'go on'} here" if is_next else words
     lines = _wrap(lesson.title)
     titles = "".join(
-        f'<text x="{x + 52}" y="{y + 30 + 18 * row}" font-size="15" fill="{INK}">{escape(line)}</text>'
+        f'<text x="{x + 62}" y="{y + 30 + 18 * row}" font-size="15" fill="{INK}">{escape(line)}</text>'
         for row, line in enumerate(lines)
     )
     return (
@@ -94,7 +93,7 @@ def _card(lesson: LessonFile, x: int, y: int, state: str, *, is_next: bool) -> s
         f'stroke="{BLUE if is_next else border}" stroke-width="{4 if is_next else 1.5}"/>'
         f'<text x="{x + 12}" y="{y + 32}" font-size="22" font-weight="bold" fill="{border}">{_number(lesson)}</text>'
         f"{titles}"
-        f'<text x="{x + 52}" y="{y + HIGH - 12}" font-size="13" fill="{GREY}">'
+        f'<text x="{x + 62}" y="{y + HIGH - 12}" font-size="13" fill="{GREY}">'
         f"{f'{lesson.minutes} minutes' if lesson.minutes else ''}</text>"
         f'<text x="{x + WIDE - 12}" y="{y + HIGH - 12}" font-size="13" font-weight="bold" text-anchor="end" '
         f'fill="{BLUE if is_next else border}">{words}</text>'

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from labkit import course
+from labkit import course, progress
 from labkit.desk import folder as desk
 from labkit.desk.home import home_page, home_picture
 from labkit.errors import LabError
@@ -127,9 +127,11 @@ def test_an_update_touches_no_work(what: str, tmp_path: Path, newer: Path) -> No
 
 
 def test_a_lesson_is_begun_anew(tmp_path: Path) -> None:
-    """The learner's copy is kept aside under a name that nobody had; an untouched lesson is not kept twice."""
+    """The learner's copy is kept under a name that nobody had, one without work is not; what was done is forgotten."""
     desk.lay_course(tmp_path)
     fresh = (tmp_path / LESSON).read_bytes()
+    for name in ("00-start-here", "01-engine-api"):
+        progress.keep(tmp_path, progress.Note(name, "opened"))
     assert (LESSON, "") == desk.begin_again(tmp_path, "01")
     for number in (1, 2):
         mine = work_in(tmp_path / LESSON, f"copy {number}")
@@ -140,6 +142,7 @@ def test_a_lesson_is_begun_anew(tmp_path: Path) -> None:
             (tmp_path / LESSON).read_bytes(),
             (tmp_path / f"01-engine-api-kept-{number}.ipynb").read_bytes(),
         )
+    assert {"00-start-here"} == progress.read_learner(tmp_path).keys()
     with pytest.raises(LabError, match="names no lesson. The lessons are: 00-start-here"):
         desk.begin_again(tmp_path, "../secret")
 
