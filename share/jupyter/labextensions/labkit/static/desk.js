@@ -115,6 +115,7 @@
       }
       await this.renderLive(model);
       this.isLive = true;
+      this.renderer.addClass("labkit-live");
       this.when = new Date();
       this.check();
     }
@@ -140,6 +141,7 @@
     lose() {
       if (!this.isLive || !isLesson(this.panel)) return;
       this.isLive = false;
+      this.renderer.removeClass("labkit-live");
       void this.showStill();
     }
 
@@ -237,6 +239,7 @@
     const lessons = names.filter(name => LESSON.test(name) && !KEPT.test(name)).sort();
     const here = lessons.indexOf(path.slice(folder.length));
     const bar = new lumino.Widget({ node: document.createElement("nav") });
+    const minutes = takeLinks(panel);
     bar.addClass("labkit-bar");
     bar.node.setAttribute("aria-label", "lessons");
     const open = name => () => app.commands.execute("docmanager:open", { path: folder + name });
@@ -250,8 +253,21 @@
     if (here > 0) add("‹ previous", open(lessons[here - 1]));
     if (names.includes(HOME)) add("all lessons", open(HOME));
     if (here >= 0 && here + 1 < lessons.length) add("next ›", open(lessons[here + 1]));
+    const words = document.createElement("span");
+    words.textContent = minutes;
+    bar.node.append(words);
     if (hasDesk(desk) && here >= 0 && folder === "") add("Begin this lesson anew", () => beginAgain(panel, desk), "labkit-again");
-    if (bar.node.childElementCount && !panel.isDisposed) panel.contentHeader.addWidget(bar);
+    if (bar.node.childElementCount > 1 && !panel.isDisposed) panel.contentHeader.addWidget(bar);
+  }
+
+  // A lesson's first cell has the same links for those who read it elsewhere: once is enough. How long it takes stays.
+  function takeLinks(panel) {
+    for (const paragraph of panel.content.node.querySelectorAll(".jp-MarkdownCell .jp-RenderedMarkdown > p")) {
+      if (![...paragraph.querySelectorAll("a")].some(link => link.textContent === "all lessons")) continue;
+      paragraph.hidden = true;
+      return paragraph.textContent.match(/about \d+ minutes.*$/)?.[0] ?? "";
+    }
+    return "";
   }
 
   async function ask({ coreutils, services }, what, body) {
