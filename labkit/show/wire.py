@@ -204,10 +204,10 @@ def _command_html(picture: Picture, row: Row, number: int, since: float) -> str:
 def _request_words(talk: Talk) -> str:
     request = talk.one.request
     path, mark_, query = VERSION.sub("", request.target).partition("?")
-    dim = f'<span class="lk-dim w-more">?{escape(_shorten(query))}</span>' if mark_ else ""
+    asked = f'<span class="lk-dim w-more">?{escape(_shorten(query))}</span>' if mark_ else ""
     return (
         f'{method_chip(xml_safe(request.method))}<code title="{escape(xml_safe(cut(request.target, 500)))}">'
-        f"{escape(_shorten(path))}{dim}</code>"
+        f"{escape(_shorten(path))}{asked}</code>"
     )
 
 
@@ -224,9 +224,9 @@ def _answer_words(talk: Talk) -> str:
     if talk.is_tube:
         stays = " · stays open" if answer.status < 400 else ""
         took = short((talk.head_s or 0) - talk.begin_s)
-        return f'{chip}<span class="lk-dim">{took}<span class="w-more">{stays}</span></span>'
+        return f'{chip}<span class="lk-dim w-took">{took}<span class="w-more">{stays}</span></span>'
     size = f'<span class="w-more"> · {len(answer.body)} bytes</span>' if answer.body else ""
-    return f'{chip}<span class="lk-dim">{_took(talk)}{size}</span>'
+    return f'{chip}<span class="lk-dim w-took">{_took(talk)}{size}</span>'
 
 
 def _took(talk: Talk) -> str:
@@ -298,8 +298,10 @@ def _tube_html(picture: Picture, tube: Tube, number: int) -> str:
     right = _lane(picture, tube.lane)
     begins, ends = number == tube.first, number == tube.last
     classes = f"w-seg w-tube{' w-begins' if begins else ''}{' w-ends-here' if ends else ''}"
+    below = picture.rows[tube.first + 1 : None if tube.last is None else tube.last + 1]
+    has_room = sum(row.gap_px + LINE_PX for row in below) > 8 * len(tube.talk.verb)
     verb = f'<b class="w-verb" style="right:{right}px;top:calc(var(--gap,0px) + 32px)">{escape(tube.talk.verb)}</b>'
-    return f'<i class="{classes}" style="{_place(right, begins, ends)}"></i>{verb if begins and not ends else ""}'
+    return f'<i class="{classes}" style="{_place(right, begins, ends)}"></i>{verb if begins and has_room else ""}'
 
 
 def _place(right: int, begins: bool, ends: bool) -> str:

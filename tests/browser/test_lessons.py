@@ -68,20 +68,54 @@ def test_the_boot_view_tells_the_stages(lesson: Notebook) -> None:
 
 @pytest.mark.parametrize("key", ["click", "Enter", "Space"])
 def test_an_exchange_opens_and_shows_its_bytes(lesson: Notebook, key: str) -> None:
-    """An exchange of the wire view opens by mouse and by keyboard, shows request and answer, and closes again."""
+    """A row of the wire view opens by mouse and by keyboard, shows what was said pretty, raw and in hex, and closes."""
     for view in lesson.views(VIEWS["wire"]):
         lesson.show(view)
-        for number in range(view.locator("details").count()):
-            one = view.locator("details").nth(number)
-            assert not one.locator("pre").first.is_visible()
-            _use(one.locator("summary"), key)
-            request, answer, *_bytes = one.locator("pre").all_inner_texts()
-            assert one.locator("summary").inner_text().split()[0] == request.split()[0]
-            assert request.splitlines()[0].endswith("HTTP/1.1")
-            assert answer.startswith("HTTP/1.1 ")
-            assert one.locator("pre").first.is_visible()
-            _use(one.locator("summary"), key)
-            assert not one.locator("pre").first.is_visible()
+        for row in view.locator("details").all()[:6]:
+            assert not row.locator(".lk-message").first.is_visible()
+            _use(row.locator("summary"), key)
+            for message in row.locator(".lk-message").all():
+                _see_panes(message, key)
+            _use(row.locator("summary"), key)
+            assert not row.locator(".lk-message").first.is_visible()
+
+
+def _see_panes(message: Locator, key: str) -> None:
+    """Go through the panes by mouse or with the arrow keys; a row of the hex dump is one line."""
+    seen = []
+    for pane in ("Pretty", "Raw", "Hex"):
+        if key == "click":
+            message.locator("label", has_text=pane).click()
+        elif pane != "Pretty":
+            message.locator("input:checked").press("ArrowRight")
+        shown = [one for one in message.locator(".lk-pane").all() if one.is_visible()]
+        assert 1 == len(shown)
+        seen.append(shown[0].inner_text())
+    _, raw, hex_ = seen
+    name = message.get_attribute("aria-label")
+    if name in ("request", "answer"):
+        assert (" HTTP/1.1" if name == "request" else "HTTP/1.1 ") in raw.splitlines()[0]
+        assert bytes.fromhex(hex_.splitlines()[0][6:53]).decode() in raw
+    lines = message.locator(".lk-hex pre").evaluate(
+        "pre => pre.scrollHeight / parseFloat(getComputedStyle(pre).lineHeight)"
+    )
+    assert round(lines) == len(hex_.splitlines())
+
+
+def test_a_slider_replays_the_wire(lesson: Notebook) -> None:
+    """The arrow keys walk through what happened: what comes later is pale, and what comes now is told."""
+    for view in lesson.views(VIEWS["wire"]):
+        lesson.show(view)
+        slider, told, later = view.get_by_label("replay"), view.locator("output"), view.locator(".w-later")
+        rows = view.locator("[data-step]").count()
+        assert ("", 0) == (told.inner_text(), later.count())
+        slider.press("Home")
+        assert rows - 1 == later.count()
+        slider.press("ArrowRight")
+        assert max(rows - 2, 0) == later.count()
+        assert view.locator("[data-step='1']").get_attribute("data-says") == told.inner_text() or rows < 3
+        slider.press("End")
+        assert ("", 0) == (told.inner_text(), later.count())
 
 
 def test_the_panes_of_a_view_scroll_by_keyboard(lesson: Notebook) -> None:
