@@ -22,6 +22,7 @@ NARROW_PX, NARROW_DUMP_PX = 700, 860  # below that, tabs; a row of a dump needs 
 DUMP_COLUMNS = 45  # a row of 71 characters, each some 0.6 of the type's size wide, is as wide as a pane
 
 SIGNS = {"body": ("lk-part-body", 'class="lk-body"', 'class="lk-rows"')}
+KEEP_KEYS = "data-lm-suppress-shortcuts"  # an arrow is for the tabs, and not for JupyterLab, which goes to another cell
 PARTS = ("method", "path", "body", "status")
 WORDS = re.compile(
     r"(?P<key>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')(?=\s*:)|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
@@ -54,8 +55,10 @@ STYLE = (
     f"overflow-wrap:normal;font-size:clamp(10px,calc(100cqi/{DUMP_COLUMNS}),var(--lk-size))}}"
     ".lk .lk-said details{color:var(--lk-dim);margin:0 0 4px}"
     ".lk .lk-said summary{cursor:pointer;font-family:var(--lk-words)}"
-    ".lk .lk-said .lk-status{margin-top:8px}"
+    ".lk .lk-said .lk-status{margin-top:8px}.lk .lk-said .lk-body+.lk-status{margin-top:1.4em}"
     ".lk .lk-said .lk-body{margin:4px 0 0;padding-left:8px;border-left:3px solid var(--lk-body)}"
+    # The empty line that ends a head.
+    ".lk .lk-said :is(.lk-header,details)+:is(.lk-body,.lk-rows,.lk-output,.lk-status){margin-top:1.4em}"
     ".lk .lk-part{color:var(--lk-ink);padding:0 2px;border-radius:3px}"
     + "".join(
         f".lk .lk-part-{part}{{background:color-mix(in srgb,var(--lk-{part}) 16%,var(--lk-ground));{look}}}"
@@ -91,10 +94,7 @@ def beside_html(panes: Mapping[str, str]) -> str:
     shown = "".join(_pane_html(title, pieces, values) for title, pieces in said.items())
     has_rows = any(piece.kind == "rows" for pieces in said.values() for piece in pieces)
     keys = [part for part in PARTS if any(name in shown for name in SIGNS.get(part, (f"lk-part-{part}",)))]
-    body = (
-        f'<form class="lk-beside" data-lm-suppress-shortcuts="true">{_tabs_html(panes)}'
-        f'<div class="lk-panes">{shown}</div></form>'
-    )
+    body = f'<form class="lk-beside">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
     style = STYLE + _tab_rules(len(panes), NARROW_DUMP_PX if has_rows else NARROW_PX)
     return figure(beside_text(panes), body, caption=_caption(keys, len(panes)), style=style)
 
@@ -111,7 +111,7 @@ def _caption(keys: Sequence[str], panes: int) -> str:
 
 def _tabs_html(panes: Collection[str]) -> str:
     tabs = "".join(
-        f'<label><input type="radio" name="pane"{"" if number else " checked"}>{escape(title)}</label>'
+        f'<label><input type="radio" name="pane" {KEEP_KEYS}{"" if number else " checked"}>{escape(title)}</label>'
         for number, title in enumerate(panes)
     )
     return f'<div class="lk-tabs" role="radiogroup" aria-label="panes">{tabs}</div>'

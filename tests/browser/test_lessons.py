@@ -12,7 +12,9 @@ from tests.browser.lab import Notebook
 
 READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 VIEWS = {
-    "boot": ".jupyter-widgets:has(> * progress)",
+    "boot": '[aria-label="the boot of this machine"]',
+    "map": '[aria-label="the map of the course"]',
+    "bar": '[aria-label="bar"]',
     "side by side": '[aria-label^="side by side"]',
     "wire": '[aria-label="wire view"]',
     "prediction": ".widget-vbox:has(> .widget-toggle-buttons)",
@@ -21,6 +23,8 @@ VIEWS = {
 }
 CALLS = {
     "boot": r"open_lesson\(",
+    "map": r"open_lesson\(",
+    "bar": r"open_lesson\(",
     "side by side": r"\bbeside\(",
     "wire": r"\.(wire|tap)\(\)",
     "prediction": r"\bpredict\(",
@@ -57,13 +61,57 @@ def test_every_view_appears(lesson: Notebook, view: str) -> None:
         assert one.is_visible()
 
 
-def test_the_boot_view_tells_the_stages(lesson: Notebook) -> None:
-    """The boot view ends with a full progress bar and the time of each stage."""
+@pytest.mark.parametrize("key", ["click", "Enter", "Space"])
+def test_the_boot_view_opens_to_its_boxes_and_their_proofs(lesson: Notebook, key: str) -> None:
+    """One line says when the machine was ready; it opens to the boxes with their seconds, and each to its proof."""
     (boot,) = lesson.views(VIEWS["boot"])
     lesson.show(boot)
-    assert boot.inner_text().startswith("The machine is ready after")
-    assert 1.0 == boot.locator("progress").evaluate("bar => bar.position")
-    assert 5 == boot.inner_text().count(" s\n") + boot.inner_text().endswith(" s")
+    assert boot.inner_text().startswith("The machine was ready after")
+    assert not boot.locator(".lk-box").first.is_visible()
+    _use(boot.locator("summary").first, key)
+    assert 6 == boot.locator(".lk-box.lk-passed").count()
+    assert 5 == boot.locator(".lk-seconds").count()
+    for box in boot.locator(".lk-box summary").all():
+        proof = box.locator("xpath=following-sibling::pre")
+        assert not proof.is_visible()
+        _use(box, key)
+        assert proof.is_visible() and proof.inner_text()
+        _use(box, key)
+    _use(boot.locator("summary").first, key)
+    assert not boot.locator(".lk-box").first.is_visible()
+
+
+@pytest.mark.parametrize("way", ["hover", "focus"])
+def test_a_part_of_the_map_says_what_it_is(lesson: Notebook, way: str) -> None:
+    """One line is seen below the map: of the part that is pointed at or has the focus, else what is today's."""
+    (view,) = lesson.views(VIEWS["map"])
+    lesson.show(view)
+    seen = "lines => lines.filter(one => getComputedStyle(one).visibility === 'visible').map(one => one.innerText)"
+    for part, name in (("shim", "shim"), ("cgroups", "control groups"), ("machine", "lab machine")):
+        one = view.locator(f".on-{part}")
+        if way == "hover":
+            one.locator("text").first.hover()
+        else:
+            lesson.page.keyboard.press("Tab")  # from now on the page shows where the focus is
+            one.focus()
+        (line,) = view.locator(".lk-map-words p").evaluate_all(seen)
+        assert line.startswith(f"{name}. ")
+        one.blur()
+        lesson.page.mouse.move(0, 0)
+    (line,) = view.locator(".lk-map-words p").evaluate_all(seen)
+    assert line.startswith("This lesson takes apart")
+
+
+def test_the_bar_leads_to_the_next_lesson(lesson: Notebook) -> None:
+    """The links of the bar are those of the notebooks beside this one, and JupyterLab opens them in its own tabs."""
+    (bar,) = lesson.views(VIEWS["bar"])
+    lesson.show(bar)
+    names = sorted(path.stem for path in lesson.lab.notebooks.glob("[0-9]*.ipynb"))
+    place = names.index(lesson.name)
+    neighbours = [*names[max(place - 1, 0) : place], *names[place + 1 : place + 2]]
+    links = bar.locator("a").evaluate_all("links => links.map(one => decodeURIComponent(new URL(one.href).pathname))")
+    for name in neighbours:
+        assert any(link.endswith(f"/{name}.ipynb") for link in links), links
 
 
 @pytest.mark.parametrize("key", ["click", "Enter", "Space"])
@@ -123,16 +171,53 @@ def test_the_panes_of_a_view_scroll_by_keyboard(lesson: Notebook) -> None:
     moved = 0
     for view in lesson.views(VIEWS["side by side"]):
         lesson.show(view)
-        panes = view.locator("pre").all()
+        panes = view.locator(".lk-said").all()
         panes[0].focus()
         for number, pane in enumerate(panes):
-            assert pane.evaluate("pane => pane === document.activeElement"), f"pane {number}"
+            while not pane.evaluate("pane => pane === document.activeElement"):  # what is folded is reached, too
+                inside = panes[number - 1].evaluate("pane => pane.contains(document.activeElement)")
+                assert inside, f"pane {number}"
+                lesson.page.keyboard.press("Tab")
             if pane.evaluate("pane => pane.scrollHeight > pane.clientHeight + 20"):
                 lesson.page.keyboard.press("End")
                 lesson.page.wait_for_function("pane => pane.scrollTop > 0", arg=pane.element_handle())
                 moved += 1
             lesson.page.keyboard.press("Tab")
     assert moved or "01" not in lesson.name  # a lesson of long answers
+
+
+def test_a_row_of_a_dump_stays_a_row(lesson: Notebook) -> None:
+    """However narrow the page, a row of hexadecimal bytes is one line of the page, and the pane scrolls sideways."""
+    rows = 0
+    try:
+        for width in (1280, 900, 500):
+            lesson.page.set_viewport_size({"width": width, "height": 1000})
+            for view in lesson.views(VIEWS["side by side"]):
+                lesson.show(view)
+                for one in view.locator(".lk-rows").all():
+                    lines = len(one.inner_text().splitlines()) if one.is_visible() else 0
+                    height = "one => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight)"
+                    assert not lines or lines == round(one.evaluate(height))
+                    rows += lines
+    finally:
+        lesson.page.set_viewport_size({"width": 1200, "height": 1000})
+    assert rows or "01" not in lesson.name
+
+
+def test_a_narrow_page_has_tabs(lesson: Notebook) -> None:
+    """One pane is seen at a time; the arrow keys go from tab to tab, and do not leave the cell."""
+    try:
+        lesson.page.set_viewport_size({"width": 700, "height": 1000})
+        for view in lesson.views(VIEWS["side by side"]):
+            lesson.show(view)
+            panes = view.locator(".lk-pane")
+            if panes.count() > 1:
+                view.get_by_role("radio").first.focus()
+            for number in range(1, panes.count()):
+                lesson.page.keyboard.press(("ArrowRight", "ArrowDown")[number % 2])
+                assert [number] == [place for place in range(panes.count()) if panes.nth(place).is_visible()]
+    finally:
+        lesson.page.set_viewport_size({"width": 1200, "height": 1000})
 
 
 def test_a_prediction_reaches_the_kernel(lesson: Notebook) -> None:
