@@ -100,7 +100,6 @@ def _link(lesson: str, form: str, relation: str) -> str:
 
 
 def _title(lesson: str) -> str:
-    """Give a lesson's number and its title; that of an optional lesson is in its name."""
-    number, topic = lesson_number(lesson), topic_of(lesson)
-    title = topic.title if topic and number.isdigit() else lesson.partition("-")[2].replace("-", " ")
-    return f"{number} {title}"
+    """Give a lesson's number and its title; one that is not in the table has it in its name."""
+    topic = topic_of(lesson)
+    return f"{lesson_number(lesson)} {topic.title if topic else lesson.partition('-')[2].replace('-', ' ')}"

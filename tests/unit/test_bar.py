@@ -18,7 +18,7 @@ def test_the_neighbours_are_linked() -> None:
     drawn = Bar("02-commands-to-requests", THERE, 3, 9)._repr_html_()
 
     assert '<a href="01-engine-api.ipynb" rel="prev">&lsaquo; 01 Speak the Engine API</a>' in drawn
-    assert '<a href="02b-flags.ipynb" rel="next">02b flags &rsaquo;</a>' in drawn
+    assert '<a href="02b-flags.ipynb" rel="next">02b Read a line of flags &rsaquo;</a>' in drawn
     assert "3 of 9 steps done; about 45 minutes" in drawn
     assert (3, 6) == (drawn.count("&#9679;"), drawn.count("&#9675;"))
 
@@ -36,6 +36,11 @@ def test_a_notebook_of_ones_own_has_no_neighbours() -> None:
     assert 1 == drawn.count("<a ") and "all lessons" in drawn and "steps" not in drawn
 
 
+def test_a_lesson_that_is_not_in_the_table_is_named_by_its_file() -> None:
+    """A lesson of somebody else's can stand in the row, too."""
+    assert ">17 my own lesson &rsaquo;<" in Bar("13-x", ["13-x", "17-my-own-lesson"])._repr_html_()
+
+
 def test_no_more_is_done_than_there_is() -> None:
     """A cell that was copied is no step more."""
     assert "2 of 2 steps done" in repr(Bar("01-engine-api", THERE, 3, 2))
@@ -43,7 +48,7 @@ def test_no_more_is_done_than_there_is() -> None:
 
 def test_the_text_is_the_facts() -> None:
     """What a test compares is what is done, and about how long it takes."""
-    assert "0 of 4 steps done; about 20 minutes" == repr(Bar("00-start-here", THERE, 0, 4))
+    assert "0 of 4 steps done; about 25 minutes" == repr(Bar("00-start-here", THERE, 0, 4))
 
 
 def test_an_optional_lesson_names_no_minutes() -> None:

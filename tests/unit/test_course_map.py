@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 
 from labkit.show.course import COURSE, PARTS, lesson_number, lessons_on, topic_of
@@ -49,6 +50,20 @@ def test_every_lesson_is_in_the_table() -> None:
     """A lesson that is written lights something."""
     assert LESSONS
     assert [] == [name for name in LESSONS if topic_of(name) is None]
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_begins_with_its_links_its_minutes_and_the_map(name: str) -> None:
+    """Before anything has run one sees where one is; title and minutes are those of the table."""
+    first = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells[0].source
+    topic = COURSE[lesson_number(name)]
+    links = re.findall(r"\[[^]]*\]\(([^)]*)\)", first.split("![")[0])
+
+    assert first.startswith(f"# {topic.title}")
+    assert "home.md" in links and f"about {topic.minutes} minutes" in first
+    assert set() == {link for link in links if link.endswith(".ipynb") and not (ROOT / "notebooks" / link).exists()}
+    (picture,) = re.findall(r"^!\[[^]]+\]\(pictures/(map-\w+\.svg)\)$", first, re.MULTILINE)
+    assert lesson_number(name)[:2] in picture and (PICTURES / picture).exists()
 
 
 def test_a_lesson_without_a_topic_lights_nothing() -> None:

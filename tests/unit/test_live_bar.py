@@ -36,7 +36,7 @@ def test_the_steps_are_those_of_the_notebook(page: Page, tmp_path: Path) -> None
     for done in (0, 1, 1):
         bar.refresh(done)
 
-    assert ["0 of 2 steps done; about 40 minutes", "1 of 2 steps done; about 40 minutes"] == page.shown
+    assert ["0 of 2 steps done; about 50 minutes", "1 of 2 steps done; about 50 minutes"] == page.shown
 
 
 @pytest.mark.parametrize("text", [None, "{"])
@@ -46,4 +46,4 @@ def test_a_notebook_that_cannot_be_read_is_not_counted(page: Page, tmp_path: Pat
         (tmp_path / "01-x.ipynb").write_text(text)
     bars.LiveBar("01-x", tmp_path)
 
-    assert ["about 40 minutes"] == page.shown
+    assert ["about 50 minutes"] == page.shown
