@@ -28,13 +28,17 @@ def read_outputs(path: Path) -> list[dict[str, str]]:
 def test_an_opened_lesson_shows_the_text_of_each_view(
     name: str, lab_of: Callable[[str], JupyterLab], browser: Browser
 ) -> None:
-    """In place of each view JupyterLab shows its text form, and no widget that cannot be loaded."""
-    stored = [data["text/plain"] for data in read_outputs(ROOT / f"notebooks/{name}.ipynb")]
-    assert stored
+    """In place of each view JupyterLab shows its text form, no widget that cannot be loaded, and the bar."""
+    outputs = read_outputs(ROOT / f"notebooks/{name}.ipynb")
+    stored = [data["text/plain"] for data in outputs if "text/html" not in data]
+    bars = [data["text/plain"] for data in outputs if 'aria-label="bar"' in data.get("text/html", "")]
+    assert stored and len(bars) == 1
     with lab_of("native").open(browser, name) as notebook:
         selector = "[data-mime-type='text/plain'] pre"
         shown = notebook.page.evaluate("selector => lab.textsOf(selector)", selector)
         assert stored == shown
+        (bar, *_) = notebook.page.evaluate("selector => lab.textsOf(selector)", "[data-mime-type='text/html']")
+        assert "all lessons" in bar and bars[0] in bar
         assert [] == notebook.views(".jupyter-widgets")
         assert [] == notebook.complaints
 
