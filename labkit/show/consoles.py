@@ -5,7 +5,7 @@ Values in, HTML out. Without a terminal each piece of output comes in a frame: e
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from itertools import groupby
 from typing import NamedTuple
@@ -23,6 +23,7 @@ YOU, COLLEAGUE = "you", "your colleague"
 TYPED, NOTE = "typed", "note"
 SHOWN = 40  # the newest pieces of a window
 FLOWS = 6  # the newest pieces on their way
+RECENT = 200  # pieces among which those are looked for: a key and its echo are three
 MAX_TEXT, MAX_BYTES = 4000, 16  # characters of a piece in a window, bytes of a piece on its way
 NUMBERS = {TYPED: "0", "stdout": "1", "stderr": "2"}
 ROLE = {TYPED: "stdin", "bytes": "stdout"}
@@ -32,7 +33,7 @@ _KEY = re.compile(r"[\x00-\x08\x0b-\x1f]")  # Ctrl and a letter, which terminals
 PIPES = {"stdin": "0 stdin", "stdout": "1 stdout", "stderr": "2 stderr"}
 TERMINAL_PIPES = {"stdin": "keys", "stdout": "output"}
 WHOSE_TERMINAL = {YOU: "your terminal", COLLEAGUE: "your colleague's terminal"}
-LINE_PX, WINDOW_PX = 15, 400
+LINE_PX, WINDOW_PX, BOX_PX = 15, 400, 220
 
 FRAMES_CAPTION = (
     "Look at the *to* of each row. What either of you types goes into the one `stdin`. What the container says goes to"
@@ -66,6 +67,7 @@ class Shared(NamedTuple):
 
 
 class _Flow(NamedTuple):
+    number: int
     piece: ConsolePiece
     to: list[str]
 
@@ -89,13 +91,17 @@ def screen_html(pieces: Sequence[ConsolePiece], console: str, left_out: int = 0)
     return note + "".join(_line_html(piece) for piece in shown[-SHOWN:])
 
 
-def consoles_html(pieces: Sequence[ConsolePiece], left_out: int, shared: Shared) -> str:
-    """The container between the windows, its pipes, and the newest pieces on their way."""
-    flows = _flows(pieces)
-    rows = "".join(_flow_html(number, flow, shared.log) for number, flow in list(enumerate(flows, left_out))[-FLOWS:])
+def consoles_html(pieces: Sequence[ConsolePiece], left_out: int, shared: Shared, hung_up: Collection[str] = ()) -> str:
+    """The container between the windows, its pipes, and the newest pieces on their way.
+
+    A window that is `hung_up` has no part in what goes through the pipes.
+    """
+    first = max(0, len(pieces) - RECENT)
+    flows = _flows(pieces[first:], left_out + first)
+    rows = "".join(_flow_html(flow, shared.log) for flow in flows[-FLOWS:])
     nothing = '<div class="lk-dim">Nothing has gone through the pipes yet.</div>'
     scroll = 'class="lkc-rows" data-follow="1" data-lm-suppress-shortcuts="1" tabindex="0" aria-label="bytes"'
-    body = f"{_map_html(shared)}<div {scroll}>{rows or nothing}</div>"
+    body = f"{_map_html(shared, hung_up)}<div {scroll}>{rows or nothing}</div>"
     caption = with_code(TERMINAL_CAPTION if shared.has_terminal else FRAMES_CAPTION)
     return figure("consoles view", body, caption=re.sub(r"\*(\w+)\*", r"<em>\1</em>", caption))
 
@@ -118,35 +124,41 @@ def consoles_svg(pieces: Sequence[ConsolePiece], shared: Shared) -> str:
     """Both windows, and the container between them, as a still picture."""
     windows = [_transcript(pieces, console) for console in (YOU, COLLEAGUE)]
     rows = max(4, *(min(SHOWN, len(lines)) for lines in windows))
-    height = 30 + rows * LINE_PX
-    parts = []
-    for number, (console, lines) in enumerate(zip((YOU, COLLEAGUE), windows, strict=True)):
-        x = number * WINDOW_PX
-        parts += [
-            f'<rect x="{x + 4}" y="4" width="{WINDOW_PX - 8}" height="{height}" rx="6" fill="none" stroke="#c4c9d0"/>',
-            f'<path d="M{x + 4} 26h{WINDOW_PX - 8}" stroke="#c4c9d0"/>',
-            mark_svg("you", x + 18, 15),
-            f'<text x="{x + 30}" y="20" font-weight="bold">{console}</text>',
-            text_svg("\n".join(lines), x + 14, 44, columns=50, rows=rows),
-        ]
-    middle, top = WINDOW_PX, height + 16
+    bottom = 42 + rows * LINE_PX
+    parts = [
+        _window_svg(console, lines, number * WINDOW_PX, bottom)
+        for number, (console, lines) in enumerate(zip((YOU, COLLEAGUE), windows, strict=True))
+    ]
+    pipes = TERMINAL_PIPES if shared.has_terminal else PIPES
+    top, height = bottom + 12, 32 + 20 * len(pipes)
+    left, right = WINDOW_PX - BOX_PX / 2, WINDOW_PX + BOX_PX / 2
     parts.append(
-        f'<rect x="{middle - 110}" y="{top}" width="220" height="68" rx="6" fill="none" stroke-width="2"'
-        f' stroke="{ROLES["container"].light}"/>'
-        + text_svg(f"container {shared.container}", middle - 98, top + 64, columns=28, rows=1)
+        f'<rect x="{left:g}" y="{top}" width="{BOX_PX}" height="{height}" rx="6" fill="#faf8f2" stroke-width="2"'
+        f' stroke="{ROLES["container"].light}"/>' + mark_svg("container", left + 16, top + 14)
     )
-    pipes = ("stdin", "stdout") if shared.has_terminal else ("stdin", "stdout", "stderr")
-    for number, role in enumerate(pipes):
-        y = top + 10 + 16 * number
-        ink = ROLES[role].light
-        inward = role == "stdin"
-        for start, end in ((60, middle - 116), (2 * WINDOW_PX - 60, middle + 116)):
-            first, last = (start, end) if inward else (end, start)
-            tip = 6 if last > first else -6
-            line = f"M{first} {y}H{last}m{-tip} -4l{tip} 4l{-tip} 4"
-            parts.append(f'<path d="{line}" fill="none" stroke="{ink}" stroke-width="2"/>')
-        parts += [mark_svg(role, middle - 40, y), text_svg(role, middle - 26, y + 4, columns=12, rows=1)]
-    return frame_svg(parts, 2 * WINDOW_PX, top + 76, differs=shared.has_terminal)
+    parts.append(text_svg(f"container {shared.container}", left + 28, top + 18, columns=24, rows=1))
+    for number, (role, words) in enumerate(pipes.items()):
+        y, out = top + 38 + 20 * number, left - 80 - 60 * number
+        for start, end, ahead in ((out, left - 2, 1), (2 * WINDOW_PX - out, right + 2, -1)):
+            head = f"M{end} {y}l{-7 * ahead} -5v10z" if role == "stdin" else f"M{start} {bottom + 2}l-5 8h10z"
+            ink = ROLES[role].light
+            parts.append(
+                f'<path d="M{start} {bottom + 4}V{y}H{end}" fill="none" stroke="{ink}" stroke-width="2"/>'
+                f'<path d="{head}" fill="{ink}"/>'
+            )
+        parts += [mark_svg(role, left + 40, y), text_svg(words, left + 56, y + 4, columns=18, rows=1)]
+    if shared.log != "none":
+        parts.append(text_svg(f"and to the log ({shared.log})", left, top + height + 16, columns=30, rows=1))
+    return frame_svg(parts, 2 * WINDOW_PX, top + height + 24, differs=shared.has_terminal)
+
+
+def _window_svg(console: str, lines: Sequence[str], x: int, bottom: int) -> str:
+    return (
+        f'<rect x="{x + 4}" y="4" width="{WINDOW_PX - 8}" height="{bottom - 4}" rx="6" fill="none" stroke="#c4c9d0"/>'
+        f'<path d="M{x + 4} 26h{WINDOW_PX - 8}" stroke="#c4c9d0"/>{mark_svg("you", x + 18, 15)}'
+        f'<text x="{x + 30}" y="20" font-weight="bold">{console}</text>'
+        + text_svg("\n".join(lines), x + 14, 44, columns=50, rows=SHOWN)
+    )
 
 
 def _transcript(pieces: Sequence[ConsolePiece], console: str) -> list[str]:
@@ -183,33 +195,33 @@ def _line_html(piece: ConsolePiece) -> str:
     return f'<div class="lkc-line" data-stream="{escape(piece.stream)}">{gutter}<span>{escape(words)}</span></div>'
 
 
-def _flows(pieces: Sequence[ConsolePiece]) -> list[_Flow]:
+def _flows(pieces: Sequence[ConsolePiece], first: int) -> list[_Flow]:
     """What is typed goes to the container; what came to both windows is one piece. Keys in a row are one piece."""
     flows: list[_Flow] = []
     seen: dict[tuple[str, str, bytes], int] = {}
     found: dict[tuple[str, bytes, int], _Flow] = {}
-    for piece in pieces:
+    for number, piece in enumerate(pieces, first):
         if piece.stream == NOTE:
             continue
         if piece.stream == TYPED:
             last = flows[-1].piece if flows else None
             is_more = last and last.stream == TYPED and last.console == piece.console and last.data[-1:] not in b"\r\n"
             if last and is_more and not is_answer(last) and not is_answer(piece):
-                flows[-1] = _Flow(last._replace(data=last.data + piece.data), [])
+                flows[-1] = flows[-1]._replace(piece=last._replace(data=last.data + piece.data))
             else:
-                flows.append(_Flow(piece, []))
+                flows.append(_Flow(number, piece, []))
             continue
         mine = (piece.console, piece.stream, piece.data)
         seen[mine] = seen.get(mine, 0) + 1
         key = (piece.stream, piece.data, seen[mine])
         if key not in found:
-            found[key] = _Flow(piece, [])
+            found[key] = _Flow(number, piece, [])
             flows.append(found[key])
         found[key].to.append(piece.console)
     return flows
 
 
-def _map_html(shared: Shared) -> str:
+def _map_html(shared: Shared, hung_up: Collection[str]) -> str:
     """The container, and an arm from each pipe up to each window; the lowest pipe has the outermost arms."""
     pipes = TERMINAL_PIPES if shared.has_terminal else PIPES
     parts = [f'<div class="lkc-box" style="grid-row:1/{len(pipes) + 3}"></div>']
@@ -219,13 +231,12 @@ def _map_html(shared: Shared) -> str:
         parts.append(
             f'<div class="lkc-pipe lk-ink-{role}" style="grid-row:{number + 2}">{mark(role)}{words}{mark(role)}</div>'
         )
-        for side in ("left", "right"):
+        for side, console in (("left", YOU), ("right", COLLEAGUE)):
             outer = 52 - 16 * number
             style = f"grid-row:1/{number + 3};margin-{side}:{outer}%"
             way = "in" if role == "stdin" else "out"
-            parts.append(
-                f'<div class="lkc-arrow lk-ink-{role}" data-side="{side}" data-way="{way}" style="{style}"></div>'
-            )
+            kind = f'data-side="{side}" data-way="{way}"{" data-cut" if console in hung_up else ""}'
+            parts.append(f'<div class="lkc-arrow lk-ink-{role}" {kind} style="{style}"></div>')
     if shared.log != "none":
         words = f"&#9660; and to the log ({escape(shared.log)})"
         parts.append(f'<div class="lkc-log lk-dim" style="grid-row:{len(pipes) + 3}">{words}</div>')
@@ -233,7 +244,7 @@ def _map_html(shared: Shared) -> str:
     return f'<div class="lkc-map">{"".join(parts)}</div>'
 
 
-def _flow_html(number: int, flow: _Flow, log: str) -> str:
+def _flow_html(flow: _Flow, log: str) -> str:
     piece = flow.piece
     role = ROLE.get(piece.stream, piece.stream)
     if is_answer(piece):
@@ -245,6 +256,6 @@ def _flow_html(number: int, flow: _Flow, log: str) -> str:
         to = f"to {'both windows' if len(flow.to) > 1 else flow.to[0]}{'' if log == 'none' else ' and the log'}"
     block = frame_block_html(role, piece.header, piece.data, MAX_BYTES)
     return (
-        f'<div class="lkc-row" data-key="{number}"><span class="lkc-from"><b class="lk-ink-{role}">{mark(role)} '
+        f'<div class="lkc-row" data-key="{flow.number}"><span class="lkc-from"><b class="lk-ink-{role}">{mark(role)} '
         f'{escape(name)}</b><small class="lk-dim">{to}</small></span><span>{block}</span></div>'
     )

@@ -9,7 +9,7 @@ right.wait_for("hello")
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -215,7 +215,7 @@ class Consoles(LiveView[ConsolePiece]):
         super().__init__(
             f"two windows on {container}",
             self._streams,
-            html=partial(consoles_html, shared=shared),
+            html=lambda pieces, left_out: consoles_html(pieces, left_out, shared, self._hung_up()),
             text=lambda pieces, _: consoles_text(pieces, shared),
             picture=lambda pieces, _: consoles_svg(pieces, shared),
         )
@@ -282,6 +282,9 @@ class Consoles(LiveView[ConsolePiece]):
             ways = [self._ways[name] for name in names]
             windows.said = [self._last_note(name) for name in names]
             windows.takes = [not (one.over or one.input_ended) for one in ways]
+
+    def _hung_up(self) -> list[str]:
+        return [console for console, way in self._ways.items() if way.over]
 
     def _tell(self, console: str, words: str) -> None:
         super().take(ConsolePiece(NOTE, words.encode(), console=console))

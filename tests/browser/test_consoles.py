@@ -168,6 +168,7 @@ def test_a_restart_is_said(notebook: Notebook) -> None:
         expect(one).to_have_attribute("data-open", "gone")
         assert not one.get_by_placeholder("type, then Enter").is_visible()
         assert not one.get_by_role("button").is_visible()
+    assert "none" == view.evaluate("view => getComputedStyle(view, '::before').display"), "a broken link"
     notebook.page.wait_for_function("() => lab.state().kernel === 'idle'")
 
 

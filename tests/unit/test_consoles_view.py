@@ -81,6 +81,12 @@ def test_a_terminal_has_no_header_and_one_pipe_out() -> None:
     assert "stderr" not in words_of(drawn).split("Look for")[0] and "lkf-length" not in drawn
 
 
+def test_a_window_that_is_hung_up_is_cut_off() -> None:
+    """Its arms to the three pipes are drawn cut, the other window's are not."""
+    assert 3 == consoles_html([], 0, PIPES, [YOU]).count('data-side="left" data-way="out" data-cut') + 1
+    assert 0 == consoles_html([], 0, PIPES, [YOU]).count('data-side="right" data-way="out" data-cut')
+
+
 def test_a_hostile_container_is_shown_and_not_obeyed() -> None:
     """Markup, control sequences and endless output arrive as text, and as little of it as can be read."""
     said = [piece("stdout", b"<script>\x1b[31m\x00" + b"x" * 1_000_000)] * 3 * SHOWN
