@@ -21,7 +21,8 @@ __all__ = [
 
 YOU, COLLEAGUE = "you", "your colleague"
 TYPED, NOTE = "typed", "note"
-SHOWN = 40  # the newest pieces of a window
+ROWS, WIDE = 200, 50  # the newest lines of a window, of about so many characters
+SHOWN = 40  # the newest lines of a window in a still picture, and in the text
 FLOWS = 6  # the newest pieces on their way
 RECENT = 200  # pieces among which those are looked for: a key and its echo are three
 MAX_TEXT, MAX_BYTES = 4000, 16  # characters of a piece in a window, bytes of a piece on its way
@@ -85,10 +86,18 @@ def is_answer(piece: ConsolePiece) -> bool:
 
 def screen_html(pieces: Sequence[ConsolePiece], console: str, left_out: int = 0) -> str:
     """What stands in one window: each line behind the number of its stream."""
-    shown = [piece for piece in pieces if piece.console == console and piece.stream != NOTE]
-    left_out += max(0, len(shown) - SHOWN)
+    drawn, room = [], ROWS
+    for piece in reversed(pieces):
+        if piece.console != console or piece.stream == NOTE:
+            continue
+        if room <= 0:
+            left_out += 1
+            continue
+        words = _tail(piece, room)
+        room -= sum(1 + len(line) // WIDE for line in words.split("\n"))
+        drawn.append(_line_html(piece.stream, words))
     note = f'<div class="lk-dim">… {left_out} pieces before</div>' if left_out else ""
-    return note + "".join(_line_html(piece) for piece in shown[-SHOWN:])
+    return note + "".join(reversed(drawn))
 
 
 def consoles_html(pieces: Sequence[ConsolePiece], left_out: int, shared: Shared, hung_up: Collection[str] = ()) -> str:
@@ -186,13 +195,17 @@ def _readable(words: str, stream: str) -> str:
     return xml_safe(_KEY.sub(lambda key: f"^{chr(ord(key[0]) + 64)}", words) if stream == TYPED else words)
 
 
-def _line_html(piece: ConsolePiece) -> str:
-    words = _readable(cut(piece.data.decode("utf-8", "replace"), MAX_TEXT).replace("\r\n", "\n"), piece.stream)
-    words = words.removesuffix("\n")
-    role = ROLE.get(piece.stream, piece.stream)
-    number = NUMBERS.get(piece.stream, "")
-    gutter = f'<i class="lk-ink-{role}" title="{role}">{number}</i>'
-    return f'<div class="lkc-line" data-stream="{escape(piece.stream)}">{gutter}<span>{escape(words)}</span></div>'
+def _tail(piece: ConsolePiece, rows: int) -> str:
+    """The last lines of a piece, each of which can be read."""
+    data = piece.data[-MAX_TEXT:]
+    words = _readable(data.decode("utf-8", "replace").replace("\r\n", "\n"), piece.stream).removesuffix("\n")
+    return ("…" if len(data) < len(piece.data) else "") + "\n".join(words.split("\n")[-rows:])
+
+
+def _line_html(stream: str, words: str) -> str:
+    role = ROLE.get(stream, stream)
+    gutter = f'<i class="lk-ink-{role}" title="{role}">{NUMBERS.get(stream, "")}</i>'
+    return f'<div class="lkc-line" data-stream="{escape(stream)}">{gutter}<span>{escape(words)}</span></div>'
 
 
 def _flows(pieces: Sequence[ConsolePiece], first: int) -> list[_Flow]:

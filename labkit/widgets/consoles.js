@@ -80,7 +80,7 @@ function terminal(model, parent, number, Terminal) {
   const one = frame(parent, number, {
     name: "Detach", title: "Ctrl-P Ctrl-Q: leave, and the shell goes on", press: () => say({ keys: "\x10\x11" }) });
   make("span", one.foot, { class: "lk-dim" }, "click, and type. Shift+Tab leaves the window");
-  const term = new Terminal({ rows: ROWS, cols: 50, fontSize: FONT_PX, scrollback: 500, screenReaderMode: true,
+  const term = new Terminal({ rows: ROWS, cols: 50, fontSize: FONT_PX, scrollback: 500,
     cursorBlink: false });
   const place = make("div", one.body, { class: "lkc-terminal" });
   // A program asks a terminal where its cursor is, and xterm answers. Of two windows each would answer: the first that

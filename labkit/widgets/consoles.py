@@ -48,6 +48,8 @@ LAST_WORDS = ("exit", "logout", "Ctrl-D")  # by which somebody ends a shell
 STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
 DRAWN_BYTES = 16 * 1024  # of a terminal, that a page is given again with each change
 END = "end"  # the stream of a piece that says why a connection ended
+# As with a slow terminal: a container that floods waits for its readers, and the kernel has time for the notebook.
+BYTES_PER_S = 1_000_000
 HERE = Path(__file__).parent
 XTERM = HERE / "vendor/xterm"
 
@@ -103,6 +105,7 @@ class AttachedStreams:
         try:
             for piece in self._pieces(console):
                 self._heard.put(piece)
+                time.sleep(len(piece.data) / BYTES_PER_S)
         except Exception as error:  # whatever it is, the window says it
             problem = f"{type(error).__name__}: {error}"
         finally:

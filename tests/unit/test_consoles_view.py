@@ -14,7 +14,7 @@ from labkit.show.consoles import (
     COLLEAGUE,
     FLOWS,
     NOTE,
-    SHOWN,
+    ROWS,
     YOU,
     ConsolePiece,
     Shared,
@@ -24,7 +24,7 @@ from labkit.show.consoles import (
     read_text,
     screen_html,
 )
-from labkit.widgets.consoles import DRAWN_BYTES, XTERM, Consoles
+from labkit.widgets.consoles import BYTES_PER_S, DRAWN_BYTES, XTERM, Consoles
 
 PIPES = Shared("shared", False, "json-file")
 TERMINAL = Shared("typed", True, "json-file")
@@ -89,7 +89,8 @@ def test_a_window_that_is_hung_up_is_cut_off() -> None:
 
 def test_a_hostile_container_is_shown_and_not_obeyed() -> None:
     """Markup, control sequences and endless output arrive as text, and as little of it as can be read."""
-    said = [piece("stdout", b"<script>\x1b[31m\x00" + b"x" * 1_000_000)] * 3 * SHOWN
+    markup = b"<script>\x1b[31m\x00"
+    said = [piece("stdout", markup + b"x" * 1_000_000 + b"\n" + markup)] * 3 * ROWS
     hostile = Shared("<script>", False, "<script>")
 
     screen, drawn = screen_html(said, YOU), consoles_html(said, 0, hostile)
@@ -97,7 +98,7 @@ def test_a_hostile_container_is_shown_and_not_obeyed() -> None:
 
     for one in (screen, drawn, still):
         assert "<script>" not in one and "\x1b" not in one and "\x00" not in one and len(one) < 300_000
-    assert f"… {2 * SHOWN} pieces before" in screen
+    assert "&lt;script&gt;" in screen and "… 597 pieces before" in screen
     assert FLOWS == drawn.count('class="lkc-row"')
 
 
@@ -427,3 +428,15 @@ def test_the_library_is_sent_where_there_is_a_terminal(attach: Attach) -> None:
         "6.0.0" in (XTERM / "README.md").read_text()
         and "Permission is hereby granted" in (XTERM / "LICENSE").read_text()
     )
+
+
+def test_a_flood_leaves_the_kernel_time(attach: Attach) -> None:
+    """A container that says more than a terminal draws has to wait: so many bytes a second are read, not all."""
+    both = attach()
+    for talk in FakeTalk.attached:
+        with talk.changed:
+            talk.came += [Frame(1, b"y\n" * 16384)] * 1000
+            talk.changed.notify_all()
+    time.sleep(0.5)
+
+    assert 4 < len(both.items) < 2 * 0.75 * BYTES_PER_S / 32768
