@@ -88,6 +88,7 @@ COURSE: Mapping[str, Topic] = {
     "00": Topic("Start here", 25, ("machine", "dockerd")),
     "01": Topic("Speak the Engine API", 50, ("docker", "socket", "dockerd")),
     "02": Topic("Listen to the docker command", 45, ("docker", "socket")),
+    "02b": Topic("Read a line of flags", 25, ("docker",)),  # optional
     "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 30, ("images",)),
@@ -98,7 +99,7 @@ COURSE: Mapping[str, Topic] = {
     "10": Topic("How docker exec gets in", 40, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 30, ("process", "cgroups")),
     "12": Topic("The network of a container", 40, ("process", "network")),
-    "13": Topic("Attach, logs and events", 50, ("socket", "dockerd", "shim", "process")),
+    "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
     "14": Topic("Machines, Compose and Swarm", 40, ("machine", "docker", "dockerd", "network")),
     "15": Topic("Security", 40, ("socket", "process", "namespaces", "mounts")),
     "16": Topic(
@@ -118,8 +119,8 @@ def lesson_number(name: str) -> str:
 
 
 def topic_of(name: str) -> Topic | None:
-    """Give what the table has on a lesson; an optional lesson is on what the one before it is on."""
-    return COURSE.get(lesson_number(name)[:2])
+    """Give what the table has on a lesson, or None."""
+    return COURSE.get(lesson_number(name))
 
 
 def lessons_on(part: str) -> list[str]:
