@@ -3,7 +3,8 @@
 //
 // Keys: JupyterLab takes a letter or an arrow that is pressed on a button for a command of its own: A would insert a
 // cell. Its handler is the document's; a handler of the window comes first, and takes the keys of a card that has the
-// focus. With Shift, Ctrl and the like they are JupyterLab's as ever: Shift+Enter runs the cell and goes on.
+// focus. With Shift, Ctrl and the like they are JupyterLab's as ever: Shift+Enter runs the cell and goes on. So is an
+// arrow that leads out of the card: it goes to the next cell.
 
 const LETTERS = "ABCDEFGHIJ";
 const YOU = '<span class="lk-chip lk-ink-request">you</span>';
@@ -48,8 +49,7 @@ export default {
       const letter = event.key.length === 1 ? LETTERS.indexOf(event.key.toUpperCase()) : -1;
       if (focused >= 0 && (event.key === "Enter" || event.key === " ")) choose(focused);
       else if (letter >= 0 && letter < buttons.length) choose(letter);
-      else if (focused >= 0 && STEPS[event.key])
-        buttons[(focused + STEPS[event.key] + buttons.length) % buttons.length].focus();
+      else if (focused >= 0 && buttons[focused + STEPS[event.key]]) buttons[focused + STEPS[event.key]].focus();
       else return;
       event.preventDefault();
       event.stopImmediatePropagation();

@@ -1,0 +1,195 @@
+"""Does a card keep what a learner chose, whatever happens to the page and the kernel, and by keyboard alone?"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from labkit.progress import MARKER, read_learner
+from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.test_lessons import READABLE, THEMES
+from tests.machine.host import wait_until
+
+OPEN, ASK, ANSWER, CLOSE = range(4)
+QUESTION = "Who are you on this machine?"
+ANSWERS = ("the user who started JupyterLab", "root", "nobody: `id` fails")
+CELLS = [
+    "from labkit.lesson import open_lesson, predict, sh\nlesson = open_lesson('00-start-here')",
+    f"who = predict({QUESTION!r}, *{ANSWERS!r})\nwho",
+    "name = sh('id -un').out.strip()\nwho.verdict(name, '`id -un` printed it.')",
+    "lesson.close()",
+]
+CARD = f'[aria-label="prediction: {QUESTION}"]'
+PLACE = "desk"  # below the server's root: a learner's copy
+SOON_S = 20
+RUN_AND_GO_ON = "Shift+Enter"
+
+
+@pytest.fixture
+def lab(lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
+    return lab_of("native")
+
+
+@pytest.fixture
+def copy(lab: JupyterLab) -> Path:
+    """A learner's copy with one notebook, of which nothing is known yet."""
+    place = lab.notebooks / PLACE
+    place.mkdir(exist_ok=True)
+    for file in place.glob("*.json*"):
+        file.unlink()
+    (place / MARKER).write_text('{"version": 1}')
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), place / "own.ipynb")
+    return place
+
+
+@pytest.fixture
+def notebook(lab: JupyterLab, browser: Browser, copy: Path) -> Iterator[Notebook]:
+    with lab.open(browser, f"{PLACE}/own") as opened:
+        opened.page.set_default_timeout(SOON_S * 1000)
+        yield opened
+        assert [] == opened.complaints
+
+
+def press(notebook: Notebook, *keys: str) -> None:
+    for key in keys:
+        notebook.page.keyboard.press(key)
+
+
+def active_cell(notebook: Notebook) -> int:
+    number: int = notebook.page.evaluate("() => lab.panel().content.activeCellIndex")
+    return number
+
+
+def run_and_go_on(notebook: Notebook, cell: int) -> None:
+    """Press Shift+Enter in a cell; the next one is active then, and soon nothing runs any more."""
+    assert cell == active_cell(notebook)
+    press(notebook, RUN_AND_GO_ON)
+    notebook.page.wait_for_function("cell => lab.panel().content.activeCellIndex === cell + 1", arg=cell)
+    notebook.wait_until_idle()
+
+
+def go_to(notebook: Notebook, cell: int) -> None:
+    """Move to a cell by the arrow keys; on a card they go through its answers first."""
+    press(notebook, "Escape")
+    for _ in range(len(CELLS) + len(ANSWERS)):
+        here = active_cell(notebook)
+        if here != cell:
+            press(notebook, "ArrowDown" if here < cell else "ArrowUp")
+    assert cell == active_cell(notebook)
+
+
+def pressed(notebook: Notebook) -> list[str]:
+    """The letters of the answers that are marked as chosen."""
+    return notebook.page.locator(f'{CARD} [aria-pressed="true"] .lk-letter').all_inner_texts()
+
+
+def kept(copy: Path) -> dict[str, Any]:
+    """What is kept of the one prediction."""
+    found: dict[str, Any] = read_learner(copy)["00-start-here"]["predictions"].get(QUESTION, {})
+    return found
+
+
+def test_a_choice_lasts_by_keyboard_alone(notebook: Notebook, copy: Path, lab: JupyterLab, browser: Browser) -> None:
+    """Chosen, changed, run again, restarted, saved, opened again: it is there; the first with an answer counts."""
+    page = notebook.page
+    go_to(notebook, OPEN)
+    run_and_go_on(notebook, OPEN)
+    run_and_go_on(notebook, ASK)
+    card = page.locator(CARD)
+    expect(card).to_contain_text("What do you think?")
+    assert [] == pressed(notebook)
+
+    # Tab leads from the cell to the first answer; letters and arrows are the card's, and no commands of JupyterLab's.
+    go_to(notebook, ASK)
+    press(notebook, "Tab")
+    expect(card.get_by_role("button").first).to_be_focused()
+    press(notebook, "c")
+    expect(card).to_contain_text("You say C. Run the next cell, and see.")
+    press(notebook, "a", "ArrowDown", "ArrowRight", "Space")
+    assert ["C"] == pressed(notebook)
+    press(notebook, "b")
+    press(notebook, "ArrowLeft", "Enter")
+    assert ["A"] == pressed(notebook)
+    assert len(CELLS) == page.evaluate("() => lab.cells().length")
+
+    # With the focus on a button Shift+Enter runs the card again, and goes on.
+    run_and_go_on(notebook, ASK)
+    expect(card).to_contain_text("You say A.")
+    assert ["A"] == pressed(notebook)
+    assert wait_until(lambda: kept(copy).get("choice") == ANSWERS[0], SOON_S)
+
+    notebook.command("kernelmenu:restart")
+    page.locator(".jp-Dialog").wait_for()
+    press(notebook, "Enter")  # what it asks
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+    go_to(notebook, OPEN)
+    run_and_go_on(notebook, OPEN)
+    run_and_go_on(notebook, ASK)
+    expect(card).to_contain_text("You say A.")
+
+    run_and_go_on(notebook, ANSWER)
+    expect(card).to_contain_text("You said A. The machine says B.")
+    assert ["you"] == card.locator('[data-answer="0"] .lk-says').all_inner_texts()
+    assert ["the machine"] == card.locator('[data-answer="1"] .lk-says').all_inner_texts()
+    assert all(button.is_disabled() for button in card.get_by_role("button").all())
+    words = f"You said: {ANSWERS[0]}. The machine says: root."
+    expect(page.locator('[aria-label="verdict: root"]')).to_contain_text(words)
+
+    press(notebook, "Control+s")
+    page.wait_for_function("() => !lab.panel().model.dirty")
+    stored = json.loads((copy / "own.ipynb").read_text())["cells"]
+    texts = ["".join(output["data"]["text/plain"]) for cell in (ASK, ANSWER) for output in stored[cell]["outputs"]]
+    assert texts[0].startswith(f"Predict: {QUESTION}\n  ( ) {ANSWERS[0]}\n")
+    assert "The machine says: root. `id -un` printed it." == texts[1]
+    page.evaluate("() => lab.panel().sessionContext.shutdown()")
+    with lab.open(browser, f"{PLACE}/own") as again:
+        go_to(again, OPEN)
+        run_and_go_on(again, OPEN)
+        run_and_go_on(again, ASK)
+        expect(again.page.locator(CARD)).to_contain_text("You said A. The machine says B.")
+        assert [] == again.complaints
+    assert (ANSWERS[0], "root", False) == tuple(kept(copy)[name] for name in ("choice", "answer", "right"))
+
+
+def test_nothing_gives_the_answer_away(notebook: Notebook, copy: Path) -> None:
+    """After Run All a card without a choice marks nothing; a choice is still possible then, and counts."""
+    notebook.run_all()
+    card = notebook.page.locator(CARD)
+    notebook.show(card)
+    assert "the machine" not in card.inner_text()
+    notebook.show(notebook.page.locator('[aria-label="verdict: root"]'))
+    expect(notebook.page.locator('[aria-label="verdict: root"]')).to_contain_text("You made no prediction.")
+    card.get_by_role("button").nth(1).click()
+    expect(card).to_contain_text("You say B.")
+    notebook.run_cell(ANSWER)
+    expect(card).to_contain_text("You said B. The machine says B, too.")
+    assert wait_until(lambda: kept(copy).get("right") is True, SOON_S)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_card_verdict_and_end_can_be_read(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
+    """In both themes each text stands out from its background, also of a wrong prediction; at 900 px nothing is cut."""
+    notebook.command("apputils:change-theme", theme=theme)
+    for cell in (OPEN, ASK):
+        notebook.run_cell(cell)
+        notebook.wait_until_idle()
+    page = notebook.page
+    page.locator(CARD).get_by_role("button").first.click()
+    for cell in (ANSWER, CLOSE):
+        notebook.run_cell(cell)
+        notebook.wait_until_idle()
+    page.set_viewport_size({"width": 900, "height": 1000})
+    for name in (CARD, '[aria-label="verdict: root"]', '[aria-label="the end of 00-start-here"]'):
+        view: Locator = page.locator(name)
+        notebook.show(view)
+        weak = [one for one in view.evaluate("view => lab.contrasts(view)") if one[0] < READABLE]
+        assert [] == weak
+        assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
+        if directory := pytestconfig.getoption("screenshots"):
+            view.screenshot(path=directory / f"{name[13:24].strip()}-{theme}.png".replace(" ", "-"))
