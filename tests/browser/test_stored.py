@@ -4,7 +4,6 @@ JupyterLab shows text alone of a notebook that was run elsewhere, until its cell
 trust it draws neither SVG nor widgets. The stored pictures are for readers on the web.
 """
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,30 +39,6 @@ def test_an_opened_lesson_shows_the_text_of_each_view(
         (bar, *_) = notebook.page.evaluate("selector => lab.textsOf(selector)", "[data-mime-type='text/html']")
         assert "all lessons" in bar and bars[0] in bar
         assert [] == notebook.views(".jupyter-widgets")
-        assert [] == notebook.complaints
-
-
-def test_a_saved_lesson_shows_its_views_without_its_machine(
-    lab_of: Callable[[str], JupyterLab], browser: Browser
-) -> None:
-    """Who opens a lesson again that was run, saved and closed sees the answer that was chosen, not an error."""
-    lab = lab_of("native")
-    shutil.copy(lab.notebooks / "00-start-here.ipynb", lab.notebooks / "mine.ipynb")
-    with lab.open(browser, "mine") as notebook:
-        notebook.command("notebook:clear-all-cell-outputs")  # JupyterLab trusts what was run here, all or nothing
-        notebook.run_cell(0)
-        notebook.run_cell(1)
-        notebook.wait_until_idle()
-        (question,) = notebook.views(".widget-vbox")
-        notebook.show(question)
-        question.get_by_role("button").first.click()
-        question.get_by_text("You say:").wait_for()
-        notebook.command("docmanager:save")
-    with lab.open(browser, "mine") as notebook:
-        notebook.page.locator(".widget-vbox").wait_for()  # what it is made of is read after the page
-        (question,) = notebook.views(".widget-vbox")
-        notebook.show(question)
-        question.get_by_text("You say:").wait_for()
         assert [] == notebook.complaints
 
 
