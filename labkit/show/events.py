@@ -21,6 +21,7 @@ __all__ = ["KINDS", "Event", "choose_events", "events_html", "events_svg", "even
 
 KINDS = ("container", "network", "volume", "image")
 NOTHING = "no events"
+KEPT_OBJECTS = 5000  # of which it is known when they were first heard of
 SHOWN = 60  # events that are drawn, the newest
 MAX_WORDS, MAX_NAME, MAX_LINE, MAX_JSON = 200, 60, 90, 4000  # characters: what is kept, what is drawn
 MAX_TIME_NS = 1 << 63
@@ -39,7 +40,12 @@ STATES = {
 BEFORE = {"create": "", "start": "created", "unpause": "paused", "destroy": "exited"}  # else it was running
 BEGINNINGS, GONE = {"create", "pull", "import", "load"}, {"destroy", "delete", "remove"}  # of what is no container
 # How a state looks: the width of its line, its dashes, and whether it is hollow.
-LINES = {"created": (8, "", True), "running": (8, "", False), "paused": (8, "3 3", False), "exited": (2, "2 4", False)}
+LINES: dict[str, tuple[float, str, bool]] = {
+    "created": (8, "", True),
+    "running": (8, "", False),
+    "paused": (8, "3 3", False),
+    "exited": (2, "2 4", False),
+}
 LINES["there"] = (3, "", False)
 STATE_WORDS = {"created": "created", "running": "runs", "paused": "paused", "exited": "ended"}
 STYLE = f"<style>{read_css('events')}</style>"
@@ -50,7 +56,8 @@ MADE_UP = re.compile(r"[a-z]+_[a-z]+[0-9]?")  # the shape of the names that Dock
 class Event(NamedTuple):
     """One event, cut to what can be drawn; `json` is all of it, to be read.
 
-    `number` counts those that were read; `with_name` is the container that an event of something else is about.
+    `number` counts those that were read, and `born` is that of the first about the same object; `with_name` is the
+    container that an event of something else is about.
     """
 
     number: int
@@ -62,6 +69,7 @@ class Event(NamedTuple):
     detail: str
     time_ns: int | None
     json: str
+    born: int = 0
 
 
 class Drawing(NamedTuple):
@@ -109,6 +117,7 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
     A container keeps its name for the events of networks and volumes that tell only its identity.
     """
     names: dict[str, str] = {}
+    born: dict[tuple[str, str], int] = {}
     for number, one in enumerate(said):
         actor = _part(one, "Actor")
         attributes = _part(actor, "Attributes")
@@ -117,6 +126,9 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
         partner = _words(attributes.get("container"))
         if kind == "container":
             names[identity] = name
+        first = born.setdefault((kind, identity), number)
+        if len(born) > KEPT_OBJECTS:
+            del born[next(iter(born))]
         yield Event(
             number=number,
             kind=kind or "?",
@@ -127,6 +139,7 @@ def read_events(said: Iterable[object]) -> Iterator[Event]:
             detail=_detail(attributes),
             time_ns=_time(_get(one, "timeNano")),
             json=_json(one),
+            born=first,
         )
         if (kind, action) == ("container", "destroy"):
             names.pop(identity)
@@ -160,7 +173,8 @@ def events_html(events: Sequence[Event], left_out: int = 0, hidden: int = 0) -> 
     notes = "".join(f'<div class="lk-head lk-dim">{note}</div>' for note in _notes(drawing))
     if not rows:
         return figure("events view", f"{notes}<em>{NOTHING}</em>", style=STYLE)
-    body = f'<div class="lk-card">{notes}<div class="e-body" data-follow="1">{rows}</div></div>'
+    lanes = f'style="--lanes:{drawing.width_px:g}px"'
+    body = f'<div class="lk-card">{notes}<div class="e-body" data-follow="1" {lanes}>{rows}</div></div>'
     return figure("events view", body, caption=_caption(drawing), style=STYLE)
 
 
@@ -220,14 +234,17 @@ def lay_out(events: Sequence[Event], left_out: int, hidden: int = 0) -> Drawing:
     """Choose what is drawn; a state that began before that is known all the same."""
     shown = events[-SHOWN:]
     first = len(events) - len(shown)
-    numbers: dict[tuple[str, str], int] = {}
-    lanes = [numbers.setdefault((event.kind, event.identity), len(numbers)) for event in shown]
+    born = {(event.kind, event.identity): event.born for event in reversed(shown)}
+    numbers = {key: lane for lane, key in enumerate(sorted(born, key=born.__getitem__))}  # a lane stays where it is
+    lanes = [numbers[event.kind, event.identity] for event in shown]
     states: dict[tuple[str, str], list[tuple[int, str]]] = {key: [] for key in numbers}
     for row, event in enumerate(events, -first):
         if (found := states.get((event.kind, event.identity))) is not None:
             if not found and (before := _before(event)):
                 found.append((min(row, 0) - 1, before))
             if state := _state(event):
+                if row < 0:
+                    found.clear()  # of those above the first row only the last is of use
                 found.append((row, state))
     lives = [Life(OBJECTS.get(kind, "engine"), states[kind, identity]) for kind, identity in numbers]
     times = [event.time_ns / 1e9 for event in shown if event.time_ns is not None]
@@ -270,9 +287,10 @@ def _html_row(drawing: Drawing, row: int) -> str:
     style = f' style="--gap:{room:g}px"' if room else ""
     return (
         f'<details data-key="{event.number}"{style}><summary>{ruler}<time class="lk-at">{_since(since)}</time>'
-        f'<svg class="e-lanes" {size} aria-hidden="true">{lanes}</svg><i class="e-guide"></i>'
+        f'<svg class="e-lanes" {size} aria-hidden="true">{lanes}</svg>'
         f"<span>{kind} <b>{name}</b> {what}</span></summary>"
-        f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></details>'
+        f'<div class="e-more">{_lanes_below(drawing, row, ink)}'
+        f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></div></details>'
     )
 
 
@@ -294,25 +312,48 @@ def _lanes_svg(drawing: Drawing, row: int, ink: Mapping[str, str], ground: str) 
             if state in LINES:
                 key = (life.role, state)
                 paths[key] = paths.get(key, "") + f"M{x:g} {begin:g}V{end:g}"
-    lines = "".join(_line_svg(state, path, ink[role], ground) for (role, state), path in paths.items())
+    lines = _lines_svg(paths, lane_px, ink, ground)
     lane = drawing.lanes[row]
-    return lines + _pin(
-        _meaning(drawing.events[row]), drawing.lives[lane].role, lane_px * (lane + 0.5), middle, ink, ground
+    pin = _pin(
+        _meaning(drawing.events[row]), drawing.lives[lane].role, (lane_px * (lane + 0.5), middle), lane_px, ink, ground
     )
+    return lines + pin
 
 
-def _line_svg(state: str, path: str, ink: str, ground: str) -> str:
+def _lanes_below(drawing: Drawing, row: int, ink: Mapping[str, str]) -> str:
+    """The lines that go on below a row, as far as its JSON reaches when it is open: stretched to any height."""
+    paths: dict[tuple[str, str], str] = {}
+    for lane, life in enumerate(drawing.lives):
+        if (state := life.after(row)) in LINES:
+            paths[life.role, state] = paths.get((life.role, state), "") + f"M{drawing.lane_px * (lane + 0.5):g} 0V99"
+    size = f'viewBox="0 0 {drawing.width_px:g} 99" width="{drawing.width_px:g}" preserveAspectRatio="none"'
+    return f'<svg {size} aria-hidden="true">{_lines_svg(paths, drawing.lane_px, ink, "var(--lk-ground)")}</svg>'
+
+
+def _lines_svg(paths: Mapping[tuple[str, str], str], lane_px: float, ink: Mapping[str, str], ground: str) -> str:
+    return "".join(_line_svg(state, path, ink[role], ground, lane_px) for (role, state), path in paths.items())
+
+
+def _line_svg(state: str, path: str, ink: str, ground: str, lane_px: float = LANE_PX[1]) -> str:
     width, dashes, is_hollow = LINES[state]
+    width = min(width, lane_px * 0.5)
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    line = f'<path d="{path}" stroke="{ink}" stroke-width="{width}"{dashed}/>'
-    return line + (f'<path d="{path}" stroke="{ground}" stroke-width="{width - 4}"/>' if is_hollow else "")
+    line = f'<path d="{path}" stroke="{ink}" stroke-width="{width:g}"{dashed}/>'
+    return line + (f'<path d="{path}" stroke="{ground}" stroke-width="{width / 2:g}"/>' if is_hollow else "")
 
 
-def _pin(meaning: str, role: str, x: float, y: float, ink: Mapping[str, str], ground: str) -> str:
+def _pin(
+    meaning: str, role: str, place: tuple[float, float], lane_px: float, ink: Mapping[str, str], ground: str
+) -> str:
     """A disc begins something, a box ends it, a cross is trouble: to be told apart without their colours."""
     shape = SHAPES[PINS[meaning]].format(ink["trouble" if meaning == "trouble" else role])
-    place = f'transform="translate({x - 6:g} {y - 6:g})"'
-    return f'<g {place} class="{meaning}"><circle cx="6" cy="6" r="8" fill="{ground}"/>{shape}</g>'
+    size = min(1.0, lane_px / 12)
+    x, y = (at - 6 * size for at in place)
+    scaled = f" scale({size:g})" if size < 1 else ""
+    return (
+        f'<g transform="translate({x:g} {y:g}){scaled}" class="{meaning}">'
+        f'<circle cx="6" cy="6" r="8" fill="{ground}"/>{shape}</g>'
+    )
 
 
 def _meaning(event: Event) -> str:

@@ -11,6 +11,7 @@ from labkit.shell import sh, typed
 from labkit.show.talk import Line, Row, lay_out, read_talks, settle
 from labkit.show.wire import wire_text
 from labkit.widgets.consoles import Consoles
+from labkit.widgets.order import try_order
 from labkit.widgets.wire import tap_wire
 from tests.engine.daemon import IMAGE, PATIENCE_S, PrivateDaemon
 
@@ -101,6 +102,27 @@ def test_the_wire_of_docker_run(daemon: PrivateDaemon, monkeypatch: pytest.Monke
 
 def is_start(row: Row) -> bool:
     return row.talks[0].path.endswith("/start")
+
+
+@pytest.mark.parametrize(
+    ("order", "heard", "code", "refused"),
+    [
+        (("attach", "wait", "start"), "hello\n", 3, set()),
+        (("wait", "start", "attach"), "", 3, {"attach"}),
+        (("attach", "start", "wait"), "hello\n", None, {"wait"}),
+        (("start", "attach", "wait"), "", None, {"attach", "wait"}),
+    ],
+)
+def test_another_order_of_run_loses_something(
+    daemon: PrivateDaemon, order: tuple[str, ...], heard: str, code: int | None, refused: set[str]
+) -> None:
+    """Who attaches after the start of a short program hears nothing, and who waits after it is told no exit code."""
+    outcome = try_order(daemon.host, order, IMAGE)
+
+    assert (heard, code, refused) == (outcome.heard, outcome.code, outcome.refused.keys())
+    assert all("No such container" in words for words in outcome.refused.values())
+    places = [outcome.wire.index(f"…/{step}<") for step in order]
+    assert sorted(places) == places
 
 
 def test_two_consoles_share_a_container(engine: Engine, start: Callable[..., str]) -> None:

@@ -1,0 +1,155 @@
+"""What is lost if `docker run` attaches, waits and starts in another order?
+
+order_of_run(engine)      three steps to be put in order, by mouse or by keyboard, and a button that tries the order
+
+The engine decides: each try makes a container that says hello and ends with 3, takes the steps in that order, and shows
+what came back, and the wire. What follows the start comes when that short program has ended, as it may any time.
+"""
+
+import time
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+from anywidget import AnyWidget
+from ipywidgets import VBox
+from traitlets import Bool, List, Unicode
+
+from labkit.api.engine import Engine
+from labkit.api.tap import Tap
+from labkit.errors import EngineError
+from labkit.show.look import STYLE, with_code
+from labkit.show.still import xml_safe
+from labkit.show.wire import wire_html
+from labkit.widgets.live import Picture
+
+__all__ = ["STEPS", "Outcome", "RunOrder", "order_of_run", "try_order"]
+
+STEPS = ("start", "attach", "wait")
+LOOK_S, PATIENCE_S = 0.05, 20.0
+SCRIPT = "echo hello; exit 3"
+STREAMS = {"stream": True, "stdout": True, "stderr": True}
+
+
+class Outcome(NamedTuple):
+    """What came back: the words that were heard, the exit code (None: not told), refusals by step, and the wire."""
+
+    heard: str
+    code: int | None
+    refused: dict[str, str]
+    wire: str
+
+
+def try_order(host: str, order: tuple[str, ...], image: str = "busybox") -> Outcome:
+    """Make a container that is removed at its end, as `docker run --rm` does, and take the steps in this order.
+
+    Raises what every call of an Engine raises when the container cannot be made.
+    """
+    heard: list[bytes] = []
+    codes: list[int] = []
+    refused: dict[str, str] = {}
+    with Engine(host) as unheard, Tap(host) as said, Engine(said.host, timeout_s=PATIENCE_S) as engine:
+        wanted = {"Image": image, "Cmd": ["sh", "-c", SCRIPT], "HostConfig": {"AutoRemove": True}}
+        path = f"/containers/{engine.post('/containers/create', json=wanted).json()['Id']}"
+
+        def start() -> None:
+            engine.post(f"{path}/start")
+
+        def attach() -> None:
+            with engine.hijack("POST", f"{path}/attach", query=STREAMS) as talk:
+                heard.extend(frame.payload for frame in talk.frames())
+
+        def wait() -> None:
+            codes.append(engine.post(f"{path}/wait", query={"condition": "removed"}).json()["StatusCode"])
+
+        def take(step: str, act: Callable[[], None]) -> None:
+            try:
+                act()
+            except EngineError as error:
+                refused[step] = str(error)
+
+        acts = {"start": start, "attach": attach, "wait": wait}
+        threads = [Thread(target=take, args=(step, acts[step]), name=f"order: {step}", daemon=True) for step in order]
+
+        def is_taken(step: str, thread: Thread) -> bool:
+            if step == "start":
+                is_there = unheard.get(f"{path}/json", check=False).answer.status == 200
+                return not thread.is_alive() and ("start" in refused or not is_there)
+            asked = [one for one in said.exchanges if one.request.path == f"{path}/{step}"]
+            return not thread.is_alive() or any(one.head_s is not None for one in asked)
+
+        for step, thread in zip(order, threads, strict=True):
+            thread.start()
+            deadline = time.monotonic() + PATIENCE_S
+            while not is_taken(step, thread) and time.monotonic() < deadline:
+                time.sleep(LOOK_S)
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        wire = wire_html(said.exchanges)
+    words = b"".join(heard).decode("utf-8", "replace")
+    return Outcome(words, codes[0] if codes else None, refused, wire)
+
+
+class _Cards(AnyWidget):
+    """Three cards in an order; sends a message {"try": true} when the reader wants to see."""
+
+    _esm = Path(__file__).with_name("order.js")
+    style_html = Unicode(STYLE).tag(sync=True)
+    order = List(Unicode(), list(STEPS)).tag(sync=True)
+    busy = Bool(False).tag(sync=True)
+
+
+class RunOrder(VBox):  # type: ignore[misc]
+    """The three steps, and what the last try gave; `order` is that of the page, and `outcome` the last try's."""
+
+    def __init__(self, engine: Engine, image: str = "busybox") -> None:
+        self._host, self._image = engine.host, image
+        self.outcome: Outcome | None = None
+        self._cards = _Cards()
+        self._cards.on_msg(lambda *_: self.try_it())
+        self._picture = Picture()
+        super().__init__([self._cards, self._picture])
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The steps as they stand now."""
+        return tuple(self._cards.order)
+
+    def try_it(self) -> None:
+        """Try the order on the engine, and show what came back; what goes wrong is shown too."""
+        if sorted(self.order) != sorted(STEPS):
+            return
+        self._cards.busy = True
+        try:
+            self.outcome = try_order(self._host, self.order, self._image)
+            self._picture.html = _result(self.outcome) + self.outcome.wire
+        except EngineError as error:
+            self._picture.html = f'{STYLE}<div class="lk">{escape(xml_safe(str(error)))}</div>'
+        finally:
+            self._cards.busy = False
+
+    def __repr__(self) -> str:
+        return "Put attach, wait and start in an order, and try it."
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        return {**bundle, "text/plain": repr(self)}
+
+
+def order_of_run(engine: Engine) -> RunOrder:
+    """Let the reader put attach, wait and start in an order, and try it."""
+    return RunOrder(engine)
+
+
+def _result(outcome: Outcome) -> str:
+    words = outcome.heard.strip()
+    heard = f"You hear `{xml_safe(words)}`." if words else "You hear nothing: what the container said is lost."
+    if outcome.code is None:
+        told = "Nobody tells you the exit code."
+    else:
+        told = f"`wait` tells you the exit code: {outcome.code}."
+    why = [f"The engine refuses `{step}`: {xml_safe(error)}." for step, error in outcome.refused.items()]
+    lines = "".join(f"<li>{with_code(line)}</li>" for line in [heard, told, *why])
+    return f'{STYLE}<div class="lk" role="status"><ul>{lines}</ul></div>'
