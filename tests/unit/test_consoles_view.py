@@ -438,5 +438,8 @@ def test_a_flood_leaves_the_kernel_time(attach: Attach) -> None:
             talk.came += [Frame(1, b"y\n" * 16384)] * 1000
             talk.changed.notify_all()
     time.sleep(0.5)
+    heard = len(both.items)
+    for talk in FakeTalk.attached:
+        talk.came.clear()
 
-    assert 4 < len(both.items) < 2 * 0.75 * BYTES_PER_S / 32768
+    assert 4 < heard < 2 * 0.75 * BYTES_PER_S / 32768
