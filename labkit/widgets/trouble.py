@@ -21,6 +21,7 @@ from IPython.display import display
 
 from labkit.cells import Cell, parse_cells
 from labkit.errors import EngineUnreachable, LabError
+from labkit.linux.orphans import end_orphans, ticks
 from labkit.linux.place import Place, explain_change, read_place
 from labkit.show.trouble import explain_error, fold_html
 
@@ -33,6 +34,7 @@ FOLLOWING = r"docker(?: container)? (?:attach|events|stats|logs .*-f|run .*-(?:i
 WAITS = re.compile(rf"^\s*!\s*((?:.*\b)?{FOLLOWING}.*)$", re.MULTILINE)
 
 _began: Place | None = None
+_cell_began = 0  # clock ticks
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -41,6 +43,7 @@ def load_ipython_extension(shell: Any) -> None:
     _began = read_place()
     shell.set_custom_exc(SHOWN, show_error)
     shell.events.register("pre_run_cell", _begin_cell)
+    shell.events.register("post_run_cell", lambda result: _end_cell(shell, result.info.raw_cell or ""))
 
 
 def show_error(
@@ -108,8 +111,17 @@ def _after_packages(name: str) -> str:
 
 
 def _begin_cell(info: Any) -> None:
+    global _cell_began
+    _cell_began = ticks()
     if words := warn_of_waiting(info.raw_cell or ""):
         print(words)
+
+
+def _end_cell(shell: Any, source: str) -> None:
+    """End what an interrupted `!` line leaves: IPython kills the shell alone, and swallows the interrupt."""
+    was_killed = shell.user_ns.get("_exit_code", 0) < 0  # by a signal
+    if "!" in source and was_killed and (names := end_orphans(_cell_began)):
+        print("ended with the line:", ", ".join(names))
 
 
 def warn_of_waiting(source: str) -> str:

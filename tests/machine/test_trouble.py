@@ -16,6 +16,7 @@ from labkit.linux import syscalls
 lesson = open_lesson("13-attach-logs-events")
 engine = lesson.engine"""
 CREATE = 'engine.post("/containers/create", query={"name": "again"}, json={"Image": "busybox"})'
+INTERRUPT_SOON = "import threading; threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()"
 # What a cell does, and the words that its one line holds; "": it succeeds; None: Python's own traceback.
 CELLS: list[tuple[str, str | None]] = [
     ("lesson.close()", "NameError: `lesson` is made by the set-up cell"),
@@ -31,6 +32,8 @@ CELLS: list[tuple[str, str | None]] = [
     ('open("/nowhere")', None),
     ('sh("echo one; sleep 60", timeout_s=0.5)', "`echo one; sleep 60` had not ended after 0.5 s"),
     ("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "You stopped this cell."),
+    (f"{INTERRUPT_SOON}\n!docker run -it --name left busybox sh", ""),
+    ("assert 'docker run' not in sh('ps -eo args').out, 'the command goes on'", ""),
     ('syscalls.mount("x", "/run", "tmpfs"); engine.close()', ""),
     ("lesson.events()", "Something else lies at /run now"),
     ('syscalls.umount2("/run"); sh("docker ps")', ""),
