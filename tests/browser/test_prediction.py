@@ -124,7 +124,7 @@ def test_a_choice_lasts_by_keyboard_alone(notebook: Notebook, copy: Path, lab: J
     assert ["A"] == pressed(notebook)
     assert wait_until(lambda: kept(copy).get("choice") == ANSWERS[0], SOON_S)
 
-    notebook.command("kernelmenu:restart")
+    press(notebook, "0", "0")  # JupyterLab's keys for a restart
     page.locator(".jp-Dialog").wait_for()
     press(notebook, "Enter")  # what it asks
     expect(page.locator(".jp-Dialog")).to_have_count(0)
