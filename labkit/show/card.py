@@ -1,7 +1,6 @@
 """How does a page ask for a prediction, and answer it?"""
 
 from collections.abc import Sequence
-from html import escape
 
 from labkit.show.look import figure, with_code
 
@@ -61,7 +60,7 @@ def verdict_html(choice: str | None, answer: str, why: str) -> str:
     else:
         role, words = "container", f"You said: <b>{with_code(choice)}</b>. {machine}"
     body = f'<div class="lk-verdict lk-fill-{role}" role="status"><p>{words}</p><p>{reason}</p></div>'
-    return figure(f"verdict: {escape(answer)}", body, style=VERDICT_STYLE)
+    return figure(f"verdict: {answer}", body, style=VERDICT_STYLE)
 
 
 def verdict_text(answer: str, why: str) -> str:
