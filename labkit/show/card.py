@@ -1,12 +1,17 @@
 """How does a page ask for a prediction, and answer it?"""
 
 from collections.abc import Sequence
+from html import escape
+from textwrap import wrap
 
-from labkit.show.look import figure, with_code
+from labkit.show.look import PAGE, figure, with_code
+from labkit.show.still import frame_svg, xml_safe
 
-__all__ = ["LETTERS", "card_html", "card_text", "verdict_html", "verdict_text"]
+__all__ = ["LETTERS", "card_html", "card_svg", "card_text", "verdict_html", "verdict_text"]
 
 LETTERS = "ABCDEFGHIJ"
+INK, LINE = PAGE["ink"][0], PAGE["line"][0]
+STILL_WIDTH, STILL_COLUMNS = 760, 84
 CARD_STYLE = (
     "<style>.lk-ask{font-size:calc(var(--lk-size)*1.25);font-weight:600;margin:0 0 8px}"
     ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16em,100%),1fr));gap:8px;"
@@ -44,6 +49,28 @@ def card_html(question: str, answers: Sequence[str]) -> str:
         '<div class="lk-note" aria-live="polite"></div>'
     )
     return figure(f"prediction: {question}", body, style=CARD_STYLE)
+
+
+def card_svg(question: str, answers: Sequence[str]) -> str:
+    """Draw a card without a choice as a still picture: what is stored does not depend on who was asked."""
+    rows = wrap(question.replace("`", ""), STILL_COLUMNS)
+    parts = [_words(row, 8, 24 + 20 * number, 600) for number, row in enumerate(rows)]
+    y = 20.0 * len(rows) + 20
+    for letter, answer in zip(LETTERS, answers, strict=False):
+        rows = wrap(answer.replace("`", ""), STILL_COLUMNS)
+        height = 20 * len(rows) + 20
+        frame = f'<rect x="8" y="{y:g}" width="{STILL_WIDTH - 16}" height="{height}" rx="8" fill="none"'
+        parts.append(f'{frame} stroke="{LINE}" stroke-width="2"/>')
+        parts.append(f'<circle cx="34" cy="{y + height / 2:g}" r="13" fill="none" stroke="{INK}" stroke-width="2"/>')
+        parts.append(_words(letter, 29.5, y + height / 2 + 5, 700))
+        parts += [_words(row, 60, y + 26 + 20 * number, 400) for number, row in enumerate(rows)]
+        y += height + 8
+    return frame_svg(parts, STILL_WIDTH, y)
+
+
+def _words(text: str, x: float, y: float, weight: int) -> str:
+    words = escape(xml_safe(text))
+    return f'<text x="{x:g}" y="{y:g}" font-family="sans-serif" font-size="15" font-weight="{weight}">{words}</text>'
 
 
 def card_text(question: str, answers: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from traitlets import Int, Unicode, validate
 
 from labkit.errors import LabError
 from labkit.journal import current
-from labkit.show.card import LETTERS, card_html, card_text, verdict_html, verdict_text
+from labkit.show.card import LETTERS, card_html, card_svg, card_text, verdict_html, verdict_text
 from labkit.widgets.view import View
 
 __all__ = ["Prediction"]
@@ -78,4 +78,4 @@ class Prediction(AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        return {**bundle, "text/plain": repr(self)}, metadata
+        return {**bundle, "image/svg+xml": card_svg(self.question, self.answers), "text/plain": repr(self)}, metadata

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_the_text_is_the_question() -> None:
 
     bundle, _ = prediction._repr_mimebundle_()
     assert "Predict: Who?\n  ( ) he\n  ( ) <she>\n  ( ) `they`" == repr(prediction) == bundle["text/plain"]
+
+
+def test_the_still_picture_is_the_card() -> None:
+    """Well-formed, with every letter and answer, and the same for everybody."""
+    prediction = ask()
+    before = prediction._repr_mimebundle_()[0]["image/svg+xml"]
+    prediction.chosen = 1
+    prediction.verdict("he", "He was there.")
+    words = [text.text for text in ElementTree.fromstring(before).iter("{http://www.w3.org/2000/svg}text")]
+
+    assert ["Who?", "A", "he", "B", "<she>", "C", "they"] == words
+    assert before == prediction._repr_mimebundle_()[0]["image/svg+xml"]
 
 
 def test_the_last_choice_before_the_answer_counts(kernel: Kernel) -> None:
