@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator
 from tests.browser.lab import JupyterLab, Notebook
 from tests.browser.test_lessons import READABLE, THEMES
 
-DEFINE, WATCH, BUTTON, REAL = range(4)
+DEFINE, WATCH, BUTTON, REAL, ORDER = range(5)
 RATE_PER_S, BUSY_S = 200, 8
 LONG_TASKS = """() => {
     window.longTasks = [];
@@ -66,6 +66,12 @@ with lesson.events() as seen:
     sh("docker rm -f web")
     sh("docker run --rm busybox false")
     sh("docker network rm back; docker volume rm data")
+""",
+    """
+from labkit.widgets.order import order_of_run
+lesson = open_lesson("x")
+steps = order_of_run(lesson.engine)
+steps
 """,
 ]
 
@@ -245,3 +251,22 @@ def test_what_an_engine_does_can_be_read(notebook: Notebook, theme: str, pytestc
         if directory := pytestconfig.getoption("screenshots"):
             view.screenshot(path=Path(directory) / f"live-{name}-{theme.split()[-1]}.png")
     assert [] == weak
+
+
+def test_an_order_is_changed_and_tried(notebook: Notebook, pytestconfig: pytest.Config) -> None:
+    """By keyboard and by dragging a card; the button shows what the engine made of that order."""
+    notebook.run_cell(ORDER)
+    page = notebook.page
+    cards = page.get_by_role("group", name="the order of the steps")
+    cards.get_by_role("button", name="attach").press("ArrowLeft")
+    page.wait_for_function("() => document.activeElement.textContent === '1. attach'")
+    assert "('attach', 'start', 'wait')" == notebook.evaluate("steps.order")
+    cards.get_by_role("button", name="wait").drag_to(cards.get_by_role("button", name="start"))
+    cards.get_by_text("2. wait").wait_for()
+    assert "('attach', 'wait', 'start')" == notebook.evaluate("steps.order")
+    cards.get_by_role("button", name="Try it").press("Enter")
+    page.get_by_text("wait tells you the exit code: 3.").wait_for()
+    assert page.get_by_text("You hear hello.").is_visible()
+    assert 2 == page.locator("[aria-label='wire view'] .w-begins").count()
+    if directory := pytestconfig.getoption("screenshots"):
+        page.screenshot(path=Path(directory) / "order.png")
