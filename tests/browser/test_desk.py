@@ -97,6 +97,9 @@ def test_every_visit_looks_whole(visited: str, desk: JupyterLab, browser: Browse
         assert 0 == count_views(notebook)[0] < count_views(notebook)[1]
         notebook.command("docmanager:save")
         judge(notebook, THEMES[0], keeper(notebook, "run"))
+        if pictures:  # docs/lesson.png is this one
+            notebook.views('[aria-label^="side by side"]')[0].scroll_into_view_if_needed()
+            notebook.page.screenshot(path=Path(pictures) / f"{visited}-lesson.png")
         notebook.menu("Kernel", "Restart Kernel")
         notebook.accept()
         notebook.page.wait_for_function("() => document.querySelector('.labkit-still')")
@@ -151,6 +154,8 @@ def test_the_bar_leads_on(desk: JupyterLab, browser: Browser) -> None:
     with desk.open(browser, LESSONS[0]) as notebook:
         bar = notebook.page.get_by_role("navigation", name="lessons")
         bar.get_by_role("button", name="next").wait_for()
+        bar.get_by_text(re.compile(r"about \d+ minutes")).wait_for()
+        assert not notebook.page.locator(".jp-MarkdownCell").first.get_by_text("all lessons").is_visible()
         assert 0 == bar.get_by_role("button", name="previous").count()
         bar.get_by_role("button", name="next").click()
         notebook.page.wait_for_function(

@@ -74,6 +74,7 @@
         planned = null;
         if (panel.isDisposed) return;
         dressProse(panel.content.node);
+        takeLinks(panel);
         views.forEach(view => view.check());
       };
       const watch = new MutationObserver(() => { planned ??= setTimeout(look, LOOK_MS); });
@@ -239,7 +240,6 @@
     const lessons = names.filter(name => LESSON.test(name) && !KEPT.test(name)).sort();
     const here = lessons.indexOf(path.slice(folder.length));
     const bar = new lumino.Widget({ node: document.createElement("nav") });
-    const minutes = takeLinks(panel);
     bar.addClass("labkit-bar");
     bar.node.setAttribute("aria-label", "lessons");
     const open = name => () => app.commands.execute("docmanager:open", { path: folder + name });
@@ -254,20 +254,22 @@
     if (names.includes(HOME)) add("all lessons", open(HOME));
     if (here >= 0 && here + 1 < lessons.length) add("next ›", open(lessons[here + 1]));
     const words = document.createElement("span");
-    words.textContent = minutes;
     bar.node.append(words);
     if (hasDesk(desk) && here >= 0 && folder === "") add("Begin this lesson anew", () => beginAgain(panel, desk), "labkit-again");
-    if (bar.node.childElementCount > 1 && !panel.isDisposed) panel.contentHeader.addWidget(bar);
+    if (bar.node.childElementCount === 1 || panel.isDisposed) return;
+    panel.contentHeader.addWidget(bar);
+    takeLinks(panel);
   }
 
   // A lesson's first cell has the same links for those who read it elsewhere: once is enough. How long it takes stays.
   function takeLinks(panel) {
-    for (const paragraph of panel.content.node.querySelectorAll(".jp-MarkdownCell .jp-RenderedMarkdown > p")) {
-      if (![...paragraph.querySelectorAll("a")].some(link => link.textContent === "all lessons")) continue;
-      paragraph.hidden = true;
-      return paragraph.textContent.match(/about \d+ minutes.*$/)?.[0] ?? "";
+    const words = panel.node.querySelector(".labkit-bar > span");
+    if (!words) return;
+    for (const link of panel.content.node.querySelectorAll(".jp-MarkdownCell .jp-RenderedMarkdown > p:not([hidden]) > a")) {
+      if (link.textContent !== "all lessons") continue;
+      link.parentElement.hidden = true;
+      words.textContent = link.parentElement.textContent.match(/about \d+ minutes.*$/)?.[0] ?? "";
     }
-    return "";
   }
 
   async function ask({ coreutils, services }, what, body) {
