@@ -19,6 +19,7 @@ MAX_CHARACTERS = 6000
 ROWS, COLUMNS, LINE_PX = 12, 52, 15
 PANE_PX = (400, 40 + ROWS * LINE_PX)
 NARROW_PX, NARROW_DUMP_PX = 700, 860  # below that, tabs; a row of a dump needs more than half of the width
+MOST_TABS = 8
 DUMP_COLUMNS = 45  # a row of 71 characters, each some 0.6 of the type's size wide, is as wide as a pane
 
 SIGNS = {"body": ("lk-part-body", 'class="lk-body"', 'class="lk-rows"')}
@@ -41,11 +42,24 @@ def _json_ink(name: str, ink: str) -> str:
     return f".lk .lk-json-{name}{{color:color-mix(in srgb,{theme} 70%,var(--lk-ink))}}"
 
 
+def _tab_rules(look: str, narrow_px: int) -> str:
+    """Say which pane is seen where only one is. The rules of one view hold for all others of the page, too."""
+    form = f".lk .lk-beside.{look}"
+    chosen = ",".join(
+        f"{form}:has(.lk-tabs label:nth-child({number})>:checked) .lk-pane:nth-child({number})"
+        for number in range(1, MOST_TABS + 1)
+    )
+    return (
+        f"@container (max-width:{narrow_px}px){{{form} .lk-tabs{{display:flex}}{form} .lk-panes{{display:block}}"
+        f"{form} .lk-pane{{display:none}}{chosen}{{display:block}}}}"
+    )
+
+
 STYLE = (
     "<style>"
     ".lk .lk-beside{container-type:inline-size;margin:0}"
-    ".lk-beside .lk-panes{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr))}"
-    ".lk-beside .lk-pane{min-width:0}"
+    ".lk .lk-panes{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr))}"
+    ".lk .lk-pane{min-width:0}"
     ".lk .lk-said{max-height:24em;overflow:auto;padding:8px 12px;container-type:inline-size;"
     "font:var(--lk-size)/1.4 var(--lk-code)}"
     ".lk .lk-said div{white-space:pre-wrap;overflow-wrap:anywhere}"
@@ -73,12 +87,14 @@ STYLE = (
     + _json_ink("text", "string")
     + _json_ink("word", "keyword")
     + _json_ink("number", "number")
-    + ".lk-beside .lk-tabs{display:none;gap:4px;margin:0 0 8px;flex-wrap:wrap}"
-    ".lk-beside .lk-tabs label{padding:4px 12px;border:1px solid var(--lk-line);border-radius:6px;cursor:pointer}"
-    ".lk-beside .lk-tabs label:has(:checked){background:var(--lk-soft);border-color:var(--lk-ink);font-weight:600}"
-    ".lk-beside .lk-tabs label:has(:focus-visible){outline:2px solid var(--lk-request)}"
-    ".lk-beside .lk-tabs input{position:absolute;opacity:0;pointer-events:none}"
-    "</style>"
+    + ".lk .lk-tabs{display:none;gap:4px;margin:0 0 8px;flex-wrap:wrap}"
+    ".lk .lk-tabs label{padding:4px 12px;border:1px solid var(--lk-line);border-radius:6px;cursor:pointer}"
+    ".lk .lk-tabs label:has(:checked){background:var(--lk-soft);border-color:var(--lk-ink);font-weight:600}"
+    ".lk .lk-tabs label:has(:focus-visible){outline:2px solid var(--lk-request)}"
+    ".lk .lk-tabs input{position:absolute;opacity:0;pointer-events:none}"
+    + _tab_rules("lk-tabbed", NARROW_PX)
+    + _tab_rules("lk-tabbed-dump", NARROW_DUMP_PX)
+    + "</style>"
 )  # fmt: skip
 
 
@@ -94,9 +110,10 @@ def beside_html(panes: Mapping[str, str]) -> str:
     shown = "".join(_pane_html(title, pieces, values) for title, pieces in said.items())
     has_rows = any(piece.kind == "rows" for pieces in said.values() for piece in pieces)
     keys = [part for part in PARTS if any(name in shown for name in SIGNS.get(part, (f"lk-part-{part}",)))]
-    body = f'<form class="lk-beside">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
-    style = STYLE + _tab_rules(len(panes), NARROW_DUMP_PX if has_rows else NARROW_PX)
-    return figure(beside_text(panes), body, caption=_caption(keys, len(panes)), style=style)
+    look = ("lk-tabbed-dump" if has_rows else "lk-tabbed") if 1 < len(panes) <= MOST_TABS else ""
+    # A form of its own keeps the tabs of two views apart.
+    body = f'<form class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
+    return figure(beside_text(panes), body, caption=_caption(keys, len(panes)), style=STYLE)
 
 
 def _caption(keys: Sequence[str], panes: int) -> str:
@@ -115,22 +132,6 @@ def _tabs_html(panes: Collection[str]) -> str:
         for number, title in enumerate(panes)
     )
     return f'<div class="lk-tabs" role="radiogroup" aria-label="panes">{tabs}</div>'
-
-
-def _tab_rules(count: int, narrow_px: int) -> str:
-    """Say which pane is seen where only one is; a form of its own keeps the tabs of two views apart."""
-    chosen = ",".join(
-        f".lk .lk-beside:has(.lk-tabs label:nth-child({number})>:checked) .lk-pane:nth-child({number})"
-        for number in range(1, count + 1)
-    )
-    return (
-        f"<style>@container (max-width:{narrow_px}px){{"
-        f".lk-beside .lk-tabs{{display:flex}}.lk-beside .lk-panes{{display:block}}"
-        f".lk-beside .lk-pane{{display:none}}{chosen}"
-        "{display:block}}</style>"
-        if count > 1
-        else ""
-    )
 
 
 def _pane_html(title: str, pieces: Sequence[Piece], values: Collection[str]) -> str:

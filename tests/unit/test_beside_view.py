@@ -2,12 +2,10 @@
 
 import re
 from html import escape
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from labkit import show
 from labkit.show.beside import MAX_CHARACTERS, beside_html, beside_svg, beside_text
 from labkit.show.still import mask
 
@@ -71,7 +69,7 @@ def test_what_stands_alone_is_compared_with_nothing() -> None:
     """One pane has no shared values, and no tabs."""
     drawn = beside_html({"curl": """$ curl -d '{"a": "rex"}' x:1/a"""})
 
-    assert [("path", "/a")] == parts(drawn) and "@container" not in drawn
+    assert [("path", "/a")] == parts(drawn) and '<form class="lk-beside ">' in drawn
 
 
 def test_headers_are_folded() -> None:
@@ -123,10 +121,3 @@ def test_masks() -> None:
     """Ids, digests and points in time are masked; short hex words and ports are not."""
     assert mask(f"sha256:{'0' * 64} Thu, 26 Nov 2026 10:00:00 GMT 2026-11-26T10:00:00.5Z") == "<id> <time> <time>"
     assert mask("cafe 5678 1.41") == "cafe 5678 1.41"
-
-
-def test_panes_and_tabs_are_styled_within_their_own_view() -> None:
-    """The bytes of a message have panes and tabs, too: a rule of one view hides nothing of another."""
-    styles = beside_html({"a": "x", "b": "y"}) + (Path(show.__file__).parent / "message.css").read_text()
-
-    assert [] == re.findall(r"\.lk \.lk-(?:panes?|tabs)\b", styles)
