@@ -69,6 +69,7 @@ RULES = (
 )
 LIVE_RULES = (
     f"<style>{RULES}"
+    ".lk .lk-map-fold>summary{cursor:pointer;font-weight:600;padding:4px 0}"
     ".lk .lk-map-scroll{overflow-x:auto}"
     ".lk .lk-map{display:block;width:100%;min-width:600px;max-width:900px;height:auto}"
     ".lk-map .part{cursor:help;outline:none}"
@@ -99,7 +100,10 @@ def map_text(lesson: str) -> str:
 
 
 def map_html(lesson: str) -> str:
-    """Draw the map on a live page, with a line below that says what the part is that is pointed at."""
+    """Draw the map on a live page, with a line below that says what the part is that is pointed at.
+
+    It is folded: the same map, as a picture, stands at the top of the lesson.
+    """
     topic = topic_of(lesson)
     lit = topic.parts if topic else ()
     today = f"This lesson takes apart what is filled: <b>{_names(lit)}</b>. " if lit else ""
@@ -108,8 +112,8 @@ def map_html(lesson: str) -> str:
     drawing = f'<div class="lk-map-scroll">{_svg(lit, _live_head(lesson))}</div>'
     return figure(
         "the map of the course",
-        f'{drawing}<div class="lk-map-words"><p class="now">{words}</p>{says}</div>',
-        caption=_caption(),
+        f'<details class="lk-map-fold"><summary>The map, to be pointed at</summary>{drawing}'
+        f'<div class="lk-map-words"><p class="now">{words}</p>{says}</div><figcaption>{_caption()}</figcaption></details>',
         style=LIVE_RULES,
     )
 

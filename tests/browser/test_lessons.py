@@ -83,9 +83,10 @@ def test_the_boot_view_opens_to_its_boxes_and_their_proofs(lesson: Notebook, key
 
 @pytest.mark.parametrize("way", ["hover", "focus"])
 def test_a_part_of_the_map_says_what_it_is(lesson: Notebook, way: str) -> None:
-    """One line is seen below the map: of the part that is pointed at or has the focus, else what is today's."""
+    """The map unfolds; one line is seen below: of the part that is pointed at or has the focus, else what is today's."""
     (view,) = lesson.views(VIEWS["map"])
     lesson.show(view)
+    view.locator("summary").click()
     seen = "lines => lines.filter(one => getComputedStyle(one).visibility === 'visible').map(one => one.innerText)"
     for part, name in (("shim", "shim"), ("cgroups", "control groups"), ("machine", "lab machine")):
         one = view.locator(f".on-{part}")
@@ -100,6 +101,7 @@ def test_a_part_of_the_map_says_what_it_is(lesson: Notebook, way: str) -> None:
         lesson.page.mouse.move(0, 0)
     (line,) = view.locator(".lk-map-words p").evaluate_all(seen)
     assert line.startswith("This lesson takes apart")
+    view.locator("summary").click()
 
 
 def test_the_bar_leads_to_the_next_lesson(lesson: Notebook) -> None:
