@@ -289,8 +289,7 @@ def _html_row(drawing: Drawing, row: int) -> str:
         f'<details data-key="{event.number}"{style}><summary>{ruler}<time class="lk-at">{_since(since)}</time>'
         f'<svg class="e-lanes" {size} aria-hidden="true">{lanes}</svg>'
         f"<span>{kind} <b>{name}</b> {what}</span></summary>"
-        f'<div class="e-more">{_lanes_below(drawing, row, ink)}'
-        f'<pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></div></details>'
+        f'<div><pre tabindex="0" aria-label="event">{escape(event.json, quote=False)}</pre></div></details>'
     )
 
 
@@ -300,7 +299,7 @@ def _since(nanoseconds: int) -> str:
 
 
 def _lanes_svg(drawing: Drawing, row: int, ink: Mapping[str, str], ground: str) -> str:
-    """One row of all lanes: the lines of those that go on here, and the pin of this row's event on its own."""
+    """One row of all lanes: the lines of those that go on here, and the pin of this row's event."""
     room, lane_px = drawing.gaps[row][0], drawing.lane_px
     middle, bottom = room + ROW_PX / 2, room + ROW_PX
     paths: dict[tuple[str, str], str] = {}
@@ -318,16 +317,6 @@ def _lanes_svg(drawing: Drawing, row: int, ink: Mapping[str, str], ground: str) 
         _meaning(drawing.events[row]), drawing.lives[lane].role, (lane_px * (lane + 0.5), middle), lane_px, ink, ground
     )
     return lines + pin
-
-
-def _lanes_below(drawing: Drawing, row: int, ink: Mapping[str, str]) -> str:
-    """The lines that go on below a row, as far as its JSON reaches when it is open: stretched to any height."""
-    paths: dict[tuple[str, str], str] = {}
-    for lane, life in enumerate(drawing.lives):
-        if (state := life.after(row)) in LINES:
-            paths[life.role, state] = paths.get((life.role, state), "") + f"M{drawing.lane_px * (lane + 0.5):g} 0V99"
-    size = f'viewBox="0 0 {drawing.width_px:g} 99" width="{drawing.width_px:g}" preserveAspectRatio="none"'
-    return f'<svg {size} aria-hidden="true">{_lines_svg(paths, drawing.lane_px, ink, "var(--lk-ground)")}</svg>'
 
 
 def _lines_svg(paths: Mapping[tuple[str, str], str], lane_px: float, ink: Mapping[str, str], ground: str) -> str:

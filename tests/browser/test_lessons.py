@@ -83,7 +83,7 @@ def test_the_boot_view_opens_to_its_boxes_and_their_proofs(lesson: Notebook, key
 
 @pytest.mark.parametrize("way", ["hover", "focus"])
 def test_a_part_of_the_map_says_what_it_is(lesson: Notebook, way: str) -> None:
-    """The map unfolds; one line is seen below: of the part that is pointed at or has the focus, else what is today's."""
+    """It unfolds; one line is seen below the map: of the part that is pointed at or has the focus, else of today."""
     (view,) = lesson.views(VIEWS["map"])
     lesson.show(view)
     view.locator("summary").click()
