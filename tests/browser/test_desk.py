@@ -97,7 +97,7 @@ def test_every_visit_looks_whole(visited: str, desk: JupyterLab, browser: Browse
         assert 0 == count_views(notebook)[0] < count_views(notebook)[1]
         notebook.command("docmanager:save")
         judge(notebook, THEMES[0], keeper(notebook, "run"))
-        if pictures:  # docs/lesson.png is this one
+        if pictures:  # docs/lesson.png is that of lesson 13
             notebook.views('[aria-label^="side by side"]')[0].scroll_into_view_if_needed()
             notebook.page.screenshot(path=Path(pictures) / f"{visited}-lesson.png")
         notebook.menu("Kernel", "Restart Kernel")
