@@ -113,7 +113,8 @@ def map_html(lesson: str) -> str:
     return figure(
         "the map of the course",
         f'<details class="lk-map-fold"><summary>The map, to be pointed at</summary>{drawing}'
-        f'<div class="lk-map-words"><p class="now">{words}</p>{says}</div><figcaption>{_caption()}</figcaption></details>',
+        f'<div class="lk-map-words"><p class="now">{words}</p>{says}</div>'
+        f"<figcaption>{_caption()}</figcaption></details>",
         style=LIVE_RULES,
     )
 
