@@ -75,12 +75,14 @@ class Event(NamedTuple):
 class Drawing(NamedTuple):
     """The events to be drawn, the lane of each, what each lane is in and from which row on, and what is not drawn.
 
-    `gaps` is the room above each row for the time that has passed, and that time where it is squeezed.
+    `along` holds a lane's state before the first row and after each; `gaps` is the room above each row for the time
+    that has passed, and that time where it is squeezed.
     """
 
     events: Sequence[Event]
     lanes: list[int]
     lives: list["Life"]
+    along: list[list[str]]
     gaps: list[tuple[float, float | None]]
     tick_s: float
     left_out: int
@@ -102,13 +104,11 @@ class Life(NamedTuple):
     role: str
     states: list[tuple[int, str]]
 
-    def before(self, row: int) -> str:
-        """The state in which it comes to a row."""
-        return next((state for at, state in reversed(self.states) if at < row), "")
-
-    def after(self, row: int) -> str:
-        """The state in which it leaves a row."""
-        return next((state for at, state in reversed(self.states) if at <= row), "")
+    def along(self, rows: int) -> list[str]:
+        """The state in which it comes to row 0, and the one in which it leaves each row."""
+        changes = dict(self.states)  # of several in one row the last counts
+        state = next((state for row, state in reversed(self.states) if row < 0), "")
+        return [state] + [state := changes.get(row, state) for row in range(rows)]
 
 
 def read_events(said: Iterable[object]) -> Iterator[Event]:
@@ -251,7 +251,8 @@ def lay_out(events: Sequence[Event], left_out: int, hidden: int = 0) -> Drawing:
     px_per_s = scale(times, WIDE_PX) if len(times) == len(shown) else 0.0
     gaps = [gap(after - before, px_per_s, ROW_PX) for before, after in zip(times, times[1:], strict=False)]
     gaps = [(0.0, None), *gaps] if px_per_s else [(0.0, None)] * len(shown)
-    return Drawing(shown, lanes, lives, gaps, tick(px_per_s), left_out + first, hidden)
+    along = [life.along(len(shown)) for life in lives]
+    return Drawing(shown, lanes, lives, along, gaps, tick(px_per_s), left_out + first, hidden)
 
 
 def _state(event: Event) -> str:
@@ -305,7 +306,7 @@ def _lanes_svg(drawing: Drawing, row: int, ink: Mapping[str, str], ground: str) 
     paths: dict[tuple[str, str], str] = {}
     for lane, life in enumerate(drawing.lives):
         x = lane_px * (lane + 0.5)
-        before, after = life.before(row), life.after(row)
+        before, after = drawing.along[lane][row : row + 2]
         spans = [(before, 0.0, bottom)] if before == after else [(before, 0.0, middle), (after, middle, bottom)]
         for state, begin, end in spans:
             if state in LINES:
