@@ -31,8 +31,9 @@
     return {
       id: "labkit:desk",
       autoStart: true,
-      requires: [notebook.INotebookTracker],
+      optional: [notebook.INotebookTracker],
       activate: (app, tracker) => {
+        if (!tracker) return; // Voila loads this, too, and has no notebooks
         const style = document.createElement("link");
         style.rel = "stylesheet";
         style.href = new URL("desk.css", base).href;
