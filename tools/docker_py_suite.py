@@ -29,7 +29,7 @@ SUITE = "docker==7.0.0"  # the last source archive on PyPI that has its tests in
 # All of it that speaks to an engine: credentials/ is about programs that keep passwords.
 SUITE_PARTS = ["tests/integration", "--ignore=tests/integration/credentials"]
 PLAIN = "a plain dockerd"
-# What differs because the kernel does, by the kind of machine: the test, and the reason (as in docs/architecture.md).
+# What differs because the kernel does, by the kind of machine: the test, and the reason (as in docs/machine.md).
 FORCED: dict[str, dict[str, str]] = {
     "native": {},
     "uml": {

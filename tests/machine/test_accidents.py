@@ -1,7 +1,7 @@
 """A learner breaks what can be broken: does the host notice anything?
 
 What is tried are accidents, not attacks: root inside a `native` machine shares the host's kernel and could reach its
-disks on purpose; docs/architecture.md says so.
+disks on purpose; docs/boot.md says so.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Does a machine of each kind have what a Linux user takes for granted, as docs/architecture.md has it in a table?
+"""Does a machine of each kind have what a Linux user takes for granted, as docs/machine.md has it in a table?
 
 One machine of each kind, and with each kernel, is asked all lines; the table says which of them hold there.
 """
@@ -16,7 +16,7 @@ import pytest
 from tests.machine import ask
 from tests.machine.host import KINDS, LABKIT, find_kernels, run, wait_until
 
-DOCS = Path(__file__).parents[2] / "docs/architecture.md"
+DOCS = Path(__file__).parents[2] / "docs/machine.md"
 # What the table names, and a line of bash that shows it by its status.
 LINES = {
     "devices": "for d in null zero full random urandom tty ptmx; do test -c /dev/$d; done; ! echo x >/dev/full",

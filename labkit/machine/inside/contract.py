@@ -1,7 +1,7 @@
 """How do the namespaces of a process become a computer that a lesson can rely on?
 
 A root file system that is writable and vanishes, devices, control groups, a name, a network, an environment: what
-docs/architecture.md promises of the inside, made with the system calls that containers are made of. The functions
+docs/machine.md promises of the inside, made with the system calls that containers are made of. The functions
 are called in this order, by PID 1; a `uml` machine needs `configure_network`, a `native` one `copy_shells`.
 Source: mount(2), pivot_root(2), overlayfs.rst of the kernel, cgroups(7), cgroup_namespaces(7).
 """
