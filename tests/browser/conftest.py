@@ -15,7 +15,8 @@ from tests.machine.host import KINDS
 __all__ = ["pytest_terminal_summary"]  # says loudly which kind was left out
 
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-QUICK = [("00-start-here", "native"), ("01-engine-api", "uml")]
+QUICK = [(lesson, "native") for lesson in ("00-start-here", "02-commands-to-requests", "13-attach-logs-events")]
+QUICK += [("01-engine-api", "uml")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
