@@ -59,7 +59,8 @@ def find_lesson(words: str) -> LessonFile:
     """The lesson whose name begins with these words, as "01". Raises LabError, with all names, unless it is one."""
     lessons = list_lessons()
     wanted = words.removesuffix(".ipynb")
-    found = [lesson for lesson in lessons if lesson.name == wanted or lesson.name.startswith(wanted)]
+    whole = [lesson for lesson in lessons if wanted in (lesson.name, lesson.name.partition("-")[0])]  # 02 is not 02b
+    found = whole or [lesson for lesson in lessons if lesson.name.startswith(wanted)]
     if len(found) != 1:
         names = ", ".join(lesson.name for lesson in lessons)
         raise LabError(f"{words!r} names {'more than one lesson' if found else 'no lesson'}. The lessons are: {names}.")

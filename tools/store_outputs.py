@@ -9,7 +9,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from labkit.desk.home import draw_home
+
 CELL_TIMEOUT_S = 120
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def store(path: Path) -> None:
@@ -36,3 +39,6 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         store(Path(name))
         print(f"stored {name}")
+    # The page to which lessons link is a learner's own; on the web it is that of somebody who has not begun.
+    for file, text in draw_home(NOTEBOOKS, {}).items():
+        (NOTEBOOKS / file).write_text(text)

@@ -22,7 +22,7 @@ from typing import Any
 
 from labkit import __version__, progress
 from labkit.course import course_dir, find_lesson, list_lessons, read_notebook
-from labkit.desk.home import PAGE, draw_home
+from labkit.desk.home import PAGE, PICTURE, draw_home
 from labkit.errors import LabError
 from labkit.progress import MARKER
 
@@ -168,7 +168,7 @@ def _read_course() -> Files:
         files[lesson.path.name] = json.dumps(notebook, indent=1, ensure_ascii=False).encode() + b"\n"
     for path in sorted(notebooks.rglob("*")):
         parts = path.relative_to(notebooks).parts
-        if path.is_file() and path.suffix != ".ipynb" and "/".join(parts) in said:
+        if path.is_file() and path.suffix != ".ipynb" and path.name not in (PAGE, PICTURE) and "/".join(parts) in said:
             files["/".join(parts)] = path.read_bytes()
     for name, path in reading.items():
         files[f"{READING}/{name}"] = _without_links(path)

@@ -13,7 +13,7 @@ import pytest
 
 from labkit import course, progress
 from labkit.desk import folder as desk
-from labkit.desk.home import home_page, home_picture
+from labkit.desk.home import draw_home, home_page, home_picture
 from labkit.errors import LabError
 from labkit.progress import Note, keep, read_learner
 
@@ -232,3 +232,10 @@ def test_home_says_what_is_done_and_where_to_go_on() -> None:
     assert "Begin here: [00" in home_page(lessons, {}) and ">begin here<" in home_picture(lessons, {})
     everything = {lesson.name: kept | {"closed": "x"} for lesson in lessons}
     assert "You have been through every lesson" in home_page(lessons, everything)
+
+
+def test_the_home_page_on_the_web_is_that_of_the_lessons() -> None:
+    """Links to it lead somewhere in the repository, too: `tools/store_outputs.py` writes it."""
+    drawn = draw_home(ROOT / "notebooks", {})
+
+    assert drawn == {name: (ROOT / "notebooks" / name).read_text() for name in drawn}
