@@ -1,9 +1,11 @@
 """Does every stored notebook leave nbval something to compare?
 
 nbval passes a cell that was stored unexecuted, a cell tagged `raises-exception` without its stored error, and
-outputs that were stripped. These rules close those ways. One more keeps a lesson whole on every engine.
+outputs that were stripped. These rules close those ways. One more keeps a lesson whole on every engine. The rules that
+make a notebook a lesson are in tests/notebooks/lesson_rules.py; here every lesson is held to them, too.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,12 @@ from typing import Any
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+from tests.notebooks.lesson_rules import COLUMNS, lesson_faults, split_sentences
+
+ROOT = Path(__file__).resolve().parents[2]
+TEACHING = ROOT / "docs/teaching"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECONDS = json.loads((ROOT / "tests/notebooks/seconds.json").read_text())
 IDENTITY = re.compile(r"\b[0-9a-f]{12,64}\b|/(?:tmp|home|root|work)/\w|0x[0-9a-f]{6,}")
 UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "pytest-validate-ignore-output", "nbval-raises-exception"}
 INDEXED = re.compile(
@@ -148,3 +155,147 @@ def test_stripped_outputs_are_seen() -> None:
     notebook.cells[0].outputs = []
 
     assert faults(notebook) == ["no cell has an output"]
+
+
+# --- what makes a notebook a lesson ----------------------------------------------------------------------------------
+
+MEASURED = dict.fromkeys(COLUMNS, 10.0)
+OPENING = """\
+# Look at a thing
+
+[‹ 00 Start here](00-start-here.ipynb) | [all lessons](home.md) | about 20 minutes
+
+![where we are](pictures/map-00.svg)
+
+**Trouble**: A thing is lost. You look for it.
+
+**Where is the thing?**
+
+**At the end you can**
+
+* find the thing.
+"""
+BEAT = """\
+## 1. Where is it? (3 minutes)
+
+You look at the thing. The thing looks back.
+
+> **Keep**: The thing is where it was.
+"""
+
+
+def lesson(
+    *code: str,
+    opening: str = OPENING,
+    beat: str = BEAT,
+    prose: str = "Look here, then go on.",
+    tags: tuple[str, ...] = (),
+) -> Any:
+    """A lesson of one beat: its opening, its code, what is said of it."""
+    markdown = nbformat.v4.new_markdown_cell
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}) for source in code]
+    return nbformat.v4.new_notebook(cells=[markdown(opening), *cells, markdown(beat), markdown(prose)])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_lesson_has_no_fault(path: Path) -> None:
+    """Every lesson has its parts, short sentences, easy Python, and an answer to each prediction."""
+    number = path.name.partition("-")[0]
+
+    assert lesson_faults(nbformat.read(path, as_version=4), number, MEASURED, TEACHING) == []
+
+
+@pytest.mark.skipif(not SECONDS, reason="tests/notebooks/seconds.json is empty: no lesson has been measured yet")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_lesson_has_its_seconds(path: Path) -> None:
+    """Every lesson has been measured on each sort of machine."""
+    assert [] == [column for column in COLUMNS if column not in SECONDS.get(path.stem, {})]
+
+
+ASK = 'q = predict("Where?", "here", "there")'
+TELL = 'q.verdict("here", "We looked.")'
+LONG = " ".join(["word"] * 31)
+MISTAKES = {
+    "no title": (lesson(opening=OPENING.replace("# Look", "Look")), "a title"),
+    "no links": (lesson(opening=OPENING.replace("[all lessons](home.md)", "all lessons")), "links to all lessons"),
+    "no minutes": (lesson(opening=OPENING.replace("about 20 minutes", "")), "how long it takes"),
+    "no map": (lesson(opening=OPENING.replace("map-00.svg", "cat.svg")), "the map"),
+    "no trouble": (lesson(opening=OPENING.replace("**Trouble**", "Trouble")), "the trouble"),
+    "no question": (lesson(opening=OPENING.replace("**Where is the thing?**", "")), "a question"),
+    "no aim": (lesson(opening=OPENING.replace("At the end you can", "You will")), "at the end"),
+    "numbered from 2": (lesson(beat=BEAT.replace("## 1.", "## 2.")), "not numbered"),
+    "no beat": (lesson(beat="## Exercises"), "not numbered"),
+    "a beat without minutes": (lesson(beat=BEAT.replace(" (3 minutes)", "")), "beat 1 does not name its minutes"),
+    "a beat without a box": (lesson(beat=BEAT.replace("> **Keep**", "**Keep**")), "beat 1 has no box to keep"),
+    "a box in the next part": (
+        lesson(beat=BEAT.replace("> **Keep**", "## The end\n\n> **Keep**")),
+        "beat 1 has no box to keep",
+    ),
+    "no verdict": (lesson(ASK), "the prediction q has no verdict"),
+    "the verdict in the same cell": (lesson(f"{ASK}\n{TELL}"), "the prediction q has no verdict"),
+    "another's verdict": (lesson(ASK, TELL.replace("q.", "p.")), "the prediction q has no verdict"),
+    "a prediction without a name": (lesson('predict("Where?", "here", "there")', TELL), "has no verdict"),
+    "a long sentence": (lesson(prose=f"{LONG}."), "a sentence of 31 words"),
+    "a long line of a list": (lesson(prose=f"Look:\n\n* {LONG}\n* here it is"), "a sentence of 31 words"),
+    "long sentences": (lesson(prose=f"{LONG[:-5]}. " * 9), "words on the average"),
+    "a walrus": (lesson("if (n := 1):\n    print(n)"), "a walrus"),
+    "a star": (lesson("first, *rest = [1, 2]"), "star-unpacking"),
+    "a star in a call": (lesson("print(*[1, 2])"), "star-unpacking"),
+    "a lambda": (lesson("sorted([1], key=lambda one: -one)"), "a lambda"),
+    "struct": (lesson("import struct"), "it imports struct"),
+    "from struct": (lesson("from struct import unpack"), "it imports struct"),
+    "two loops": (lesson("[a for a in x for b in a]"), "a nested comprehension"),
+    "a comprehension in another": (lesson("[[b for b in a] for a in x]"), "a nested comprehension"),
+    "two lines": (lesson("[\n    a\n    for a in x\n]"), "a comprehension of more than one line"),
+    "two threads": (lesson("Thread(target=a)\nthreading.Thread(target=b)"), "it makes 2 threads by hand"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "named"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_each_fault_of_a_lesson_is_seen(wrong: Any, named: str) -> None:
+    """A lesson with one mistake is refused, in words that name it."""
+    found = lesson_faults(wrong, "00", MEASURED, TEACHING)
+
+    assert 1 == len(found) and named in found[0], found
+
+
+def test_a_lesson_without_its_files_is_seen(tmp_path: Path) -> None:
+    """A teacher's page, and the seconds on each sort of machine, belong to a lesson."""
+    found = lesson_faults(lesson(), "00", {"uml": 10.0}, tmp_path)
+
+    assert [
+        "it has no teacher's page, docs/teaching/00.md",
+        "seconds.json has no seconds of it for 'native'",
+        'seconds.json has no seconds of it for "uml, Debian\'s kernel"',
+    ] == found
+
+
+def test_a_sound_lesson_passes() -> None:
+    """The rules do not refuse everything: what is tagged as the subject may be hard, the shell is no Python."""
+    sound = lesson(ASK, f"!ls | head -1\n{TELL}", "%%sh\ncd / && ls", "names = [one.name for one in x]")
+
+    assert [] == lesson_faults(sound, "00", MEASURED, TEACHING)
+    assert [] == lesson_faults(lesson("import struct\nf = lambda: 0", tags=("subject",)), "00", MEASURED, TEACHING)
+
+
+def test_what_is_no_prose_is_not_counted() -> None:
+    """Code, tables, headings, links' addresses and quoted notes are not the lesson's sentences."""
+    text = f"""\
+# A heading of four words
+
+Look at [the page](https://example.org/a/b). `a b c` is <abbr title="{LONG}">short</abbr>!
+
+> **From the notes**: {LONG}
+> {LONG}
+
+| {LONG} |
+|---|
+
+```sh
+{LONG}
+```
+
+* One point
+* Another point"""
+
+    assert ["Look at the page.", "code is short!", "One point", "Another point"] == split_sentences(text)
