@@ -5,7 +5,6 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.setup-done
-DEMO := .venv/.demo-done
 LESSON ?= 00-start-here
 
 .DEFAULT_GOAL := help
@@ -16,10 +15,6 @@ help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
-
-$(DEMO): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
-	@touch $@
 
 test test-fast test-machine test-notebooks test-browser browser: FOR = --tests
 kernel: FOR = --kernel
@@ -44,11 +39,9 @@ lab: setup  ## open your own copy of the lessons in JupyterLab; it is in LABKIT_
 kernel: packages  ## build the lab's own kernel, with which a `uml` machine is two to three times as fast
 	@$(PYTHON) -m tools.kernel
 
-demo: setup $(DEMO)  ## show LESSON=00-start-here as a page of live views, without code
+demo: setup  ## show LESSON=00-start-here to a class, one step a key press
 	$(BIN)/labkit doctor
-	$(BIN)/voila notebooks/$(LESSON).ipynb --token --progressive_rendering=True --show_tracebacks=True \
-	    --MappingKernelManager.cull_idle_timeout=60 --MappingKernelManager.cull_interval=10 \
-	    $$(test "$$DISPLAY$$WAYLAND_DISPLAY" || echo --no-browser)
+	exec $(BIN)/labkit demo $(LESSON)
 
 # What cannot be fetched is announced by the tests that would run on it.
 newer-engine:
@@ -59,7 +52,7 @@ test: test-fast test-machine test-notebooks test-browser  ## run every test: tes
 test-fast: setup newer-engine
 	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks -m "not lessons"
 
-test-machine: setup $(DEMO) newer-engine
+test-machine: setup newer-engine
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
 	$(BIN)/python -m pytest tests/machine -m alone
 
@@ -67,10 +60,10 @@ test-notebooks: setup newer-engine
 	$(BIN)/python tools/test_notebooks.py
 	$(BIN)/python -m pytest tests/notebooks -m lessons
 
-test-browser: setup $(DEMO)
+test-browser: setup
 	$(BIN)/python -m pytest tests/browser
 
-browser: setup $(DEMO)  ## use every lesson in a real browser, on each kind of machine
+browser: setup  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
 
 check: setup  ## formatting, lint and types

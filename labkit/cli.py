@@ -6,6 +6,7 @@ labkit shell [--machine KIND]              the same with a shell on this termina
 labkit attach [--wait] [LESSON]            a root shell on the machine of a lesson that is open
 labkit lab [DIR]                           lay the lessons in your own folder, and open them in JupyterLab
 labkit lab --again LESSON [DIR]            begin one lesson anew; your copy is kept beside it
+labkit demo LESSON                         show a lesson to a class, one step a key press
 labkit progress [DIR ...] [--json]         what was done in the lessons: one learner, or a class, a folder each
 """
 
@@ -34,6 +35,10 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
             return _doctor(options.json)
         if options.verb == "lab":
             return _lab(options)
+        if options.verb == "demo":
+            from labkit.desk.demo import show_lesson
+
+            return show_lesson(options.lesson)
         if options.verb == "attach":
             from labkit.machine.outside.visit import visit
 
@@ -66,6 +71,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     lab.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="default: $LABKIT_DESK, or ~/docker-lab")
     lab.add_argument("--again", metavar="LESSON", help="begin this lesson anew, as 01; your copy is kept beside it")
     lab.add_argument("--no-open", action="store_true", help="lay the lessons, and do not start JupyterLab")
+    demo = verbs.add_parser("demo", help="show a lesson to a class, one step a key press; Ctrl-C ends it")
+    demo.add_argument("lesson", metavar="LESSON", help="how its name begins, as 01")
     progress = verbs.add_parser("progress", help="what was done in the lessons; nothing leaves this computer")
     progress.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="a learner's folder; default: your own")
     progress.add_argument("--json", action="store_true", help="for programs")

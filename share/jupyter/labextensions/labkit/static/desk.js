@@ -28,6 +28,9 @@
     const names = ["@jupyterlab/apputils", "@jupyterlab/coreutils", "@jupyterlab/notebook", "@jupyterlab/services",
       "@lumino/widgets"];
     const [apputils, coreutils, notebook, services, lumino] = await Promise.all(names.map(load));
+    // A teacher's page: `labkit demo` names the lesson.
+    const demo = coreutils.PageConfig.getOption("labkitDemo") ? await import(new URL("demo.js", base).href) : null;
+    demo?.prepare({ coreutils });
     return {
       id: "labkit:desk",
       autoStart: true,
@@ -44,6 +47,7 @@
         app.shell.currentChanged?.connect((_, { newValue }) => keepHome(newValue));
         tracker.forEach(panel => dress(panel, desk));
         tracker.widgetAdded.connect((_, panel) => dress(panel, desk));
+        if (demo) void load("@jupyterlab/cells").then(cells => demo.show({ ...desk, cells }, base));
       },
     };
   }
