@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 LESSON ?= 00-start-here
+SCRIPTS = .ci/run binder/start $(filter-out %.py,$(wildcard tools/*))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages newer-engine kernel lab demo test test-fast test-machine test-notebooks test-browser
@@ -66,10 +67,11 @@ test-browser: setup
 browser: setup  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
 
-check: setup  ## formatting, lint and types
+check: setup  ## formatting, lint, types and shell scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy labkit
+	$(BIN)/mypy
+	$(BIN)/shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 
 bench: setup  ## measure the lab beside its peers
 	$(BIN)/python -m benchmarks.run

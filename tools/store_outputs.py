@@ -17,7 +17,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 def store(path: Path) -> None:
     """Run every cell in order and write the notebook back; raises CellExecutionError where a cell fails."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         kernel_name="docker-lab",
@@ -32,7 +32,7 @@ def store(path: Path) -> None:
         "kernelspec": {"display_name": "Docker Lab", "language": "python", "name": "docker-lab"},
         "language_info": {"name": "python"},
     }
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

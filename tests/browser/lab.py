@@ -62,7 +62,12 @@ class JupyterLab:
         else:
             shutil.copytree(ROOT / "notebooks", place / "notebooks")
         log = place / "log"
-        command = [Path(sys.executable).with_name("jupyter-lab"), "--no-browser", "--port=0", "--expose-app-in-browser"]
+        command = [
+            str(Path(sys.executable).with_name("jupyter-lab")),
+            "--no-browser",
+            "--port=0",
+            "--expose-app-in-browser",
+        ]
         command += ["--allow-root"] if os.geteuid() == 0 else []
         process = subprocess.Popen(
             [*command, *server_options(place / "notebooks")],

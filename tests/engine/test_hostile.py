@@ -218,7 +218,7 @@ def test_a_body_that_is_no_json(play: Callable[..., FakeEngine], body: bytes) ->
 def test_json_lines(play: Callable[..., FakeEngine], body: bytes, items: int, words: str) -> None:
     """What came before a bad line is handed out; then the error, and then nothing more."""
     fake = play([body_of(str(len(body)), body), HOLD])
-    seen = []
+    seen: list[object] = []
     with Engine(fake.host, version="1.41") as engine, engine.json_lines("GET", "/events", idle_s=PATIENCE_S) as lines:
         try:
             seen.extend(iter(lambda: next(lines, None), None))

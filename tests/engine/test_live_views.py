@@ -53,8 +53,8 @@ def test_the_wire_view_shows_a_command_while_it_runs(daemon: PrivateDaemon, monk
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
     monkeypatch.setenv("PATH", daemon.path)
     line = ["docker", "run", "--rm", "-i", "--network=none", IMAGE, "sh", "-c", "echo one; read line; echo $line >&2"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with tap_wire() as said, subprocess.Popen(line, **pipes) as run:
+    pipe = subprocess.PIPE
+    with tap_wire() as said, subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe) as run:
         wait_until(lambda: ">one\\n<" in said._canvas.html)
         assert run.poll() is None and said.is_live
         _, words = run.communicate(b"two\n", timeout=PATIENCE_S)
@@ -85,7 +85,7 @@ def test_the_wire_of_docker_run(daemon: PrivateDaemon, monkeypatch: pytest.Monke
     said_at = {row.part.stream: n for n, row in enumerate(picture.rows) if row.part}
     states = {state: row for row, state in life.states}
 
-    assert ("one\n", "two\n", 3, {"attach", "wait"}) == (done.out, done.err, done.status, tubes.keys())
+    assert ("one\n", "two\n", 3, {"attach", "wait"}) == (done.out, done.err, done.status, set(tubes))
     assert line == picture.rows[0].line.text  # type: ignore[union-attr]
     assert states["created"] <= tubes["attach"].first < tubes["wait"].first < began
     assert began < said_at["stdout"] < said_at["stderr"]
@@ -119,7 +119,7 @@ def test_another_order_of_run_loses_something(
     """Who attaches after the start of a short program hears nothing, and who waits after it is told no exit code."""
     outcome = try_order(daemon.host, order, IMAGE)
 
-    assert (heard, code, refused) == (outcome.heard, outcome.code, outcome.refused.keys())
+    assert (heard, code, refused) == (outcome.heard, outcome.code, set(outcome.refused))
     assert all("No such container" in words for words in outcome.refused.values())
     places = [outcome.wire.index(f"…/{step}<") for step in order]
     assert sorted(places) == places

@@ -64,7 +64,8 @@ def running(command: str, *options: str, program: str = "sleep 1000") -> Iterato
 def say(*line: str, given: bytes = b"") -> tuple[int, str, str]:
     """Run a program; give its status and what it wrote, identities masked."""
     done = subprocess.run(line, input=given, capture_output=True, timeout=60, check=False)
-    return done.returncode, *(IDS.sub("ID", out.decode()) for out in (done.stdout, done.stderr))
+    out, err = (IDS.sub("ID", written.decode()) for written in (done.stdout, done.stderr))
+    return done.returncode, out, err
 
 
 def typed(*line: str, talk: list[tuple[str, str]]) -> tuple[int | None, str]:
@@ -74,11 +75,11 @@ def typed(*line: str, talk: list[tuple[str, str]]) -> tuple[int | None, str]:
     try:
         for expected, answer in talk:
             child.expect_exact(expected)
-            seen += child.before + child.after
+            seen += f"{child.before}{child.after}"
             child.send(answer)
         child.expect(pexpect.EOF)
         child.wait()
-        return child.exitstatus, PROMPTS.sub("/ # ", IDS.sub("ID", TTY_NOISE.sub("", seen + child.before)))
+        return child.exitstatus, PROMPTS.sub("/ # ", IDS.sub("ID", TTY_NOISE.sub("", f"{seen}{child.before}")))
     finally:
         child.close(force=True)
 

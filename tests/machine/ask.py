@@ -20,6 +20,12 @@ def start() -> KernelManager:
     return manager
 
 
+def launcher_of(manager: KernelManager) -> int:
+    """The process that Jupyter started as the kernel."""
+    provisioner: Any = manager.provisioner
+    return int(provisioner.process.pid)
+
+
 def run_cell(manager: KernelManager, code: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
     """Run one cell, which may take `patience_s`, and shut the kernel down."""
     began = time.monotonic()

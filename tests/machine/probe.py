@@ -12,7 +12,7 @@ import platform
 
 NEW_USER = 0x10000000  # CLONE_NEWUSER of <linux/sched.h>
 CHILD_SIGNAL = 17
-CALLS = {  # name: (number on x86-64, on arm64, arguments)
+CALLS: dict[str, tuple[int, int, tuple[int, ...]]] = {  # name: (number on x86-64, on arm64, arguments)
     "mount": (165, 40, (0, 0, 0, 0, 0)),
     "umount2": (166, 39, (0, 0)),
     "pivot_root": (155, 41, (0, 0)),
@@ -49,6 +49,6 @@ def answer(number: int, arguments: tuple[int, ...]) -> int:
 
 
 if __name__ == "__main__":
-    column = {"x86_64": 0, "aarch64": 1}[platform.machine()]
-    answers = {name: answer(call[column], call[2]) for name, call in CALLS.items()}
+    is_arm = {"x86_64": False, "aarch64": True}[platform.machine()]
+    answers = {name: answer(arm if is_arm else x86, given) for name, (x86, arm, given) in CALLS.items()}
     print(json.dumps({name: errno.errorcode[n] for name, n in answers.items() if n in (errno.EPERM, errno.ENOSYS)}))

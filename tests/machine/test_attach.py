@@ -71,7 +71,7 @@ def test_nothing_is_offered_on_the_host(state: Path) -> None:
         terminal.sendintr()
         terminal.expect(pexpect.EOF)
         terminal.close()
-        assert 130 == terminal.exitstatus and "on-the-2-host" not in terminal.before
+        assert 130 == terminal.exitstatus and "on-the-2-host" not in str(terminal.before)
     done = subprocess.run([LABKIT, "attach"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert 2 == done.returncode and "attach needs a terminal" in done.stderr
 

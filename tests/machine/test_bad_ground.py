@@ -158,8 +158,9 @@ def test_too_few_processes(limit: str, kind: str, environment: dict[str, str], s
     before = snapshot(state)
 
     with ExitStack() as groups:
+        prefix: tuple[str, ...] = ()
         if limit == "pids.max":
-            ground, prefix = Ground(groups.enter_context(pids_group(FEW))), ()
+            ground = Ground(groups.enter_context(pids_group(FEW)))
         else:
             ground, prefix = Ground(user=ORDINARY_USER), ("prlimit", f"--nproc={FEW}")
         _, report = examine(ground, environment, *prefix)
@@ -229,7 +230,7 @@ def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatc
     monkeypatch.setenv("LABKIT_MACHINE", kind)
     manager = KernelManager(kernel_name="docker-lab")
     manager.start_kernel(stderr=subprocess.DEVNULL)
-    launcher = manager.provisioner.process.pid
+    launcher = ask.launcher_of(manager)
     # Until slirp4netns has its name, it may be taken for the machine.
     assert wait_until(lambda: all(has_part(launcher, part) for part in ("slirp4netns", "machine")), 10)
     os.kill(find_part(launcher, "machine"), signal.SIGKILL)
@@ -304,7 +305,7 @@ def test_no_other_program_is_given_a_kernels_port(state: Path, start_kernel: Cal
     """A dead kernel's ports are held until it is shut down, and not a moment longer."""
     manager = start_kernel()
     ports = manager.ports
-    launcher = manager.provisioner.process.pid
+    launcher = ask.launcher_of(manager)
     assert wait_until(lambda: has_part(launcher, "slirp4netns"), 10)
     os.kill(launcher, signal.SIGKILL)
     assert wait_until(lambda: not list((state / "labkit-0").iterdir()), 10)

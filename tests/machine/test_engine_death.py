@@ -84,7 +84,7 @@ def test_dockerd_killed_at_boot(kind: str, state: Path, monkeypatch: pytest.Monk
     at_boot = AT_BOOT
     if kind == "native":  # where Python and the engine start side by side: killed from outside, lest it be too late
         at_boot = ""
-        kill_at_boot(manager.provisioner.process.pid)
+        kill_at_boot(ask.launcher_of(manager))
 
     answer = ask.run_cell(manager, KILL + at_boot + 'open_lesson("x")')
 

@@ -194,7 +194,7 @@ def test_paths_with_spaces(kind: str, state: Path, tmp_path: Path) -> None:
     (odd / "here").mkdir(parents=True)
     shutil.copytree(Path(labkit.__file__).parent, odd / "labkit")
     (odd / "python").symlink_to(sys.prefix)
-    command = [odd / "python/bin/python", "-m", "labkit", "run", "--machine", kind, "--", "pwd"]
+    command = [str(odd / "python/bin/python"), "-m", "labkit", "run", "--machine", kind, "--", "pwd"]
     env = {**os.environ, "PYTHONPATH": str(odd)}
 
     done = subprocess.run(command, cwd=odd / "here", env=env, capture_output=True, check=False, timeout=60)

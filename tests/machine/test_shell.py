@@ -59,7 +59,7 @@ def test_ctrl_c_while_it_boots(kind: str, state: Path) -> None:
     outer = f"trap : INT; stty -g; {shlex.quote(LABKIT)} shell --machine {kind}; echo status=$?; stty -g"
     shell = pexpect.spawn("sh", ["-c", outer], timeout=30, encoding="utf-8")
     settings = shell.readline()
-    assert wait_until(lambda: any(has_part(child, "slirp4netns") for child in children(shell.pid)), 10)
+    assert wait_until(lambda: any(has_part(child, "slirp4netns") for child in children(shell.pid or 0)), 10)
 
     shell.sendintr()
 

@@ -14,6 +14,7 @@ from shlex import quote
 
 import pytest
 
+from labkit.errors import MachineError
 from labkit.machine import last_words
 from labkit.machine.outside import kernel, xstate
 from tests.machine.host import DEBIANS_KERNEL, LABKIT, find_kernels, run
@@ -160,7 +161,7 @@ def test_a_library_that_is_not_built(
         (tmp_path / "gcc").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(xstate.MachineError) as caught:
+    with pytest.raises(MachineError) as caught:
         xstate.open_library(tmp_path, tmp_path)
 
     assert words in str(caught.value) and "apt-get install gcc libc6-dev" in str(caught.value)

@@ -26,7 +26,7 @@ def test_the_engines_own_words_are_told(
 ) -> None:
     """An image that is taken is taken quietly; else the error says why, in the words of the engine."""
     monkeypatch.setattr(busybox, "build_layer", lambda: b"layer")
-    heard = []
+    heard: list[bytes] = []
 
     def serve() -> None:
         end, _ = listener.accept()

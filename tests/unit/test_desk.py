@@ -217,7 +217,7 @@ def test_home_says_what_is_done_and_where_to_go_on() -> None:
     """Of three lessons one is done and one begun: there the learner goes on; the picture says the same in words."""
     lessons = course.list_lessons()
     first, second = lessons[0], lessons[1]
-    kept = {"opened": "x", "closed": None, "predictions": {}, "exercises": {}}
+    kept: dict[str, Any] = {"opened": "x", "closed": None, "predictions": {}, "exercises": {}}
     right = {"choice": "a", "answer": "a", "right": True, "when": "x"}
     done = {
         first.name: kept | {"closed": "x", "predictions": {"q": right, "r": right | {"right": False}}},

@@ -3,7 +3,9 @@
 import errno
 import os
 import platform
+import shutil
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,7 +144,7 @@ def test_too_little_memory(host: int, group: int, words: str, monkeypatch: pytes
 
 def test_missing_programs_have_one_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence names all that is missing, and one command installs the packages that hold it."""
-    monkeypatch.setattr(doctor.shutil, "which", lambda program, path: None)
+    monkeypatch.setattr(shutil, "which", lambda program, path: None)
     monkeypatch.setattr(doctor, "find_program", lambda: None)
 
     (problem,) = doctor._check_programs("uml")
@@ -166,7 +168,7 @@ def test_the_package_of_the_docker_command(
     release: dict[str, str], package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian 13 has the command in a package apart; where only it is missing, the cure names that one, once."""
-    monkeypatch.setattr(doctor.shutil, "which", lambda program, path: program != "docker" or None)
+    monkeypatch.setattr(shutil, "which", lambda program, path: program != "docker" or None)
     monkeypatch.setattr(doctor, "find_program", lambda: Path("linux.uml"))
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
 
@@ -301,7 +303,7 @@ def test_the_words_of_a_machine_that_fails(
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ntest "$*" = "-P -m labkit.cli run --machine uml -- true" || exit 99\n{script}\n')
     python.chmod(0o755)
-    monkeypatch.setattr(doctor.sys, "executable", str(python))
+    monkeypatch.setattr(sys, "executable", str(python))
 
     problems = BOOT_ONCE("uml")
 

@@ -123,7 +123,7 @@ def longest_chain(imports: Imports) -> list[str]:
         return (module, *max((chain_from(name) for name in below), key=len, default=()))
 
     edges = inside(imports)
-    return list(max(map(chain_from, edges), key=len, default=()))
+    return list(max(map(chain_from, edges), key=lambda chain: len(chain), default=()))
 
 
 def find_cycle(imports: Imports) -> list[str]:

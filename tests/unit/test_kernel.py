@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,14 +198,14 @@ def test_a_kernel_that_does_not_run_here_is_built_anew(host: Path, capsys: pytes
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     present = {"apt-get", "dpkg-deb", "tar", "xz", "make", "gcc", "ld", "bc", "perl"}
-    monkeypatch.setattr(build.shutil, "which", lambda name, path: name if name in present else None)
+    monkeypatch.setattr(shutil, "which", lambda name, path: name if name in present else None)
 
     with pytest.raises(build.BuildError, match="run as root: apt-get install flex bison$"):
         build.check_tools()
 
 
 def test_where_there_is_no_apt_the_build_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build.shutil, "which", lambda name, path: None if name == "apt-get" else name)
+    monkeypatch.setattr(shutil, "which", lambda name, path: None if name == "apt-get" else name)
 
     with pytest.raises(build.BuildError, match="build it on Debian"):
         build.check_tools()

@@ -1,6 +1,7 @@
 """Does a lesson close what it opened, whatever happens in between?"""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from labkit import lesson as lessons
 from labkit.errors import EngineRefusal, EngineTimeout, EngineUnreachable, MachineError
 from labkit.machine.boot_log import read_boot_log
 from labkit.widgets import boot
+from labkit.widgets.bar import LiveBar
 
 
 class Engine:
@@ -49,7 +51,7 @@ class Engine:
     def delete(self, path: str, **_: Any) -> None:
         if path == self.refuses:
             raise EngineTimeout(path)
-        _, noun, name = path.split("/", 2)
+        noun, name = path.split("/", 2)[1:]
         match noun:
             case "containers":
                 self.containers.remove(name)
@@ -287,7 +289,7 @@ def test_the_boot_is_drawn_once_a_stage(engine: Engine, monkeypatch: pytest.Monk
     drawings = Drawings()
     monkeypatch.setattr(boot, "read_boot_log", lambda: stages[: next(reads)])
     monkeypatch.setattr(boot, "View", lambda *_: drawings)
-    monkeypatch.setattr(boot.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
     lessons.open_lesson("01-x")
 
@@ -298,7 +300,7 @@ def test_the_boot_is_drawn_once_a_stage(engine: Engine, monkeypatch: pytest.Monk
 def test_the_bar_follows_what_is_done(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each cell the bar is told how many steps are done."""
     told: list[int] = []
-    monkeypatch.setattr(lessons.LiveBar, "refresh", lambda _, done: told.append(done))
+    monkeypatch.setattr(LiveBar, "refresh", lambda _, done: told.append(done))
     lesson = lessons.open_lesson("01-x")
     monkeypatch.setattr(type(lesson.progress), "steps_done", lambda _: 2)
     lesson._end_cell(None)

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/newer-engine"
-PROGRAMS = ("usr/bin/docker", "usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr")
-PROGRAMS += ("usr/bin/tini-static", "usr/sbin/dockerd", "usr/sbin/docker-proxy", "usr/sbin/runc")
+PROGRAMS = (
+    *("usr/bin/docker", "usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr"),
+    *("usr/bin/tini-static", "usr/sbin/dockerd", "usr/sbin/docker-proxy", "usr/sbin/runc"),
+)
 PLAYED = {
     "apt-get": """
 echo "$@" >>"$NOTES"

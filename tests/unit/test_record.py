@@ -24,7 +24,8 @@ from labkit.api.record import (
 from labkit.errors import NotHeard
 from labkit.show.wire import wire_text
 
-UP, DOWN = "up", "down"
+UP: Direction = "up"
+DOWN: Direction = "down"
 Said = tuple[Direction, bytes]
 
 GET = b"GET /v1.41/info HTTP/1.1\r\nHost: docker\r\n\r\n"
