@@ -123,7 +123,10 @@ def longest_chain(imports: Imports) -> list[str]:
         return (module, *max((chain_from(name) for name in below), key=len, default=()))
 
     edges = inside(imports)
-    return list(max(map(chain_from, edges), key=lambda chain: len(chain), default=()))
+    longest: tuple[str, ...] = ()
+    for name in edges:
+        longest = max(longest, chain_from(name), key=len)
+    return list(longest)
 
 
 def find_cycle(imports: Imports) -> list[str]:

@@ -130,7 +130,7 @@ def test_output_waits_until_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
     """One piece of output is on its way at a time; the end of the shell is told, and nothing is read after it."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
-    monkeypatch.setattr(inside.pty, "fork", lambda: (4321, ours))
+    monkeypatch.setattr(pty, "fork", lambda: (4321, ours))
     line: Any = Recorder()
     terminals = inside.Terminals(line, lambda: os._exit(1), lambda *_: None)
     terminals.obey({"terminal": 1, **OPEN})
@@ -156,7 +156,7 @@ def test_a_machine_that_can_give_no_terminal_says_why(monkeypatch: pytest.Monkey
     def refuse() -> tuple[int, int]:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(inside.pty, "fork", refuse)
+    monkeypatch.setattr(pty, "fork", refuse)
     line: Any = Recorder()
 
     inside.Terminals(line, lambda: os._exit(1), lambda *_: None).obey({"terminal": 3, **OPEN})
