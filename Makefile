@@ -51,7 +51,7 @@ newer-engine:
 test: test-fast test-machine test-notebooks test-browser  ## run every test: test-fast, test-machine, test-notebooks, test-browser
 
 test-fast: setup newer-engine
-	$(BIN)/python -m pytest tests/unit tests/engine tests/notebooks -m "not lessons"
+	$(BIN)/python -m pytest --doctest-modules labkit tests/unit tests/engine tests/notebooks -m "not lessons"
 
 test-machine: setup newer-engine
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
