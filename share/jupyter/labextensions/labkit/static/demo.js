@@ -8,8 +8,9 @@ const FORWARD = ["ArrowRight", "PageDown", " ", "Enter"];
 const BACK = ["ArrowLeft", "PageUp"];
 const TYPING = "input, textarea, select, [contenteditable=true], .xterm"; // what is typed there is not for us
 const PRESSED = "button, a, summary"; // Space and Enter press them
-const NEXT_BELONGS = /^H[1-6]$/; // a heading is no step of its own
-const LISTS = /^(UL|OL|TABLE|PRE)$/; // they belong to the sentence before them
+const HEADING = /^H[1-6]$/;
+const LIST = /^(UL|OL|TABLE|PRE)$/;
+const STEP_LENGTH = 320; // letters: about a third of the page
 const VIEW_WIDTH = 920; // the views are drawn for pages of about this width, in px
 const TOP = 0.05, BOTTOM = 0.85; // of the height: where a step begins, or ends if it fits
 const POLL_MS = 50;
@@ -61,15 +62,21 @@ async function until(isTrue) {
 const blocksOf = cell => [...cell.node.querySelectorAll(".jp-MarkdownOutput > *")]
   .filter(block => ![...block.querySelectorAll("a")].some(link => link.textContent === "all lessons"));
 
-// A step of words is the first and the last block of it, by number: JupyterLab may draw the blocks anew.
+// A step of words is the first and the last block of it, by number: JupyterLab may draw the blocks anew. A heading and a
+// sentence that ends with a colon go on; so do short sentences, and a list belongs to what is said before it.
 function splitWords(cell) {
   const steps = [];
-  let open = null;
+  let open = null, before = null;
   for (const [number, block] of blocksOf(cell).entries()) {
-    const isMore = open && (open.isHeading || (LISTS.test(block.tagName) && open.last === number - 1));
-    if (!isMore) steps.push(open = { cell, first: number, last: number });
+    const isShort = open && block.tagName === "P" && before.tagName !== "BLOCKQUOTE"
+      && !open.hasPicture && open.length + block.textContent.length <= STEP_LENGTH;
+    const isMore = before && (HEADING.test(before.tagName) || LIST.test(block.tagName) || isShort
+      || (before.textContent.trimEnd().endsWith(":") && !open.hasPicture));
+    if (!isMore || HEADING.test(block.tagName)) steps.push(open = { cell, first: number, length: 0 });
     open.last = number;
-    open.isHeading = NEXT_BELONGS.test(block.tagName);
+    open.length += block.textContent.length;
+    open.hasPicture ||= block.querySelector("img") !== null;
+    before = block;
   }
   return steps;
 }
@@ -240,10 +247,7 @@ class Talk {
       cell.node.classList.toggle("labkit-now", cell === this.now.cell && Boolean(this.now.isCode));
       if (cell.model.type !== "markdown") continue;
       for (const block of cell.node.querySelectorAll(".jp-MarkdownOutput > *")) block.classList.add("labkit-later");
-      for (const [number, block] of blocksOf(cell).entries()) {
-        block.classList.toggle("labkit-later", number >= (seen.get(cell) ?? 0));
-        block.classList.toggle("labkit-now", cell === this.now.cell && number >= this.now.first);
-      }
+      blocksOf(cell).slice(0, seen.get(cell) ?? 0).forEach(block => block.classList.remove("labkit-later"));
     }
     for (const step of this.steps) if (step.votes) this.drawCard(step);
     this.tell();
