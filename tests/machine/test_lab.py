@@ -31,7 +31,7 @@ def test_make_lab_opens_and_closes(kind: str, state: Path, tmp_path: Path) -> No
     lab = subprocess.Popen(
         ["make", "lab"],
         cwd=ROOT,
-        env={**os.environ, **own, **no_browser, "LABKIT_MACHINE": kind},
+        env={**os.environ, **own, **no_browser, "LABKIT_MACHINE": kind, "LABKIT_DESK": str(tmp_path / "desk")},
         stdin=subprocess.DEVNULL,
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
@@ -40,7 +40,7 @@ def test_make_lab_opens_and_closes(kind: str, state: Path, tmp_path: Path) -> No
     try:
         # The server names its address before it has written its file, and says this after that.
         assert wait_until(lambda: "To access the server" in log.read_text(), 60), log.read_text()
-        assert "/lab/tree/notebooks/00-start-here.ipynb?token=" in log.read_text()
+        assert "/lab/tree/home.md?token=" in log.read_text()
         (runtime,) = (tmp_path / "JUPYTER_RUNTIME_DIR").glob("jpserver-*.json")
         server = json.loads(runtime.read_text())
         assert wait_until(lambda: int(server["port"]) in listening(), 10)

@@ -27,7 +27,7 @@ LINES = {
     "control groups of version 1": "mkdir /tmp/v1; mount -t cgroup -o freezer none /tmp/v1; test -e /tmp/v1/tasks",
     "file systems": "for f in btrfs ext4 xfs squashfs erofs fuse hostfs; do grep -qw $f /proc/filesystems; done",
     "a loop device": "truncate -s 8M /tmp/d; mkfs.ext4 -q /tmp/d; mount -o loop /tmp/d /mnt; umount /mnt",
-    "overlay": "mkdir /tmp/o; mount -t tmpfs t /tmp/o; mkdir /tmp/o/{l,u,w,m}; cd /tmp/o; "
+    "overlay": "o=$(mktemp -d); mount -t tmpfs t $o; mkdir $o/{l,u,w,m}; cd $o; "
     "mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m",
     "device mapper": "grep -qw device-mapper /proc/misc",
     "veth and bridge": "ip link add br9 type bridge; ip link add v1 type veth peer v2; ip link set v1 master br9",

@@ -22,7 +22,7 @@ from tests.machine.host import DEBIANS_KERNEL, LABKIT, find_kernels, run
 HERE = Path(__file__).parent
 SECONDS = 4
 PROCESSES = 4
-WITHOUT = "from labkit.machine import xstate; xstate.is_needed = lambda version: False"
+WITHOUT = "from labkit.machine.outside import xstate; xstate.is_needed = lambda version: False"
 
 
 KERNELS = find_kernels()
@@ -137,7 +137,7 @@ def doctor_says(kind: str) -> list[str]:
 @pytest.mark.parametrize(("version", "needed"), [((6, 1), True), ((6, 12), True), ((6, 13), False), ((7, 2), False)])
 def test_which_kernels_need_the_library(version: tuple[int, int], needed: bool, amx: Played) -> None:
     """Those that keep less than the processor has; without AMX none does."""
-    script = "import sys; from labkit.machine import xstate\n"
+    script = "import sys; from labkit.machine.outside import xstate\n"
     script += f"print(xstate.read_size(), xstate.is_needed({version}))"
     python = [str(Path(LABKIT).with_name("python")), "-c", script]
 
