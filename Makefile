@@ -6,7 +6,9 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 LESSON ?= 00-start-here
-SCRIPTS = .ci/run binder/start $(filter-out %.py,$(wildcard tools/*))
+# Clients of Jupyter and of browsers leave sockets to the collector: there, such a warning is shown and is no failure.
+LEAKS := -W default::pytest.PytestUnraisableExceptionWarning
+SCRIPTS = .ci/run binder/start $(filter-out %.py %__pycache__,$(wildcard tools/*))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages newer-engine kernel lab demo test test-fast test-machine test-notebooks test-browser
