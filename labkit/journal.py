@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from labkit.machine.inside.notes import KEPT, send_note
-from labkit.progress import Lessons, Note, add, as_lessons, now
+from labkit.progress import MAX_TEXT, Lessons, Note, add, as_lessons, now
 
 __all__ = ["Journal", "current", "open_journal", "said"]
 
@@ -21,11 +21,10 @@ class Journal:
     def __init__(self, lesson: str, lessons: Lessons) -> None:
         self.lesson = lesson
         self._lessons = lessons
-        self.reasons: dict[str, str] = {}  # by question: why the machine gave its answer, in this kernel
 
     @property
     def predictions(self) -> dict[str, dict[str, Any]]:
-        """{question: {"choice", "answer", "right", "when"}}; each but `when` is None as long as there is none."""
+        """{question: {"choice", "answer", "right", "why", "when"}}; the first three are None while there is none."""
         found: dict[str, dict[str, Any]] = self._lessons.get(self.lesson, {}).get("predictions", {})
         return found
 
@@ -43,9 +42,7 @@ class Journal:
 
     def note_prediction(self, question: str, choice: str | None, answer: str | None = None, why: str = "") -> None:
         """Note a choice, or the machine's answer to it. After that another choice to that question does not count."""
-        if answer is not None:
-            self.reasons[question] = why
-        self._note(Note(self.lesson, "prediction", question, choice, answer))
+        self._note(Note(self.lesson, "prediction", question, choice, answer, why[:MAX_TEXT]))
 
     def note_exercise(self, name: str, done: bool) -> None:
         """Note a try of an exercise ("A"), and whether it is done now; tries after that do not count."""

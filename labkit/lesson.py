@@ -147,7 +147,7 @@ class Lesson:
         sentences = self._clean()
         self.progress.note_closed()
         predictions, exercises = self.progress.predictions, self.progress.exercises
-        page = end_html(self.name, predictions, exercises, reasons=self.progress.reasons, sentences=sentences)
+        page = end_html(self.name, predictions, exercises, sentences=sentences)
         show(View(page, END_TEXT))  # type: ignore[no-untyped-call]
 
     def _clean(self) -> list[str]:

@@ -23,6 +23,7 @@ from labkit.errors import LabError
 __all__ = [
     "FILE",
     "MARKER",
+    "MAX_TEXT",
     "BrokenProgress",
     "Lessons",
     "Note",
@@ -57,7 +58,8 @@ class BrokenProgress(LabError):
 class Note:
     """One thing that happened in a lesson; `name` is the question of a prediction, or the name of an exercise.
 
-    A prediction has a `choice`, None where none was made, and an `answer` once the machine has given it.
+    A prediction has a `choice`, None where none was made, and an `answer` with its reason, `why`, once the machine has
+    given it.
     """
 
     lesson: str
@@ -65,6 +67,7 @@ class Note:
     name: str = ""
     choice: str | None = None
     answer: str | None = None
+    why: str = ""
     done: bool = False
 
     def to_json(self) -> str:
@@ -86,6 +89,7 @@ class Note:
             and self.event in EVENTS
             and _is_text(self.name, empty=self.event in ("opened", "closed"))
             and all(text is None or _is_text(text) for text in (self.choice, self.answer))
+            and _is_text(self.why, empty=True)
             and isinstance(self.done, bool)
         )
 
@@ -120,7 +124,8 @@ def _predict(predictions: dict[str, Any], note: Note, when: str) -> bool:
     if (kept["choice"], kept["answer"]) == (choice, note.answer):
         return False
     right = None if choice is None or note.answer is None else choice == note.answer
-    return _put(predictions, note.name, {"choice": choice, "answer": note.answer, "right": right, "when": when})
+    value = {"choice": choice, "answer": note.answer, "right": right, "why": note.why, "when": when}
+    return _put(predictions, note.name, value)
 
 
 def _try(exercises: dict[str, Any], note: Note, when: str) -> bool:
@@ -284,8 +289,8 @@ def _is_lesson(value: object) -> bool:
 
 def _is_prediction(value: object) -> bool:
     match value:
-        case {"choice": str() | None, "answer": str() | None, "right": bool() | None, "when": str()}:
-            return True
+        case {"choice": str() | None, "answer": str() | None, "right": bool() | None, "when": str(), **more}:
+            return isinstance(more.get("why", ""), str)
     return False
 
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from labkit.errors import ShellStopped
 
@@ -45,6 +45,10 @@ class ShellResult(NamedTuple):
 
     def __str__(self) -> str:
         return f"$ {self.line}\n{self.out}{self.err}".rstrip()
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What a notebook shows where a cell ends with a result: IPython.lib.pretty."""
+        printer.text(str(self))
 
 
 def sh(line: str, *, timeout_s: float = PATIENCE_S) -> ShellResult:

@@ -24,19 +24,18 @@ def end_html(
     predictions: Mapping[str, Mapping[str, Any]],
     exercises: Mapping[str, Mapping[str, Any]],
     *,
-    reasons: Mapping[str, str],
     sentences: Sequence[str],
 ) -> str:
     """Draw the end of a lesson: what was done, and each wrong prediction with the machine's answer and why.
 
-    `predictions` and `exercises` are as docs/progress.md has them, `reasons` says why, by question; `sentences` are
-    what else is to be said of the machine.
+    `predictions` and `exercises` are as docs/progress.md has them; `sentences` are what else is to be said of the
+    machine.
     """
     parts = [
         f"<h3>{escape(lesson)}: what you have done</h3>",
         _count_predictions(predictions),
         _table(
-            [(q, one["choice"], one["answer"], reasons.get(q, "")) for q, one in predictions.items() if _wrong(one)]
+            [(q, one["choice"], one["answer"], one.get("why", "")) for q, one in predictions.items() if _wrong(one)]
         ),
         _list_exercises(exercises),
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences),

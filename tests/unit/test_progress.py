@@ -44,9 +44,10 @@ def test_the_first_choice_that_was_answered_counts() -> None:
     """Before the answer it may change; a choice after the answer, or another answer, changes nothing."""
     lessons: progress.Lessons = {}
     for choice, answer in (("he", None), ("she", None), ("she", "he"), ("he", None), ("he", "he"), ("she", "she")):
-        add(lessons, Note("x", "prediction", "Who?", choice, answer), "now")
+        add(lessons, Note("x", "prediction", "Who?", choice, answer, "It is so." if answer else ""), "now")
 
-    assert {"choice": "she", "answer": "he", "right": False, "when": "now"} == lessons["x"]["predictions"]["Who?"]
+    kept = {"choice": "she", "answer": "he", "right": False, "why": "It is so.", "when": "now"}
+    assert kept == lessons["x"]["predictions"]["Who?"]
 
 
 def test_who_made_no_prediction_may_make_one_later() -> None:
@@ -54,10 +55,10 @@ def test_who_made_no_prediction_may_make_one_later() -> None:
     lessons: progress.Lessons = {}
     add(lessons, Note("x", "prediction", "Who?", None, "he"), "now")
     kept = lessons["x"]["predictions"]
-    assert {"choice": None, "answer": "he", "right": None, "when": "now"} == kept["Who?"]
+    assert {"choice": None, "answer": "he", "right": None, "why": "", "when": "now"} == kept["Who?"]
     add(lessons, Note("x", "prediction", "Who?", "he", "he"), "then")
 
-    assert {"choice": "he", "answer": "he", "right": True, "when": "then"} == kept["Who?"]
+    assert {"choice": "he", "answer": "he", "right": True, "why": "", "when": "then"} == kept["Who?"]
 
 
 def test_tries_count_until_it_is_done() -> None:

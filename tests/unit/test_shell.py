@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from IPython.lib.pretty import pretty
 
 from labkit import shell
 from labkit.errors import ShellStopped
@@ -147,3 +148,8 @@ def test_a_line_is_noted_with_its_times() -> None:
     assert ("true", "sleep 60") == (first.line, second.line)
     assert first.ended_s and second.ended_s
     assert before < first.began_s < first.ended_s < second.began_s < second.ended_s < time.monotonic()
+
+
+def test_a_notebook_shows_a_result_as_a_terminal_does() -> None:
+    """A cell that ends with it shows the line and what it wrote, and no tuple."""
+    assert "$ echo out; echo err >&2\nout\nerr" == pretty(sh("echo out; echo err >&2"))
