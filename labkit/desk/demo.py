@@ -19,7 +19,7 @@ from labkit.errors import LabError
 
 __all__ = ["show_lesson"]
 
-CULL_AFTER_S, CULL_EVERY_S = 60, 10  # the machine of a page that was closed
+CULL_AFTER_S, CULL_EVERY_S = 60, 10  # the machine of a page that was lost; a page that is closed ends its own
 SETTINGS = {  # the teacher's own are not touched: on a projector other things are wanted than at a desk
     "apputils-extension/themes": {"adaptive-theme": True},
     "notebook-extension/tracker": {"windowingMode": "none", "codeCellConfig": {"lineNumbers": False, "lineWrap": True}},

@@ -23,7 +23,7 @@ export function prepare({ coreutils }) {
   window.addEventListener("beforeunload", event => event.stopImmediatePropagation(), true);
 }
 
-export async function show({ app, coreutils, cells, lumino }, base) {
+export async function show({ app, coreutils, services, cells, lumino }, base) {
   const style = document.createElement("link");
   style.rel = "stylesheet";
   style.href = new URL("demo.css", base).href;
@@ -44,10 +44,18 @@ export async function show({ app, coreutils, cells, lumino }, base) {
   lumino.Widget.attach(host, document.body);
   window.addEventListener("resize", () => host.update());
   await panel.sessionContext.ready;
+  window.addEventListener("pagehide", () => endMachine(services, coreutils, panel));
   await Promise.all(panel.content.widgets.map(cell => cell.ready));
   await until(() => panel.content.widgets.every(isDrawn));
   const talk = new Talk(app, cells.CodeCell, panel);
   await talk.go(0);
+}
+
+// The page is closed or loaded anew. The server ends what idles without a page, but it may count a page that is gone.
+function endMachine({ ServerConnection }, { URLExt }, panel) {
+  const { baseUrl, token } = ServerConnection.makeSettings();
+  const url = URLExt.join(baseUrl, "api/sessions", panel.sessionContext.session?.id ?? "");
+  void fetch(url, { method: "DELETE", keepalive: true, headers: { Authorization: `token ${token}` } });
 }
 
 const isDrawn = cell => cell.model.type !== "markdown" || blocksOf(cell).length > 0;
