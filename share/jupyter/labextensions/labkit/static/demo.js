@@ -13,6 +13,7 @@ const LIST = /^(UL|OL|TABLE|PRE)$/;
 const STEP_LENGTH = 320; // letters: about a third of the page
 const VIEW_WIDTH = 920; // the views are drawn for pages of about this width, in px
 const TOP = 0.05, BOTTOM = 0.85; // of the height: where a step begins, or ends if it fits
+const PAGE = 0.6; // of the height: how far one key scrolls
 const POLL_MS = 50;
 const LETTERS = "ABCDEFGHIJ";
 
@@ -41,6 +42,7 @@ export async function show({ app, coreutils, services, cells, lumino }, base) {
   const host = new lumino.StackedPanel();
   host.addClass("labkit-stage");
   host.addWidget(panel);
+  panel.show(); // JupyterLab's launcher may have come in front of it
   lumino.Widget.attach(host, document.body);
   window.addEventListener("resize", () => host.update());
   await panel.sessionContext.ready;
@@ -151,7 +153,9 @@ class Talk {
   }
 
   async forward(isEnter) {
-    if (this.isBusy || this.at + 1 >= this.steps.length) return;
+    if (this.isBusy) return;
+    if (this.hasMore) return this.scroll(PAGE);
+    if (this.at + 1 >= this.steps.length) return;
     if (this.isCovered && !isEnter) {
       this.foot.classList.remove("labkit-nudge");
       void this.foot.offsetWidth; // or the movement would not begin anew
@@ -287,16 +291,31 @@ class Talk {
     if (this.foot.textContent !== says + count) this.foot.replaceChildren(make("span", "", says), make("span", "", count));
   }
 
-  // The step ends near the lower edge, with what came before above it; one that is too high begins at the top.
-  place() {
+  // Where the step begins and ends, from the top of all that can be scrolled, in px.
+  get extent() {
     const nodes = this.now.isCode ? [this.now.cell.node]
       : blocksOf(this.now.cell).slice(this.now.first, this.now.last + 1);
-    if (nodes.length === 0) return;
-    const height = this.scroller.clientHeight;
     const above = this.scroller.getBoundingClientRect().top - this.scroller.scrollTop;
-    const top = nodes[0].getBoundingClientRect().top - above;
-    const bottom = nodes.at(-1).getBoundingClientRect().bottom - above;
+    return [nodes[0].getBoundingClientRect().top - above, nodes.at(-1).getBoundingClientRect().bottom - above];
+  }
+
+  // The step ends near the lower edge, with what came before above it; one that is too high begins at the top.
+  place() {
+    const height = this.scroller.clientHeight;
+    const [top, bottom] = this.extent;
     this.scroller.scrollTop = Math.min(top - TOP * height, bottom - BOTTOM * height);
+  }
+
+  // Of a step that is too high for the page, is there more below?
+  get hasMore() {
+    const { clientHeight, scrollTop } = this.scroller;
+    const [top, bottom] = this.extent;
+    return bottom - top > clientHeight * (BOTTOM - TOP) && bottom > scrollTop + clientHeight;
+  }
+
+  scroll(part) {
+    this.isScrolled = true;
+    this.scroller.scrollTop += part * this.scroller.clientHeight;
   }
 
   // --- keys and clicks -----------------------------------------------------------------------------------------------
@@ -308,6 +327,8 @@ class Talk {
     if ((key === " " || key === "Enter") && target.closest?.(PRESSED)) return;
     if (FORWARD.includes(key)) void this.forward(key === "Enter");
     else if (BACK.includes(key)) this.back();
+    else if (key === "ArrowDown") this.scroll(PAGE / 3);
+    else if (key === "ArrowUp") this.scroll(-PAGE / 3);
     else if (/^[1-9]$/.test(key)) this.vote(Number(key) - 1);
     else if (key === "Backspace") this.takeBack();
     else if (key === "c") this.showCode();

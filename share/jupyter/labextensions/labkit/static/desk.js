@@ -34,9 +34,8 @@
     return {
       id: "labkit:desk",
       autoStart: true,
-      optional: [notebook.INotebookTracker],
+      requires: [notebook.INotebookTracker],
       activate: (app, tracker) => {
-        if (!tracker) return; // Voila loads this, too, and has no notebooks
         const style = document.createElement("link");
         style.rel = "stylesheet";
         style.href = new URL("desk.css", base).href;
