@@ -112,7 +112,7 @@ def map_html(lesson: str) -> str:
     drawing = f'<div class="lk-map-scroll">{_svg(lit, _live_head(lesson))}</div>'
     return figure(
         "the map of the course",
-        f'<details class="lk-map-fold"><summary>The map, to be pointed at</summary>{drawing}'
+        f'<details class="lk-map-fold"><summary>The map of the course: open it and point at a part</summary>{drawing}'
         f'<div class="lk-map-words"><p class="now">{words}</p>{says}</div>'
         f"<figcaption>{_caption()}</figcaption></details>",
         style=LIVE_RULES,

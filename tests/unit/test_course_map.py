@@ -99,3 +99,8 @@ def test_a_picture_is_whole_xml_with_a_title() -> None:
 def test_numbers(name: str, number: str) -> None:
     """The number of a lesson is that of its name."""
     assert number == lesson_number(name)
+
+
+def test_the_fold_says_what_to_do() -> None:
+    """Who sees it shut knows what is in it, and that it can be opened."""
+    assert "<summary>The map of the course: open it and point at a part</summary>" in map_html("02-x")
