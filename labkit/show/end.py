@@ -9,6 +9,7 @@ from labkit.show.look import figure, mark, with_code
 __all__ = ["END_TEXT", "end_html"]
 
 END_TEXT = "(what you predicted and did, on a live page)"
+DONE = '<b class="lk-ink-answer" aria-hidden="true">✓</b>'
 END_STYLE = (
     "<style>.lk .lk-end{max-width:62em;padding:12px 16px;border:1px solid var(--lk-line);border-radius:8px}"
     ".lk .lk-end h3{margin:0 0 8px;font-size:calc(var(--lk-size)*1.25)}.lk .lk-end p{margin:0 0 8px}"
@@ -17,6 +18,7 @@ END_STYLE = (
     "border-bottom:1px solid var(--lk-line);background:none}</style>"
 )
 HEADINGS = ("question", "you said", "the machine says", "why")
+NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
 def end_html(
@@ -55,8 +57,14 @@ def _count_predictions(predictions: Mapping[str, Mapping[str, Any]]) -> str:
     right = sum(one["right"] is True for one in made)
     words = f"Predictions: you made {len(made)} of {len(answered)}, and {right} of them {_be(right)} right."
     if right < len(made):
-        words += " These were not; they are what you have learned here:"
+        words += f" {_look_again(len(made) - right)}"
     return f"<p>{words}</p>"
+
+
+def _look_again(count: int) -> str:
+    if count == 1:
+        return "One prediction was not right. Look at it again:"
+    return f"{NUMBERS.get(count, str(count))} predictions were not right. Look at them again:"
 
 
 def _be(count: int) -> str:
@@ -66,7 +74,9 @@ def _be(count: int) -> str:
 def _table(rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{name}</th>" for name in HEADINGS)
+    if not any(row[-1] for row in rows):  # another kernel knew why: a column of nothing says nothing
+        rows = [row[:-1] for row in rows]
+    head = "".join(f"<th>{name}</th>" for name in HEADINGS[: len(rows[0])])
     body = "".join(f"<tr>{''.join(f'<td>{with_code(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -79,5 +89,5 @@ def _list_exercises(exercises: Mapping[str, Mapping[str, Any]]) -> str:
 def _exercise(name: str, exercise: Mapping[str, Any]) -> str:
     tries = f"{exercise['tries']} {'try' if exercise['tries'] == 1 else 'tries'}"
     if exercise["done"]:
-        return f"{mark('answer')} Exercise {escape(name)}: done, with {tries}."
+        return f"{DONE} Exercise {escape(name)}: done, with {tries}."
     return f"{mark('you')} Exercise {escape(name)}: not done yet, after {tries}."
