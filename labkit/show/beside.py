@@ -113,17 +113,12 @@ def beside_html(panes: Mapping[str, str]) -> str:
     look = ("lk-tabbed-dump" if has_rows else "lk-tabbed") if 1 < len(panes) <= MOST_TABS else ""
     # A form of its own keeps the tabs of two views apart.
     body = f'<form class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
-    return figure(beside_text(panes), body, caption=_caption(keys, len(panes)), style=STYLE)
+    return figure(beside_text(panes), body, caption=_caption(keys) if len(panes) > 1 else "", style=STYLE)
 
 
-def _caption(keys: Sequence[str], panes: int) -> str:
-    """Say what to look for, with each mark as it is in the panes."""
-    if panes < 2 or not keys:
-        return "Look for what is the same, and what is not." if panes > 1 else ""
-    marks = ", ".join(_part(key, key) for key in keys)
-    return (
-        f"The same mark is the same part in each pane: {marks}. Look for what all panes have, and what one alone has."
-    )
+def _caption(keys: Sequence[str]) -> str:
+    """Name what is marked, with each mark as it is in the panes."""
+    return f"Marked: {', '.join(_part(key, key) for key in keys)}." if keys else ""
 
 
 def _tabs_html(panes: Collection[str]) -> str:

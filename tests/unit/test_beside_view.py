@@ -57,6 +57,14 @@ def test_the_same_part_has_the_same_mark_in_every_pane() -> None:
     assert ["method", "path", "status"] == [name for name, _ in parts(caption)]
 
 
+def test_the_caption_names_what_is_marked() -> None:
+    """Where nothing is marked, there is none."""
+    caption = beside_html({"raw": RAW, "curl": CURL}).partition("<figcaption>")[2]
+
+    assert "Marked: method, path, status." == re.sub(r"<[^>]*>", "", caption.partition("</figcaption>")[0])
+    assert "<figcaption>" not in beside_html({"one": "$ true", "other": "$ false"})
+
+
 def test_what_was_sent_is_marked_where_it_is_said_otherwise() -> None:
     """The value of a field in a JSON body is found in the words of the docker line."""
     curl = """$ curl -d '{"Hostname": "rex"}' http://localhost:5678/containers/create\n{"Id": "rex"}"""
