@@ -58,8 +58,8 @@ def _tab_rules(look: str, narrow_px: int) -> str:
 STYLE = (
     "<style>"
     ".lk .lk-beside{container-type:inline-size;margin:0}"
-    ".lk .lk-panes{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr))}"
-    ".lk .lk-pane{min-width:0}"
+    ".lk-beside .lk-panes{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,25em),1fr))}"
+    ".lk-beside .lk-pane{min-width:0}"
     ".lk .lk-said{max-height:24em;overflow:auto;padding:8px 12px;container-type:inline-size;"
     "font:var(--lk-size)/1.4 var(--lk-code)}"
     ".lk .lk-said div{white-space:pre-wrap;overflow-wrap:anywhere}"
@@ -87,11 +87,11 @@ STYLE = (
     + _json_ink("text", "string")
     + _json_ink("word", "keyword")
     + _json_ink("number", "number")
-    + ".lk .lk-tabs{display:none;gap:4px;margin:0 0 8px;flex-wrap:wrap}"
-    ".lk .lk-tabs label{padding:4px 12px;border:1px solid var(--lk-line);border-radius:6px;cursor:pointer}"
-    ".lk .lk-tabs label:has(:checked){background:var(--lk-soft);border-color:var(--lk-ink);font-weight:600}"
-    ".lk .lk-tabs label:has(:focus-visible){outline:2px solid var(--lk-request)}"
-    ".lk .lk-tabs input{position:absolute;opacity:0;pointer-events:none}"
+    + ".lk-beside .lk-tabs{display:none;gap:4px;margin:0 0 8px;flex-wrap:wrap}"
+    ".lk-beside .lk-tabs label{padding:4px 12px;border:1px solid var(--lk-line);border-radius:6px;cursor:pointer}"
+    ".lk-beside .lk-tabs label:has(:checked){background:var(--lk-soft);border-color:var(--lk-ink);font-weight:600}"
+    ".lk-beside .lk-tabs label:has(:focus-visible){outline:2px solid var(--lk-request)}"
+    ".lk-beside .lk-tabs input{position:absolute;opacity:0;pointer-events:none}"
     + _tab_rules("lk-tabbed", NARROW_PX)
     + _tab_rules("lk-tabbed-dump", NARROW_DUMP_PX)
     + "</style>"
@@ -111,8 +111,10 @@ def beside_html(panes: Mapping[str, str]) -> str:
     has_rows = any(piece.kind == "rows" for pieces in said.values() for piece in pieces)
     keys = [part for part in PARTS if any(name in shown for name in SIGNS.get(part, (f"lk-part-{part}",)))]
     look = ("lk-tabbed-dump" if has_rows else "lk-tabbed") if 1 < len(panes) <= MOST_TABS else ""
-    # A form of its own keeps the tabs of two views apart.
-    body = f'<form class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
+    # A form of its own keeps the tabs of two views apart; Enter sends it nowhere.
+    body = (
+        f'<form method="dialog" class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
+    )
     return figure(beside_text(panes), body, caption=_caption(keys) if len(panes) > 1 else "", style=STYLE)
 
 

@@ -21,26 +21,26 @@ PANES = ("Pretty", "Raw", "Hex")
 STYLE = read_css("message")
 
 
-def request_html(key: str, method: str, target: str, head: bytes, body: bytes) -> str:
-    """A request; `key` is one that no other message of the page has."""
+def request_html(method: str, target: str, head: bytes, body: bytes) -> str:
+    """A request."""
     path, _, query = target.partition("?")
     pairs = "".join(_field(*pair.partition("=")[::2]) for pair in query.split("&") if pair)
     fields = f'<div class="lk-fields" aria-label="query">{pairs}</div>' if pairs else ""
     pretty = f"<div>{method_chip(method)} <code>{escape(xml_safe(path))}</code></div>{fields}{_body(body)}"
-    return _message("request", key, pretty, head, body)
+    return _message("request", pretty, head, body)
 
 
-def answer_html(key: str, status: int, reason: str, head: bytes, body: bytes) -> str:
+def answer_html(status: int, reason: str, head: bytes, body: bytes) -> str:
     """An answer."""
     chip = status_chip(status, xml_safe(reason)) if status else escape(xml_safe(reason))
-    return _message("answer", key, f"<div>{chip}</div>{_body(body)}", head, body)
+    return _message("answer", f"<div>{chip}</div>{_body(body)}", head, body)
 
 
-def bytes_html(name: str, key: str, header: bytes, data: bytes) -> str:
+def bytes_html(name: str, header: bytes, data: bytes) -> str:
     """A piece of a stream, with the frame's header before it."""
     length = len(data)
     told = f"a frame: 8 bytes of header, then {length} bytes" if header else f"{length} bytes"
-    return _message(name, key, f'<div class="lk-dim">{told}</div>{_body(data)}', header, data)
+    return _message(name, f'<div class="lk-dim">{told}</div>{_body(data)}', header, data)
 
 
 def _field(name: str, value: str) -> str:
@@ -68,7 +68,7 @@ def _coloured(text: str) -> str:
     return "".join([*parts, escape(text[at:], quote=False)])
 
 
-def _message(name: str, key: str, pretty: str, head: bytes, body: bytes) -> str:
+def _message(name: str, pretty: str, head: bytes, body: bytes) -> str:
     whole = head + body
     # The start of what may be many megabytes; a byte is one letter, so that nothing is hidden.
     raw = escape(
@@ -76,15 +76,16 @@ def _message(name: str, key: str, pretty: str, head: bytes, body: bytes) -> str:
     )
     rows = escape(hex_dump(whole))
     tabs = "".join(
-        f'<label><input type="radio" name="{key}" value="{pane}"{" checked" if pane == PANES[0] else ""}>{pane}</label>'
+        f'<label><input type="radio" name="pane" value="{pane}"{" checked" if pane == PANES[0] else ""}>{pane}</label>'
         for pane in PANES
     )
     name = escape(name)
+    # A form of its own keeps its buttons apart from those of all other messages of the page; Enter sends it nowhere.
     return (
-        f'<section class="lk-message" aria-label="{name}"><div class="lk-tabs"><b>{name}</b>{tabs}</div>'
+        f'<form method="dialog" class="lk-message" aria-label="{name}"><div class="lk-tabs"><b>{name}</b>{tabs}</div>'
         f'<div class="lk-pane lk-pretty">{pretty}</div>'
         f'<div class="lk-pane lk-raw"><pre tabindex="0" aria-label="{name}">{raw}</pre></div>'
         f'<div class="lk-pane lk-hex"><pre tabindex="0" aria-label="{name}, byte by byte">{rows}</pre>'
         "</div>"
-        "</section>"
+        "</form>"
     )

@@ -258,10 +258,7 @@ def _said(picture: Picture, row: Row, talk: Talk) -> tuple[str, str, str]:
         words += f'<span class="lk-dim">… and {len(talk.parts) - SHOWN_PARTS} more</span>'
     right = _lane(picture, picture.lane_of(talk)) - 6
     dot = f'<span class="w-dot" style="right:{right}px;top:{ARROW_PX - 6}px">{mark(role)}</span>'
-    number = talk.parts.index(row.part)
-    drawer = (
-        f'<div class="w-drawer">{message.bytes_html(stream, f"{talk.number}-{number}", row.part.header, data)}</div>'
-    )
+    drawer = f'<div class="w-drawer">{message.bytes_html(stream, row.part.header, data)}</div>'
     return words, _arrow(picture, talk, sign, role) + dot, drawer
 
 
@@ -349,9 +346,7 @@ def _replay(picture: Picture) -> str:
 
 
 def _drawer(talk: Talk) -> str:
-    one, key = talk.one, str(talk.number)
-    request = message.request_html(
-        f"{key}-up", one.request.method, one.request.target, one.request.head, one.request.body
-    )
-    answer = message.answer_html(f"{key}-down", one.answer.status, one.answer.reason, one.answer.head, one.answer.body)
+    one = talk.one
+    request = message.request_html(one.request.method, one.request.target, one.request.head, one.request.body)
+    answer = message.answer_html(one.answer.status, one.answer.reason, one.answer.head, one.answer.body)
     return f'<div class="w-drawer">{request}{answer}</div>'
