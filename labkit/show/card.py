@@ -1,17 +1,16 @@
 """How does a page ask for a prediction, and answer it?"""
 
-from collections.abc import Sequence
-from html import escape
-from textwrap import wrap
+from collections.abc import Callable, Sequence
 
-from labkit.show.look import PAGE, figure, with_code
-from labkit.show.still import frame_svg, xml_safe
+from labkit.show.box import box_svg
+from labkit.show.look import PAGE, ROLES, figure, with_code
+from labkit.show.still import frame_svg, words_svg, wrap_words
 
-__all__ = ["LETTERS", "card_html", "card_svg", "card_text", "verdict_html", "verdict_text"]
+__all__ = ["LETTERS", "card_html", "card_svg", "card_text", "verdict_html", "verdict_svg", "verdict_text"]
 
 LETTERS = "ABCDEFGHIJ"
 INK, LINE = PAGE["ink"][0], PAGE["line"][0]
-STILL_WIDTH, STILL_COLUMNS = 760, 84
+STILL_WIDTH = 760
 CARD_STYLE = (
     "<style>.lk-ask{font-size:calc(var(--lk-size)*1.25);font-weight:600;margin:0 0 8px}"
     ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16em,100%),1fr));gap:8px;"
@@ -51,26 +50,31 @@ def card_html(question: str, answers: Sequence[str]) -> str:
     return figure(f"prediction: {question}", body, style=CARD_STYLE)
 
 
-def card_svg(question: str, answers: Sequence[str]) -> str:
-    """Draw a card without a choice as a still picture: what is stored does not depend on who was asked."""
-    rows = wrap(question.replace("`", ""), STILL_COLUMNS)
-    parts = [_words(row, 8, 24 + 20 * number, 600) for number, row in enumerate(rows)]
+def card_svg(question: str, answers: Sequence[str], chosen: int = -1, given: int = -1) -> str:
+    """Draw a card as a still picture; `chosen` and `given` are the numbers of the learner's and the machine's answer.
+
+    Without them it does not depend on who was asked: so it is stored.
+    """
+    rows = wrap_words(question)
+    parts = [words_svg(row, 8, 24 + 20 * number, 600) for number, row in enumerate(rows)]
     y = 20.0 * len(rows) + 20
-    for letter, answer in zip(LETTERS, answers, strict=False):
-        rows = wrap(answer.replace("`", ""), STILL_COLUMNS)
-        height = 20 * len(rows) + 20
+    for number, (letter, answer) in enumerate(zip(LETTERS, answers, strict=False)):
+        rows = wrap_words(answer)
+        said = ["you"] * (number == chosen) + ["the machine"] * (number == given)
+        height = 20 * len(rows) + 20 + 20 * bool(said)
+        line = ROLES["request"].light if number == chosen else ROLES["answer"].light if number == given else LINE
         frame = f'<rect x="8" y="{y:g}" width="{STILL_WIDTH - 16}" height="{height}" rx="8" fill="none"'
-        parts.append(f'{frame} stroke="{LINE}" stroke-width="2"/>')
+        parts.append(f'{frame} stroke="{line}" stroke-width="{4 if said else 2}"/>')
         parts.append(f'<circle cx="34" cy="{y + height / 2:g}" r="13" fill="none" stroke="{INK}" stroke-width="2"/>')
-        parts.append(_words(letter, 29.5, y + height / 2 + 5, 700))
-        parts += [_words(row, 60, y + 26 + 20 * number, 400) for number, row in enumerate(rows)]
+        parts.append(words_svg(letter, 29.5, y + height / 2 + 5, 700))
+        parts += [words_svg(row, 60, y + 26 + 20 * number) for number, row in enumerate(rows)]
+        parts += [words_svg(", ".join(said), 60, y + 26 + 20 * len(rows), 700)] if said else []
         y += height + 8
+    if chosen >= 0:
+        machine = f" The machine says {LETTERS[given]}{', too' if given == chosen else ''}." if given >= 0 else ""
+        parts.append(words_svg(f"You said {LETTERS[chosen]}.{machine}", 8, y + 16))
+        y += 28
     return frame_svg(parts, STILL_WIDTH, y)
-
-
-def _words(text: str, x: float, y: float, weight: int) -> str:
-    words = escape(xml_safe(text))
-    return f'<text x="{x:g}" y="{y:g}" font-family="sans-serif" font-size="15" font-weight="{weight}">{words}</text>'
 
 
 def card_text(question: str, answers: Sequence[str]) -> str:
@@ -79,15 +83,25 @@ def card_text(question: str, answers: Sequence[str]) -> str:
 
 def verdict_html(choice: str | None, answer: str, why: str) -> str:
     """Draw what the learner said and what the machine says, and why, in words that need no colour."""
-    machine, reason = f"The machine says: <b>{with_code(answer)}</b>.", with_code(why)
-    if choice is None:
-        role, words = "you", f"You made no prediction. {machine}"
-    elif choice == answer:
-        role, words = "answer", f"Right. You said: <b>{with_code(choice)}</b>. The machine says the same."
-    else:
-        role, words = "container", f"You said: <b>{with_code(choice)}</b>. {machine}"
-    body = f'<div class="lk-verdict lk-fill-{role}" role="status"><p>{words}</p><p>{reason}</p></div>'
+    role, words = _judge(choice, answer, lambda text: f"<b>{with_code(text)}</b>")
+    body = f'<div class="lk-verdict lk-fill-{role}" role="status"><p>{words}</p><p>{with_code(why)}</p></div>'
     return figure(f"verdict: {answer}", body, style=VERDICT_STYLE)
+
+
+def verdict_svg(choice: str | None, answer: str, why: str) -> str:
+    """The same as a still picture, for whoever comes back: it is not stored with the text, as it has the choice."""
+    role, words = _judge(choice, answer, str)
+    return box_svg(role, [words, why])
+
+
+def _judge(choice: str | None, answer: str, mark: Callable[[str], str]) -> tuple[str, str]:
+    """The role that gives a verdict its colour, and its words."""
+    machine = f"The machine says: {mark(answer)}."
+    if choice is None:
+        return "you", f"You made no prediction. {machine}"
+    if choice == answer:
+        return "answer", f"Right. You said: {mark(choice)}. The machine says the same."
+    return "container", f"You said: {mark(choice)}. {machine}"
 
 
 def verdict_text(answer: str, why: str) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 
+from labkit.show.box import box_svg
 from labkit.show.look import figure, with_code
 
-__all__ = ["exercise_html", "hints_html", "hints_text"]
+__all__ = ["exercise_html", "exercise_svg", "hints_html", "hints_svg", "hints_text"]
 
 STYLE = (
     "<style>.lk .lk-judged{max-width:62em;padding:12px 16px;border-style:solid;border-width:1px 1px 1px 8px;"
@@ -29,11 +30,23 @@ def exercise_html(exercise: str, state: str, seen: str, tries: int, hints: Seque
     `hints` are those that the tries have earned, `after` is a sentence on where there is more.
     """
     role, words = STATES[state]
-    count = f" &nbsp;<small>after {tries} {'try' if tries == 1 else 'tries'}</small>" if tries else ""
-    found = f"The check saw: {with_code(seen)}." if seen else "" if state == "done" else NOTHING
-    lines = [f'<p class="lk-state">{words}{count}</p>', f"<p>{found}</p>" if found else ""]
+    count = f" &nbsp;<small>{_count(tries)}</small>" if tries else ""
+    found = _found(state, seen)
+    lines = [f'<p class="lk-state">{words}{count}</p>', f"<p>{with_code(found)}</p>" if found else ""]
     box = f'<div class="lk-judged lk-fill-{role}" role="status">{"".join(lines)}</div>'
     return figure(f"exercise {escape(exercise)}: {state}", box + _hints(hints, after), style=STYLE)
+
+
+def exercise_svg(state: str, seen: str, tries: int, hints: Sequence[str] = (), after: str = "") -> str:
+    """The same as a still picture, for whoever comes back."""
+    role, words = STATES[state]
+    title = f"{words} {_count(tries)}" if tries else words
+    return box_svg(role, [_found(state, seen), *_hint_lines(hints, after)], title)
+
+
+def hints_svg(hints: Sequence[str], after: str = "") -> str:
+    """Draw hints alone, as a still picture."""
+    return box_svg("you", _hint_lines(hints, after))
 
 
 def hints_html(exercise: str, hints: Sequence[str], after: str = "") -> str:
@@ -42,7 +55,19 @@ def hints_html(exercise: str, hints: Sequence[str], after: str = "") -> str:
 
 
 def hints_text(hints: Sequence[str], after: str = "") -> str:
-    return "\n".join([*(f"Hint {number}: {hint}" for number, hint in enumerate(hints, 1)), *([after] if after else [])])
+    return "\n".join(_hint_lines(hints, after))
+
+
+def _hint_lines(hints: Sequence[str], after: str) -> list[str]:
+    return [*(f"Hint {number}: {hint}" for number, hint in enumerate(hints, 1)), *([after] if after else [])]
+
+
+def _found(state: str, seen: str) -> str:
+    return f"The check saw: {seen}." if seen else "" if state == "done" else NOTHING
+
+
+def _count(tries: int) -> str:
+    return f"after {tries} {'try' if tries == 1 else 'tries'}"
 
 
 def _hints(hints: Sequence[str], after: str) -> str:

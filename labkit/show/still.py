@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 
-__all__ = ["cut", "frame_svg", "xml_safe", "mask", "text_svg"]
+__all__ = ["cut", "frame_svg", "mask", "text_svg", "words_svg", "wrap_words", "xml_safe"]
 
 _ID = re.compile(r"\b(?:sha256:)?[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 _TIME = re.compile(
@@ -13,6 +14,7 @@ _TIME = re.compile(
 # What no XML may hold, escaped or not: all but Char of the XML 1.0 recommendation.
 _NO_CHAR = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LINE_PX, CHARACTER_PX = 15, 7.3
+WORDS_COLUMNS = 84  # of prose, in a picture of 760 px
 
 
 def mask(text: str) -> str:
@@ -38,6 +40,17 @@ def cut(line: str, columns: int) -> str:
 def xml_safe(text: str) -> str:
     """Replace what neither XML nor UTF-8 can hold."""
     return _NO_CHAR.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def wrap_words(text: str) -> list[str]:
+    """Break a sentence into rows of a picture of 760 px; the backticks around code are left out."""
+    return wrap(text.replace("`", ""), WORDS_COLUMNS)
+
+
+def words_svg(text: str, x: float, y: float, weight: int = 400) -> str:
+    """Draw a row of prose, 15 px high; (x, y) is its baseline."""
+    words = escape(xml_safe(text))
+    return f'<text x="{x:g}" y="{y:g}" font-family="sans-serif" font-size="15" font-weight="{weight}">{words}</text>'
 
 
 def _line(line: str, x: float, y: float) -> str:

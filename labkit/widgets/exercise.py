@@ -10,7 +10,7 @@ from labkit.check.solution import Solution, is_released, read_solution
 from labkit.check.verdict import Verdict
 from labkit.errors import LabError
 from labkit.journal import Journal
-from labkit.show.exercise import exercise_html, hints_html, hints_text
+from labkit.show.exercise import exercise_html, exercise_svg, hints_html, hints_svg, hints_text
 from labkit.widgets.view import View
 
 __all__ = ["Exercises"]
@@ -37,7 +37,8 @@ class Exercises:
         except LabError:  # an exercise of a teacher's own: it can be checked all the same
             given = Solution((), "")
         hints, after = self._help(exercise, given) if state == "not yet" else ((), "")
-        return View(exercise_html(exercise, state, verdict.missing, tries, hints, after), repr(verdict))
+        still = exercise_svg(state, verdict.missing, tries, hints, after)
+        return View(exercise_html(exercise, state, verdict.missing, tries, hints, after), repr(verdict), still=still)
 
     def hint(self, exercise: str) -> View:
         """Show one hint more than before. Raises LabError where the exercise has none."""
@@ -45,7 +46,7 @@ class Exercises:
         hints, _ = self._help(exercise, given)
         self._asked[exercise] = len(hints) + 1
         hints, after = self._help(exercise, given)
-        return View(hints_html(exercise, hints, after), hints_text(hints, after))
+        return View(hints_html(exercise, hints, after), hints_text(hints, after), still=hints_svg(hints, after))
 
     def solution(self, exercise: str) -> None:
         """Print a solution after two tries, or when the teacher has released it; else say how many tries are left.

@@ -33,6 +33,7 @@ class FrameCut(AnyWidget):
     cut = Int().tag(sync=True)
     size = Int().tag(sync=True)
     picture = Unicode().tag(sync=True)
+    still = Unicode().tag(sync=True)  # SVG for a page whose kernel has gone
     readers = List(Unicode()).tag(sync=True)  # one for each place of the cut
 
     def __init__(self, frames: Sequence[Frame]) -> None:
@@ -57,6 +58,7 @@ class FrameCut(AnyWidget):
             self.size = size
             self.cut = min(self.cut, size)
             self.picture = frames_html(frames)
+            self.still = cut_svg(frames)
             self.readers = [cut_html(frames, cut) for cut in range(size + 1)]
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from traitlets import Int, Unicode, validate
 
 from labkit.errors import LabError
 from labkit.journal import current
-from labkit.show.card import LETTERS, card_html, card_svg, card_text, verdict_html, verdict_text
+from labkit.show.card import LETTERS, card_html, card_svg, card_text, verdict_html, verdict_svg, verdict_text
 from labkit.widgets.view import View
 
 __all__ = ["Prediction"]
@@ -27,6 +27,7 @@ class Prediction(AnyWidget):
     html = Unicode().tag(sync=True)
     chosen = Int(NONE).tag(sync=True)  # the number of the answer
     given = Int(NONE).tag(sync=True)  # the machine's; not before there is a choice, so that the card gives nothing away
+    still = Unicode().tag(sync=True)  # SVG for a page whose kernel has gone
 
     def __init__(self, question: str, *answers: str) -> None:
         if not 2 <= len(set(answers)) == len(answers) <= len(LETTERS):
@@ -40,7 +41,9 @@ class Prediction(AnyWidget):
         super().__init__(html=card_html(question, answers), chosen=self._number(kept["choice"]))
         if self.chosen != NONE:
             self.given = self._number(kept["answer"])
+        self._draw_still()
         self.observe(self._take_note, "chosen")
+        self.observe(self._draw_still, ["chosen", "given"])
 
     @property
     def choice(self) -> str | None:
@@ -59,7 +62,8 @@ class Prediction(AnyWidget):
         self._journal.note_prediction(self.question, self.choice, answer, why)
         if self.choice is not None:
             self.given = self._number(answer)
-        return View(verdict_html(self.choice, answer, why), verdict_text(answer, why))
+        still = verdict_svg(self.choice, answer, why)
+        return View(verdict_html(self.choice, answer, why), verdict_text(answer, why), still=still)
 
     def _number(self, answer: str | None) -> int:
         return self.answers.index(answer) if answer in self.answers else NONE
@@ -72,6 +76,9 @@ class Prediction(AnyWidget):
 
     def _take_note(self, _: object) -> None:
         self._journal.note_prediction(self.question, self.choice)
+
+    def _draw_still(self, _: object = None) -> None:
+        self.still = card_svg(self.question, self.answers, self.chosen, self.given)
 
     def __repr__(self) -> str:
         return card_text(self.question, self.answers)

@@ -15,14 +15,17 @@ __all__ = ["View"]
 class View(AnyWidget):
     """A widget of `html`, which may change, whose text and picture are stored with the notebook.
 
+    `still` is a picture with what is the learner's own, as a choice, which must not be stored in the repository: the
+    front end keeps it in the learner's copy.
     It is no `ipywidgets.HTML`, beside which JupyterLab draws a broken link when its kernel has gone: it is whole.
     """
 
     _esm = Path(__file__).with_name("live.js")
     html = Unicode().tag(sync=True)
+    still = Unicode().tag(sync=True)  # SVG for a page whose kernel has gone; "": what is stored will do
 
-    def __init__(self, html: str, text: str, picture: str | None = None) -> None:
-        super().__init__(html=html)
+    def __init__(self, html: str, text: str, picture: str | None = None, still: str = "") -> None:
+        super().__init__(html=html, still=still)
         self._text = text
         self._picture = picture
 

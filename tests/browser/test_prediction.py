@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from labkit.progress import MARKER, read_learner
 from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.test_desk import BROKEN
 from tests.browser.test_lessons import READABLE, THEMES
 from tests.machine.host import wait_until
 
@@ -26,6 +28,9 @@ CELLS = [
 CARD = f'[aria-label="prediction: {QUESTION}"]'
 PLACE = "desk"  # below the server's root: a learner's copy
 SOON_S = 20
+SEEN = "application/vnd.labkit.seen+json"
+SEEN_CARD = "root the machine C nobody: id fails You said A. The machine says B."
+SEEN_VERDICT = f"You said: {ANSWERS[0]}. The machine says: root. id -un printed it."
 RUN_AND_GO_ON = "Shift+Enter"
 
 
@@ -170,6 +175,59 @@ def test_nothing_gives_the_answer_away(notebook: Notebook, copy: Path) -> None:
     notebook.run_cell(ANSWER)
     expect(card).to_contain_text("You said B. The machine says B, too.")
     assert wait_until(lambda: kept(copy).get("right") is True, SOON_S)
+
+
+def test_a_second_visit_shows_the_choice(
+    notebook: Notebook, copy: Path, lab: JupyterLab, browser: Browser, pytestconfig: pytest.Config
+) -> None:
+    """After a restart, and opened again without its kernel: the choice, the verdict, and when it was."""
+    page = notebook.page
+    for cell in (OPEN, ASK):
+        notebook.run_cell(cell)
+        notebook.wait_until_idle()
+    page.locator(CARD).get_by_role("button").first.click()
+    notebook.run_cell(ANSWER)
+    notebook.wait_until_idle()
+    expect(page.locator(CARD)).to_contain_text("You said A. The machine says B.")
+    ended = datetime.now(UTC)
+
+    def judge(opened: Notebook, when: str) -> None:
+        for theme in THEMES:
+            opened.command("apputils:change-theme", theme=theme)
+            stills = opened.page.locator(".labkit-still")
+            expect(stills).to_have_count(3)  # the boot of the set-up cell, the card, the verdict
+            for number, words in ((1, SEEN_CARD), (2, SEEN_VERDICT)):
+                still = stills.nth(number)
+                opened.show(still.locator("img"))
+                assert words in str(still.locator("img").get_attribute("alt"))
+                assert still.locator("img").evaluate("image => image.naturalWidth") == 760
+                weak = [one for one in still.evaluate("still => lab.contrasts(still)") if one[0] < READABLE]
+                assert [] == weak
+                if directory := pytestconfig.getoption("screenshots"):
+                    opened.page.screenshot(path=directory / f"second-visit-{when}-{theme}.png".replace(" ", "-"))
+            assert 0 == opened.page.locator(f"{BROKEN}, .labkit-still button").locator("visible=true").count()
+
+    notebook.menu("Kernel", "Restart Kernel")
+    notebook.accept()
+    page.locator(".labkit-still").first.wait_for()
+    judge(notebook, "restarted")
+    notebook.command("docmanager:save")
+    stored = json.loads((copy / "own.ipynb").read_text())["cells"]
+    (seen,) = [output["data"][SEEN] for output in stored[ANSWER]["outputs"]]
+    assert datetime.fromisoformat(seen["when"]) <= ended
+    page.evaluate("() => lab.panel().sessionContext.shutdown()")
+    with lab.open(browser, f"{PLACE}/own") as again:
+        again.page.locator(".labkit-still").first.wait_for()
+        judge(again, "again")
+        options = "{hour: '2-digit', minute: '2-digit', hour12: false}"
+        time = again.page.evaluate(f"when => new Date(when).toLocaleTimeString([], {options})", seen["when"])
+        expect(again.page.locator(".labkit-note").last).to_contain_text(f"at {time}. Run this cell")
+        assert not again.page.evaluate("() => lab.panel().model.dirty")
+        again.run_cell(OPEN)
+        again.wait_until_idle()
+        again.run_cell(ASK)
+        expect(again.page.locator(CARD)).to_contain_text("You said A. The machine says B.")
+        assert [] == again.complaints
 
 
 @pytest.mark.parametrize("theme", THEMES)

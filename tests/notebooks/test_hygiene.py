@@ -24,6 +24,7 @@ UNCOMPARED = {"nbval-ignore-output", "nbval-skip", "pytest-validate-ignore-outpu
 INDEXED = re.compile(
     r"\bexchanges\s*\["
 )  # one generation of docker asks more than another, and what comes first differs
+LEARNERS = "application/vnd.labkit."  # a learner's JupyterLab writes such types into a copy of a lesson
 MARKER = re.compile(r"^\s*#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+", re.MULTILINE)  # nbval obeys these as it obeys tags
 
 
@@ -35,6 +36,8 @@ def faults(notebook: Any) -> list[str]:
     if "widgets" in notebook.metadata:
         found.append("it was saved with its widgets: tools/store_outputs.py stores it without")
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    if any(kind.startswith(LEARNERS) for cell in code for output in cell.outputs for kind in output.get("data", {})):
+        found.append("it holds what a learner saw: tools/store_outputs.py stores it without")
     kinds = "".join(cell.cell_type[0] for cell in notebook.cells)
     if "ccc" in kinds:
         found.append(f"more than two code cells in a row, from cell {kinds.index('ccc')} on")
@@ -147,6 +150,15 @@ def test_a_notebook_saved_in_jupyterlab_is_seen() -> None:
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
 
     assert faults(notebook) == ["it was saved with its widgets: tools/store_outputs.py stores it without"]
+
+
+def test_what_a_learner_saw_is_a_fault() -> None:
+    """JupyterLab writes it into a learner's copy; the repository's notebook is the same for everybody."""
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    shown = next(output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output)
+    shown.data["application/vnd.labkit.seen+json"] = {"when": "", "svg": ""}
+
+    assert faults(notebook) == ["it holds what a learner saw: tools/store_outputs.py stores it without"]
 
 
 def test_stripped_outputs_are_seen() -> None:

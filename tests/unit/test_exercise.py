@@ -4,6 +4,7 @@ import doctest
 import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,6 +18,7 @@ from labkit.widgets import exercise as exercises
 from labkit.widgets.exercise import Exercises
 
 DONE, MISSING, UNTOUCHED = Verdict(True), Verdict(True, "pet has ended"), Verdict(attempted=False)
+TEXT = "{http://www.w3.org/2000/svg}text"
 LESSON = "00-start-here"
 
 
@@ -42,6 +44,15 @@ def test_hints_come_one_a_try_and_then_the_solution(opened: Exercises) -> None:
     assert [False, False, False, True] == ["lesson.solution" in view.html for view in shown]
     assert [f"after {count}" in view.html for count, view in enumerate(shown, 1)] == [True] * 4
     assert "<code>--name</code>" in shown[-1].html
+
+
+def test_the_picture_for_a_second_visit_says_all(opened: Exercises) -> None:
+    """The state, the tries, what the check saw and the hints, with no mark of code left over."""
+    opened.check("A", MISSING)
+    words = [text.text for text in ElementTree.fromstring(opened.check("A", MISSING).still).iter(TEXT)]
+    assert ["◐ Not yet after 2 tries", "The check saw: pet has ended.", "Hint 1: Use -d."] == words
+    words = [text.text for text in ElementTree.fromstring(opened.check("B", DONE).still).iter(TEXT)]
+    assert ["✓ Done after 1 try"] == words
 
 
 def test_what_was_not_tried_is_no_try(opened: Exercises) -> None:

@@ -66,6 +66,36 @@ def test_the_still_picture_is_the_card() -> None:
     assert before == prediction._repr_mimebundle_()[0]["image/svg+xml"]
 
 
+def read(svg: str) -> str:
+    """The words of a picture."""
+    return " ".join(text.text or "" for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"))
+
+
+def test_the_picture_for_a_second_visit_follows() -> None:
+    """It has the choice as soon as there is one, and the machine's answer; without a choice it gives nothing away."""
+    prediction = ask()
+    prediction.verdict("he", "He was there.")
+    assert "Who? A he B <she> C they" == read(prediction.still)
+    prediction.chosen = 1
+    assert "Who? A he B <she> you C they You said B." == read(prediction.still)
+    verdict = prediction.verdict("he", "Read `id`.")
+
+    assert "Who? A he the machine B <she> you C they You said B. The machine says A." == read(prediction.still)
+    assert read(ask().still) == read(Prediction("Who?", *ANSWERS).still)
+    assert "You said: <she>. The machine says: he. Read id." == read(verdict.still)
+    assert "<she>" not in str(verdict._repr_mimebundle_()[0]["text/plain"])
+
+
+def test_the_picture_of_a_right_choice() -> None:
+    """Both are at the same answer."""
+    prediction = ask()
+    prediction.chosen = 0
+    verdict = prediction.verdict("he", "Why.")
+
+    assert "Who? A he you, the machine B <she> C they You said A. The machine says A, too." == read(prediction.still)
+    assert "Right. You said: he. The machine says the same. Why." == read(verdict.still)
+
+
 def test_the_last_choice_before_the_answer_counts(kernel: Kernel) -> None:
     """None is chosen at first; a choice may be changed until the machine has answered, and not after."""
     journal.open_journal("x")

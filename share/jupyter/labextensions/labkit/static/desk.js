@@ -9,6 +9,8 @@
   const HOME = "home.md";
   const WIDGET = "application/vnd.jupyter.widget-view+json";
   const STILLS = ["image/svg+xml", "text/html", "text/plain"]; // of a view, the best first
+  // What the learner saw, in the learner's copy alone: {when, svg}. Nobody renders it but this file.
+  const SEEN = "application/vnd.labkit.seen+json";
   const BROKEN = "jupyter-widgets-disconnected"; // ipywidgets marks so what has lost its kernel
   const MODEL_PATIENCE_MS = 500; // a model may come a moment after its view
   const LOOK_MS = 100;
@@ -97,7 +99,7 @@
   class Revisited {
     constructor(renderer, create, panel, views, { Panel, Widget }) {
       Object.assign(this, { renderer, create, panel, views, Panel, Widget });
-      Object.assign(this, { model: null, still: null, isLive: false, when: null });
+      Object.assign(this, { model: null, still: null, isLive: false, isWriting: false, live: null });
       this.renderLive = renderer.renderModel.bind(renderer);
       renderer.renderModel = model => this.render(model);
       renderer.disposed.connect(() => views.delete(this));
@@ -105,6 +107,7 @@
     }
 
     async render(model) {
+      if (this.isWriting) return; // it is as it was but for what nobody sees
       this.model = model;
       this.still?.dispose();
       this.still = null;
@@ -121,8 +124,35 @@
       await this.renderLive(model);
       this.isLive = true;
       this.renderer.addClass("labkit-live");
-      this.when = new Date();
       this.check();
+      if (this.isLive && isLesson(this.panel)) await this.remember();
+    }
+
+    // Keep what is seen now with the output, and when it was; again whenever the kernel says that it has changed.
+    async remember() {
+      const manager = await this.renderer._manager.promise;
+      const id = this.model.data[WIDGET]?.model_id;
+      if (!manager.has_model(id)) return;
+      const live = await manager.get_model(id);
+      if (this.live !== live) {
+        this.live?.off("change:still", this.keepSeen, this);
+        this.live = live;
+        live.on("change:still", this.keepSeen, this);
+        this.renderer.disposed.connect(() => live.off("change:still", this.keepSeen, this));
+      }
+      this.keepSeen();
+    }
+
+    keepSeen() {
+      const { data } = this.model;
+      const svg = this.live.get("still") ?? "";
+      if (!this.isLive || this.renderer.isDisposed || (data[SEEN] && data[SEEN].svg === svg)) return;
+      this.isWriting = true; // JupyterLab renders at once what has changed
+      try {
+        this.model.setData({ data: { ...data, [SEEN]: { when: new Date().toISOString(), svg } } });
+      } finally {
+        this.isWriting = false;
+      }
     }
 
     async hasModel(manager) {
@@ -157,23 +187,33 @@
       this.still = new Panel();
       this.still.addClass("labkit-still");
       renderer.addWidget(this.still);
+      const seen = model.data[SEEN];
       const mime = STILLS.find(one => model.data[one]);
-      if (mime) {
+      if (seen?.svg) {
+        this.still.addWidget(new Widget({ node: drawSafely(seen.svg) }));
+      } else if (mime) {
         const picture = this.create(mime);
         this.still.addWidget(picture);
         await picture.renderModel(model);
       }
       const note = new Widget({ node: document.createElement("p") });
       note.addClass("labkit-note");
-      note.node.textContent = `As it was ${tell(this.when ?? lastSaved(this.panel))}. Run this cell to bring it to life.`;
+      note.node.textContent = `As it was ${tell(new Date(seen?.when ?? NaN))}. Run this cell to bring it to life.`;
       this.still?.addWidget(note);
     }
   }
 
-  const lastSaved = panel => new Date(panel.context.contentsModel?.last_modified ?? NaN);
+  // In an image no script of an SVG runs, and nothing is loaded: it is safe, whoever wrote the notebook.
+  function drawSafely(svg) {
+    const image = document.createElement("img");
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+    const words = new DOMParser().parseFromString(svg, "image/svg+xml").querySelectorAll("text");
+    image.alt = [...words].map(one => one.textContent).join(" "); // for those who do not see it
+    return image;
+  }
 
   function tell(when) {
-    if (Number.isNaN(when.getTime())) return "when it was saved";
+    if (Number.isNaN(when.getTime())) return "when this cell last ran";
     const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
     return when.toDateString() === new Date().toDateString() ? `at ${time}`
       : `on ${when.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" })} at ${time}`;
