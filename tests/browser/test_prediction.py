@@ -210,6 +210,7 @@ def test_a_second_visit_shows_the_choice(
     notebook.menu("Kernel", "Restart Kernel")
     notebook.accept()
     page.locator(".labkit-still").first.wait_for()
+    page.wait_for_function("() => lab.state().kernel === 'idle'")
     judge(notebook, "restarted")
     notebook.command("docmanager:save")
     stored = json.loads((copy / "own.ipynb").read_text())["cells"]
