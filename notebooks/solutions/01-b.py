@@ -1,4 +1,4 @@
-# Hint: `docker create` makes a container that never starts. A file comes in by `PUT
+# Hint: `docker create` makes a container that is not started. A file comes in by `PUT
 #   /containers/letter/archive?path=/`; its body is a tar.
 # Hint: `docker cp` sends exactly that request. In Python: `engine.put(path, query={"path": "/"}, body=...)`, and
 #   `tar cf /tmp/note.tar -C /tmp note.txt` makes the tar.
