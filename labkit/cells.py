@@ -1,4 +1,4 @@
-"""Which cell of a notebook makes a name, or a container of that name?
+"""Which cell of a notebook makes a name, or a container or an image of that name?
 
 A kernel knows only the cells that it has run. The notebook's file knows the others.
 
@@ -17,13 +17,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Cell", "find_maker", "find_maker_of_object", "names_made", "parse_cells"]
+__all__ = ["Cell", "find_maker", "find_maker_of_container", "find_maker_of_image", "names_made", "parse_cells"]
 
 COMMAND = re.compile(r"^(\s*)[!%].*$", re.MULTILINE)  # !docker ps, %time: no Python
 COMMAND_KEPT = re.compile(r"=\s*[!%].*$", re.MULTILINE)  # words = !docker ps
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
-MAKING = re.compile(
-    r"\bcreate\b|\bdocker (?:container |image )?(?:run|build|tag|load|import|pull)\b|/(?:build|tag|load)\b"
+MAKES_CONTAINER = re.compile(r"\bcreate\b|\bdocker (?:container )?run\b")
+IMAGE_WORD = "(?:build|tag|load|import|pull|commit)"
+MAKES_IMAGE = re.compile(
+    rf"\bdocker (?:image |container )?{IMAGE_WORD}\b|/(?:build|tag|commit|images/load|images/create)\b|\.{IMAGE_WORD}\("
 )
 OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -85,11 +87,27 @@ def find_maker(cells: Sequence[Cell], name: str, running: int = 0) -> Cell | Non
     return above[-1] if above else makers[0] if makers else None
 
 
-def find_maker_of_object(cells: Sequence[Cell], name: str, running: int = 0) -> Cell | None:
-    """The first cell that makes a container or image of that name; never the cell number `running`.
+def find_maker_of_container(cells: Sequence[Cell], name: str, running: int = 0) -> Cell | None:
+    """The first cell that makes a container of that name; never the cell number `running`.
 
-    It is a cell that holds the name, and a word that makes one: `docker run`, /containers/create, /build, ...
+    It is a cell that holds the name, and a word that makes one: `docker run`, /containers/create, ...
     """
-    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
-    makers = (cell for cell in cells if word.search(cell.source) and MAKING.search(cell.source))
+    return _find(cells, rf"{re.escape(name)}(?![\w-])", MAKES_CONTAINER, running)
+
+
+def find_maker_of_image(cells: Sequence[Cell], name: str, running: int = 0) -> Cell | None:
+    """The first cell that makes an image of that name and tag; never the cell number `running`.
+
+    A cell that holds both, "box:red", goes first. Then comes one that holds the name alone: `docker tag busybox box`
+    makes box:latest, and a cell may hold the tag elsewhere. "box:blue" is never taken for box:latest.
+    """
+    repository, _, tag = name.partition(":")
+    alone = rf"{re.escape(repository)}(?![\w:-])" if tag in ("", "latest") else rf"{re.escape(repository)}(?![\w-])"
+    whole = _find(cells, rf"{re.escape(name)}(?![\w.-])", MAKES_IMAGE, running)
+    return whole or _find(cells, alone, MAKES_IMAGE, running)
+
+
+def _find(cells: Sequence[Cell], name: str, making: re.Pattern[str], running: int) -> Cell | None:
+    word = re.compile(rf"(?<![\w-]){name}")
+    makers = (cell for cell in cells if word.search(cell.source) and making.search(cell.source))
     return next((cell for cell in makers if cell.number != running), None)

@@ -19,7 +19,7 @@ CREATE = 'engine.post("/containers/create", query={"name": "again"}, json={"Imag
 INTERRUPT_SOON = "import threading; threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()"
 # What a cell does, and the words that its one line holds; "": it succeeds; None: Python's own traceback.
 CELLS: list[tuple[str, str | None]] = [
-    ("lesson.close()", "NameError: `lesson` is made by the set-up cell"),
+    ("lesson.close()", "NameError: Choose Run > Run All Above Selected Cell. (`lesson` is made by the set-up cell"),
     ("typo", None),
     (OPEN, ""),
     ('engine.get("/containers/nobody/json")', "404: No such container: nobody"),

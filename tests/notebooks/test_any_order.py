@@ -94,4 +94,6 @@ def test_a_lesson_with_faults(native: None, tmp_path: Path, monkeypatch: pytest.
     runs = run_all([tmp_path / "x.ipynb"])
 
     assert ["", "", "ZeroDivisionError: division by zero", "did not end in 4 s", "", "", ""] == [r.fault for r in runs]
-    assert [5] == [run.cell for run in runs if run.sentence.startswith("NameError: `later` is made by code cell 4")]
+    assert [5] == [
+        run.cell for run in runs if "(`later` is made by the cell that begins with `later = 1`.)" in run.sentence
+    ]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from labkit import cells
-from labkit.cells import Cell, find_maker, find_maker_of_object, names_made, parse_cells
+from labkit.cells import Cell, find_maker, find_maker_of_container, find_maker_of_image, names_made, parse_cells
 
 
 def test_the_documented_example() -> None:
@@ -58,5 +58,32 @@ def test_the_nearest_cell_above_makes_a_name() -> None:
 
 def test_the_first_cell_that_makes_a_container() -> None:
     """A name is no part of a longer one."""
-    assert [PAGE[1], PAGE[3], None] == [find_maker_of_object(PAGE, name) for name in ("box", "box-2", "bo")]
-    assert PAGE[3] == find_maker_of_object(PAGE, "box", 2)
+    assert [PAGE[1], PAGE[3], None] == [find_maker_of_container(PAGE, name) for name in ("box", "box-2", "bo")]
+    assert PAGE[3] == find_maker_of_container(PAGE, "box", 2)
+
+
+IMAGES = (
+    Cell(1, "", 'sh("docker build -t mine:red /build")'),
+    Cell(2, "", 'sh("docker create mine")'),
+    Cell(3, "", 'engine.post("/images/mine:red/tag", query={"repo": "mine"})\nassert "mine:latest" in tags'),
+    Cell(4, "", 'sh("docker commit box frozen")'),
+    Cell(5, "", 'for tag in ["a", "b"]:\n    sh(f"docker tag busybox looped:{tag}")'),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("mine:red", 1),
+        ("mine:latest", 3),
+        ("frozen:latest", 4),
+        ("looped:b", 5),
+        ("looped:latest", None),
+        ("min:latest", None),
+    ],
+)
+def test_the_first_cell_that_makes_an_image(name: str, number: int | None) -> None:
+    """The whole name decides; to make a container of an image makes no image."""
+    maker = find_maker_of_image(IMAGES, name)
+
+    assert number == (maker and maker.number)

@@ -13,10 +13,18 @@ from labkit.widgets.trouble import warn_of_waiting
 PAGE = (
     Cell(1, "", "from labkit.lesson import sh"),
     Cell(2, "Nobody listens", 'engine.post("/containers/create", query={"name": "shared"})\npid = 1'),
-    Cell(3, "Later", "print(pid)"),
+    Cell(3, "3. A build", 'sh("docker build -t shared:mytag /build")'),
+    Cell(4, "4. Names", '\nsh("docker tag busybox shared:first && docker tag busybox shared:latest")'),
+    Cell(5, "Later", "print(pid)"),
+    Cell(6, "Last", "end = 1"),
 )
-ABOVE = "(or Run > Run All Above Selected Cell)"
-CELL_2 = f'`{{}}` is made by code cell 2, under the heading "Nobody listens". Run that cell first {ABOVE}.'
+ABOVE = "Choose Run > Run All Above Selected Cell."
+FIRST_LINE = 'engine.post("/containers/create", query={"name": "shared"})'
+CELL_2 = f'{ABOVE} (`@` is made under the heading "Nobody listens" by the cell that begins with `{FIRST_LINE}`.)'
+CELL_4 = (
+    f'{ABOVE} (`shared:latest` is made under the heading "4. Names" by the cell that begins with '
+    '`sh("docker tag busybox shared:first && docker tag busybox sh ...`.)'
+)
 NO_SHARED = EngineRefusal(404, "No such container: shared", "GET", "/containers/shared/json")
 TAKEN = EngineRefusal(
     409, 'Conflict. The container name "/shared" is already in use by container "ad40".', "POST", "/containers/create"
@@ -26,17 +34,25 @@ TAKEN = EngineRefusal(
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (NameError("no", name="pid"), CELL_2.format("pid")),
+        (NameError("no", name="pid"), CELL_2.replace("@", "pid")),
         (
             NameError("no", name="sh"),
-            f"`sh` is made by the set-up cell, the first code cell of this notebook. Run that cell first {ABOVE}.",
+            f"{ABOVE} (`sh` is made by the set-up cell, the first code cell of this notebook.)",
+        ),
+        (
+            NameError("no", name="end"),
+            '`end` is made further down, under the heading "Last" by the cell that begins with `end = 1`. '
+            "Run that cell first.",
         ),
         (NameError("no", name="typo"), ""),
-        (NO_SHARED, f"GET /containers/shared/json: 404: No such container: shared. {CELL_2.format('shared')}"),
+        (NO_SHARED, f"GET /containers/shared/json: 404: No such container: shared. {CELL_2.replace('@', 'shared')}"),
         (
             EngineRefusal(404, "no such image: shared:latest: No such image: shared:latest", "GET", "/images/x/json"),
-            "GET /images/x/json: 404: no such image: shared:latest: No such image: shared:latest. "
-            + CELL_2.format("shared:latest"),
+            f"GET /images/x/json: 404: No such image: shared:latest. {CELL_4}",
+        ),
+        (
+            EngineRefusal(404, "no such image: mine:latest: No such image: mine:latest", "GET", "/images/x/json"),
+            "GET /images/x/json: 404: No such image: mine:latest",
         ),
         (
             TAKEN,
@@ -53,7 +69,7 @@ TAKEN = EngineRefusal(
 )
 def test_the_sentence(error: BaseException, sentence: str) -> None:
     """One line for what labkit knows, and nothing for what Python says better."""
-    assert sentence == explain_error(error, PAGE, running=3)
+    assert sentence == explain_error(error, PAGE, running=5)
 
 
 def test_a_refusal_by_the_kernel() -> None:
