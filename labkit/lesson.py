@@ -175,7 +175,7 @@ class Lesson:
                 "cell below it and choose Run > Run All Above Selected Cell."
             )
         if not left:
-            sentences.append("The machine is as it was at the beginning: nothing is left behind.")
+            sentences.append("The engine is as it was at the beginning: nothing is left behind.")
         return sentences
 
     def follow(self, bar: LiveBar) -> None:
