@@ -34,7 +34,7 @@ PERMITTED = ["--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privil
 # What a hub starts, spelled as BinderHub and repo2docker spell it.
 SERVER = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--ServerApp.base_url=/user/somebody/", "--no-browser"]
 SOON = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"]
-LESSONS = sorted(path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 QUIET = ["--quiet", "--override-ini=addopts=", "-p", "no:cacheprovider"]
 PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
 GOAL_ANSWER_S = 5
