@@ -31,7 +31,7 @@ VIEWS = {
     "card": card_html("Who?", ("he", "`she`")),
     "verdict": verdict_html("he", "`she`", "So."),
     "exercise": exercise_html("A", "not yet", "nothing", 1, ("Look.",)),
-    "end": end_html("02", WRONG, {"A": {"done": True, "tries": 1}}, reasons={}, sentences=("So.",)),
+    "end": end_html("02", WRONG, {"A": {"done": True, "tries": 1}}, sentences=("So.",)),
 }
 
 
