@@ -1,5 +1,6 @@
 """Does `sh` tell the whole of what a line did, and leave nothing behind that holds the cell?"""
 
+import gc
 import os
 import signal
 import threading
@@ -130,11 +131,12 @@ def test_an_interrupt_ends_the_line(tmp_path: Path) -> None:
 def test_no_descriptor_is_left() -> None:
     """A lesson runs hundreds of lines."""
     sh("true")
+    gc.collect()  # what other tests left to the collector is none of these
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         sh("echo")
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_line_is_noted_with_its_times() -> None:
