@@ -33,7 +33,7 @@ from labkit.machine.proofs import read_proofs
 from labkit.shell import sh
 from labkit.show.boot import boot_html
 from labkit.show.course_map import map_html
-from labkit.show.end import END_TEXT, end_html
+from labkit.show.end import END_TEXT, end_html, end_svg
 from labkit.widgets.bar import LiveBar
 from labkit.widgets.beside import beside
 from labkit.widgets.boot import require_lab_machine, wait_for_boot
@@ -147,8 +147,8 @@ class Lesson:
         sentences = self._clean()
         self.progress.note_closed()
         predictions, exercises = self.progress.predictions, self.progress.exercises
-        page = end_html(self.name, predictions, exercises, sentences=sentences)
-        show(View(page, END_TEXT))  # type: ignore[no-untyped-call]
+        page, still = (draw(self.name, predictions, exercises, sentences=sentences) for draw in (end_html, end_svg))
+        show(View(page, END_TEXT, still=still))  # type: ignore[no-untyped-call]
 
     def _clean(self) -> list[str]:
         """Undo everything, and print what is left; give what else there is to say of the machine."""

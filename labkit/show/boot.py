@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from labkit.show.box import box_svg
 from labkit.show.look import figure, mark
 
-__all__ = ["BOXES", "Box", "boot_html"]
+__all__ = ["BOXES", "Box", "boot_html", "boot_svg"]
 
 NAME = "the boot of this machine"
 CURE = "Kernel > Restart Kernel boots a new machine."
@@ -90,12 +91,21 @@ def boot_html(passed: Sequence[Mapping[str, Any]], proofs: Mapping[str, str] | N
     if ready is None:
         title = "<p><b>The machine is booting &hellip;</b></p>"
         return figure(NAME, title + boxes, caption=_caption(), style=STYLE)
-    title = f"The machine was ready after {float(ready['seconds']):.1f} s"
+    title = _ready_words(ready)
     return figure(
         NAME,
         f'<details class="lk-boot"><summary>{title}</summary>{boxes}<figcaption>{_caption()}</figcaption></details>',
         style=STYLE,
     )
+
+
+def boot_svg(passed: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the line of a machine that is ready, for whoever comes back to the page."""
+    return box_svg("kernel", [_ready_words(next(line for line in passed if line["stage"] == "ready"))])
+
+
+def _ready_words(ready: Mapping[str, Any]) -> str:
+    return f"The machine was ready after {float(ready['seconds']):.1f} s"
 
 
 def _caption() -> str:

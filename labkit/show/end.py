@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from labkit.show.box import box_svg
 from labkit.show.look import figure, mark, with_code
 
-__all__ = ["END_TEXT", "end_html"]
+__all__ = ["END_TEXT", "end_html", "end_svg"]
 
 END_TEXT = "(what you predicted and did, on a live page)"
 DONE = '<b class="lk-ink-answer" aria-hidden="true">✓</b>'
@@ -35,7 +36,7 @@ def end_html(
     """
     parts = [
         f"<h3>{escape(lesson)}: what you have done</h3>",
-        _count_predictions(predictions),
+        f"<p>{words}</p>" if (words := _count_predictions(predictions)) else "",
         _table(
             [(q, one["choice"], one["answer"], one.get("why", "")) for q, one in predictions.items() if _wrong(one)]
         ),
@@ -43,6 +44,23 @@ def end_html(
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences),
     ]
     return figure(f"the end of {lesson}", f'<div class="lk-end">{"".join(parts)}</div>', style=END_STYLE)
+
+
+def end_svg(
+    lesson: str,
+    predictions: Mapping[str, Mapping[str, Any]],
+    exercises: Mapping[str, Mapping[str, Any]],
+    *,
+    sentences: Sequence[str],
+) -> str:
+    """The same as a still picture, for whoever comes back."""
+    wrong = [
+        f"{question} You said: {one['choice']}. The machine says: {one['answer']}. {one.get('why', '')}"
+        for question, one in predictions.items()
+        if _wrong(one)
+    ]
+    done = [_exercise(name, one) for name, one in sorted(exercises.items())]
+    return box_svg("you", [_count_predictions(predictions), *wrong, *done, *sentences], f"{lesson}: what you have done")
 
 
 def _wrong(prediction: Mapping[str, Any]) -> bool:
@@ -58,7 +76,7 @@ def _count_predictions(predictions: Mapping[str, Mapping[str, Any]]) -> str:
     words = f"Predictions: you made {len(made)} of {len(answered)}, and {right} of them {_be(right)} right."
     if right < len(made):
         words += f" {_look_again(len(made) - right)}"
-    return f"<p>{words}</p>"
+    return words
 
 
 def _look_again(count: int) -> str:
@@ -82,12 +100,14 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _list_exercises(exercises: Mapping[str, Mapping[str, Any]]) -> str:
-    words = "".join(f"<p>{_exercise(name, one)}</p>" for name, one in sorted(exercises.items()))
-    return words
+    return "".join(
+        f"<p>{DONE if one['done'] else mark('you')} {escape(_exercise(name, one))}</p>"
+        for name, one in sorted(exercises.items())
+    )
 
 
 def _exercise(name: str, exercise: Mapping[str, Any]) -> str:
     tries = f"{exercise['tries']} {'try' if exercise['tries'] == 1 else 'tries'}"
     if exercise["done"]:
-        return f"{DONE} Exercise {escape(name)}: done, with {tries}."
-    return f"{mark('you')} Exercise {escape(name)}: not done yet, after {tries}."
+        return f"Exercise {name}: done, with {tries}."
+    return f"Exercise {name}: not done yet, after {tries}."

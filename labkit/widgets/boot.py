@@ -7,7 +7,7 @@ from IPython.display import display
 
 from labkit.errors import MachineError
 from labkit.machine.boot_log import BOOT_LOG, read_boot_log
-from labkit.show.boot import boot_html
+from labkit.show.boot import boot_html, boot_svg
 from labkit.widgets.view import View
 
 __all__ = ["require_lab_machine", "wait_for_boot"]
@@ -43,6 +43,7 @@ def wait_for_boot() -> tuple[View, list[dict[str, Any]]]:
             words = passed["failed"].rstrip(".")
             raise MachineError(f"The engine did not come up: {words}. Restart the kernel to try again.")
         if "ready" in passed:
+            view.still = boot_svg(stages)
             return view, stages
         if time.monotonic() > deadline:
             view.html = boot_html([*stages, {"stage": "failed", "detail": f"No end after {PATIENCE_S:.0f} s."}])
