@@ -196,7 +196,7 @@ def test_a_second_visit_shows_the_choice(
             opened.command("apputils:change-theme", theme=theme)
             stills = opened.page.locator(".labkit-still")
             expect(stills).to_have_count(3)  # the boot of the set-up cell, the card, the verdict
-            for number, words in ((1, SEEN_CARD), (2, SEEN_VERDICT)):
+            for number, words in ((0, "The machine was ready after"), (1, SEEN_CARD), (2, SEEN_VERDICT)):
                 still = stills.nth(number)
                 opened.show(still.locator("img"))
                 assert words in str(still.locator("img").get_attribute("alt"))

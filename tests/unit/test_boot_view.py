@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from labkit.show.boot import BOXES, boot_html
+from labkit.show.boot import BOXES, boot_html, boot_svg
 
 ORDER = ["root", "network", "kernel", "engine", "image", "ready"]
 BOX = re.compile(r'<div class="lk-box[^"]* (lk-passed|lk-to-come|lk-failed)( lk-now)?" data-box="([^"]*)"')
@@ -58,6 +58,7 @@ def test_a_machine_that_is_ready_is_one_line() -> None:
 
     assert '<details class="lk-boot"><summary>The machine was ready after 6.2 s</summary>' in drawn
     assert {"passed"} == set(boxes(drawn).values())
+    assert ">The machine was ready after 6.2 s</text>" in boot_svg(log(*ORDER))
 
 
 def test_a_box_opens_to_its_proof() -> None:
