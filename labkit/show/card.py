@@ -11,15 +11,26 @@ __all__ = ["LETTERS", "card_html", "card_svg", "card_text", "verdict_html", "ver
 LETTERS = "ABCDEFGHIJ"
 INK, LINE = PAGE["ink"][0], PAGE["line"][0]
 STILL_WIDTH = 760
+LEAST_EM = 16
+
+
+def _code(*boxes: str) -> str:
+    """Code that is not broken: a line would end after a dash, as in `--name`. What is wider than its box scrolls."""
+    within = ",".join(f".lk {box} code" for box in boxes)
+    return f"{within}{{white-space:nowrap;display:inline-block;max-width:100%;overflow-x:auto;vertical-align:bottom}}"
+
+
 CARD_STYLE = (
     "<style>.lk-ask{font-size:calc(var(--lk-size)*1.25);font-weight:600;margin:0 0 8px}"
-    ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(16em,100%),1fr));gap:8px;"
+    ".lk .lk-answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(var(--least),100%),1fr));gap:8px;"
     "max-width:62em;padding:3px}"
-    ".lk .lk-answers button{display:flex;align-items:center;gap:12px;min-height:52px;padding:8px 12px;text-align:left;"
+    # The letter and the answer in a row; who said it is below, where there is room for it.
+    ".lk .lk-answers button{display:grid;grid-template-columns:auto minmax(0,1fr);align-content:center;"
+    "align-items:center;gap:4px 12px;min-height:52px;padding:8px 12px;text-align:left;"
     "font-size:calc(var(--lk-size)*1.15);background:var(--lk-ground);border:2px solid var(--lk-line);"
     "border-radius:8px;white-space:normal;overflow-wrap:anywhere}"
-    ".lk .lk-answers button:not(:disabled):hover{border-color:var(--lk-request);background:var(--lk-soft)}"
-    ".lk .lk-answers button:disabled{cursor:default;color:var(--lk-ink);opacity:1}"
+    ".lk .lk-answers button:not([aria-disabled=true]):hover{border-color:var(--lk-request);background:var(--lk-soft)}"
+    ".lk .lk-answers [aria-disabled=true]{cursor:default}"
     ".lk .lk-letter{flex:none;display:inline-grid;place-items:center;width:2em;height:2em;border-radius:50%;"
     "border:2px solid currentColor;font-weight:700}"
     '.lk .lk-answers [aria-pressed="true"]{border-color:var(--lk-request);'
@@ -27,12 +38,15 @@ CARD_STYLE = (
     '.lk .lk-answers [aria-pressed="true"] .lk-letter{background:var(--lk-request);border-color:var(--lk-request);'
     "color:var(--lk-ground)}"
     ".lk .lk-answers [data-machine]{border-style:double;border-width:4px;border-color:var(--lk-answer)}"
-    ".lk .lk-says{margin-left:auto;display:flex;flex-direction:column;align-items:flex-end;gap:4px;flex:none}"
-    ".lk .lk-note{min-height:1.5em;margin:8px 0 0}</style>"
+    ".lk .lk-says{grid-column:2;display:flex;flex-wrap:wrap;gap:4px 8px}.lk .lk-says:empty{display:none}"
+    + _code(".lk-ask", ".lk-answers")
+    + ".lk .lk-note{min-height:1.5em;margin:8px 0 0}</style>"
 )
 VERDICT_STYLE = (
     "<style>.lk .lk-verdict{max-width:62em;padding:8px 16px;border-style:solid;border-width:1px 1px 1px 8px;"
-    "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}</style>"
+    "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}"
+    + _code(".lk-verdict")
+    + "</style>"
 )
 
 
@@ -44,10 +58,17 @@ def card_html(question: str, answers: Sequence[str]) -> str:
         for number, (letter, answer) in enumerate(zip(LETTERS, answers, strict=False))
     )
     body = (
-        f'<div class="lk-ask">{with_code(question)}</div><div class="lk-answers">{buttons}</div>'
+        f'<div class="lk-ask">{with_code(question)}</div>'
+        f'<div class="lk-answers" style="--least:{_least_em(answers)}em">{buttons}</div>'
         '<div class="lk-note" aria-live="polite"></div>'
     )
     return figure(f"prediction: {question}", body, style=CARD_STYLE)
+
+
+def _least_em(answers: Sequence[str]) -> int:
+    """How wide an answer is at least, so that its longest code, which is not broken, has room beside the letter."""
+    codes = [code for answer in answers for code in answer.split("`")[1::2]]
+    return max(LEAST_EM, round(0.6 * max(map(len, codes), default=0)) + 7)
 
 
 def card_svg(question: str, answers: Sequence[str], chosen: int = -1, given: int = -1) -> str:

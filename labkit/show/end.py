@@ -16,7 +16,7 @@ END_STYLE = (
     ".lk .lk-end h3{margin:0 0 8px;font-size:calc(var(--lk-size)*1.25)}.lk .lk-end p{margin:0 0 8px}"
     ".lk .lk-end table{border-collapse:collapse;margin:0 0 12px;width:100%;font-size:inherit}"
     ".lk .lk-end :is(th,td){text-align:left;vertical-align:top;padding:4px 12px 4px 0;white-space:normal;"
-    "border-bottom:1px solid var(--lk-line);background:none}</style>"
+    "border-bottom:1px solid var(--lk-line);background:none}.lk .lk-end code{white-space:nowrap}</style>"
 )
 HEADINGS = ("question", "you said", "the machine says", "why")
 NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}

@@ -3,8 +3,8 @@
 //
 // Keys: JupyterLab takes a letter or an arrow that is pressed on a button for a command of its own: A would insert a
 // cell. Its handler is the document's; a handler of the window comes first, and takes the keys of a card that has the
-// focus. With Shift, Ctrl and the like they are JupyterLab's as ever: Shift+Enter runs the cell and goes on. So is an
-// arrow that leads out of the card: it goes to the next cell.
+// focus: every letter, and also after the verdict. With Shift, Ctrl and the like they are JupyterLab's as ever:
+// Shift+Enter runs the cell and goes on. So is an arrow that leads out of the card: it goes to the next cell.
 
 const LETTERS = "ABCDEFGHIJ";
 const YOU = '<span class="lk-chip lk-ink-request">you</span>';
@@ -30,15 +30,16 @@ export default {
       for (const [number, button] of buttons.entries()) {
         button.setAttribute("aria-pressed", number === chosen);
         button.toggleAttribute("data-machine", number === given);
-        button.disabled = given >= 0 || isDead();
+        // Not `disabled`: such a button loses the focus, and the next key is JupyterLab's.
+        button.setAttribute("aria-disabled", given >= 0 || isDead());
         button.querySelector(".lk-says").innerHTML = (number === chosen ? YOU : "") + (number === given ? MACHINE : "");
       }
       const words = say(chosen, given);
       if (note.textContent !== words) note.textContent = words;
     };
     const choose = number => {
-      if (buttons[number].disabled) return;
       buttons[number].focus();
+      if (buttons[number].getAttribute("aria-disabled") === "true") return;
       model.set("chosen", number);
       model.save_changes();
       draw();
@@ -46,11 +47,12 @@ export default {
     const onKey = event => {
       if (!el.contains(event.target) || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
       const focused = buttons.indexOf(event.target);
-      const letter = event.key.length === 1 ? LETTERS.indexOf(event.key.toUpperCase()) : -1;
+      const isLetter = /^[a-z]$/i.test(event.key);
+      const letter = isLetter ? LETTERS.indexOf(event.key.toUpperCase()) : -1;
       if (focused >= 0 && (event.key === "Enter" || event.key === " ")) choose(focused);
       else if (letter >= 0 && letter < buttons.length) choose(letter);
       else if (focused >= 0 && buttons[focused + STEPS[event.key]]) buttons[focused + STEPS[event.key]].focus();
-      else return;
+      else if (!isLetter) return;
       event.preventDefault();
       event.stopImmediatePropagation();
     };

@@ -142,7 +142,12 @@ def test_a_choice_lasts_by_keyboard_alone(notebook: Notebook, copy: Path, lab: J
     expect(card).to_contain_text("You said A. The machine says B.")
     assert ["you"] == card.locator('[data-answer="0"] .lk-says').all_inner_texts()
     assert ["the machine"] == card.locator('[data-answer="1"] .lk-says').all_inner_texts()
-    assert all(button.is_disabled() for button in card.get_by_role("button").all())
+    assert [] == [one for one in card.get_by_role("button").all() if one.get_attribute("aria-disabled") != "true"]
+    # The card keeps the focus, and its letters: none of them is a command of JupyterLab's.
+    card.get_by_role("button").first.focus()
+    press(notebook, "b", "a", "d", "d", "z", "c")
+    expect(card.get_by_role("button").nth(2)).to_be_focused()
+    assert len(CELLS) == page.evaluate("() => lab.cells().length") and ["A"] == pressed(notebook)
     words = f"You said: {ANSWERS[0]}. The machine says: root."
     expect(page.locator('[aria-label="verdict: root"]')).to_contain_text(words)
 
@@ -244,6 +249,11 @@ def test_card_verdict_and_end_can_be_read(notebook: Notebook, theme: str, pytest
         notebook.run_cell(cell)
         notebook.wait_until_idle()
     page.set_viewport_size({"width": 900, "height": 1000})
+    # Who said it stands below the answer, which keeps its words whole.
+    for says in page.locator(f"{CARD} .lk-says:not(:empty)").all():
+        assert says.evaluate(
+            "one => one.offsetTop >= one.previousElementSibling.offsetTop + one.previousElementSibling.offsetHeight"
+        )
     for name in (CARD, '[aria-label="verdict: root"]', '[aria-label="the end of 00-start-here"]'):
         view: Locator = page.locator(name)
         notebook.show(view)

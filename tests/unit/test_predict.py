@@ -12,6 +12,7 @@ from labkit.errors import LabError
 from labkit.machine.inside import notes
 from labkit.progress import Note
 from labkit.show.card import card_html
+from labkit.show.end import end_html
 from labkit.widgets.predict import NONE, Prediction
 
 ANSWERS = ("he", "<she>", "`they`")
@@ -118,6 +119,16 @@ def test_a_page_may_send_anything() -> None:
         prediction.chosen = number
 
     assert "<she>" == prediction.choice
+
+
+def test_code_is_whole() -> None:
+    """A line would end after a dash, as in `--name web`: nowhere on a card, a verdict or the end is code broken."""
+    wide = card_html("Which?", ("`docker create --rm false busybox`", "none"))
+
+    assert ".lk .lk-ask code,.lk .lk-answers code{white-space:nowrap;" in wide and "--least:26em" in wide
+    assert "--least:16em" in card_html("Who?", ANSWERS)
+    assert ".lk .lk-verdict code{white-space:nowrap;" in ask().verdict("he", "").html
+    assert ".lk .lk-end code{white-space:nowrap}" in end_html("02", {}, {}, reasons={}, sentences=())
 
 
 def test_nothing_gives_the_answer_away() -> None:
