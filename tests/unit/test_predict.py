@@ -128,7 +128,7 @@ def test_code_is_whole() -> None:
     assert ".lk .lk-ask code,.lk .lk-answers code{white-space:nowrap;" in wide and "--least:26em" in wide
     assert "--least:16em" in card_html("Who?", ANSWERS)
     assert ".lk .lk-verdict code{white-space:nowrap;" in ask().verdict("he", "").html
-    assert ".lk .lk-end code{white-space:nowrap}" in end_html("02", {}, {}, reasons={}, sentences=())
+    assert ".lk .lk-end code{white-space:nowrap}" in end_html("02", {}, {}, sentences=())
 
 
 def test_nothing_gives_the_answer_away() -> None:
