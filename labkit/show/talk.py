@@ -110,7 +110,9 @@ class Talk(NamedTuple):
 
     @property
     def is_tube(self) -> bool:
-        """The connection stays open until what it is about ends."""
+        """The connection stays open until what it is about ends; one that is refused does not."""
+        if self.one.answer.status >= 400:
+            return False
         follows = "/logs" in self.path and re.search(r"[?&]follow=(1|true)", self.one.request.target) is not None
         return self.one.answer.status == 101 or follows or _TUBE.fullmatch(self.path) is not None
 
@@ -191,7 +193,9 @@ def status_line(talk: Talk) -> str:
 
 
 def role_of(talk: Talk) -> str:
-    """Whether its answer is an answer or trouble."""
+    """Whether its answer is an answer, trouble, or says that there is no such thing."""
+    if talk.one.answer.status == 404:
+        return "missing"
     return "trouble" if talk.one.answer.status >= 400 or not talk.one.answer.status else "answer"
 
 
@@ -265,7 +269,10 @@ def lay_out(talks: Sequence[Talk], lines: Sequence[Line] = (), *, to_scale: bool
             rows.append(_spaced(_row(moment), rows[-1].at_s if rows else moment.at_s, px_per_s))
         else:
             rows[-1] = row
-        if moment.talk is not None:
+        if moment.part is not None and moment.talk is not None:
+            if moment.part.stream != "stdin":  # when a container speaks first, it runs
+                where.setdefault(("said", moment.talk.number), len(rows) - 1)
+        elif moment.talk is not None:
             where[moment.kind, moment.talk.number] = len(rows) - 1
     tubes, lives, lanes = _spans(talks, where)
     return Picture(tuple(rows), tuple(tubes), tuple(lives), lanes, tick(px_per_s), px_per_s)
@@ -401,6 +408,7 @@ def _answer_id(talk: Talk) -> str:
 def _states(talks: Sequence[Talk], where: dict[tuple[str, int], int]) -> list[tuple[int, str]]:
     """The states of one container, by what was asked and answered about it; none where that does not tell."""
     found: list[tuple[float, int, str]] = []
+    top = min(where.values(), default=0)  # below a line that was typed
     for talk in talks:
         status, begin = talk.one.answer.status, where.get(("request", talk.number), 0)
         answered, ended = where.get(("answer", talk.number)), where.get(("end", talk.number))
@@ -409,12 +417,15 @@ def _states(talks: Sequence[Talk], where: dict[tuple[str, int], int]) -> list[tu
             found.append((talk.end_s or 0.0, answered, "created"))
         elif talk.verb == "start" and talk.path.startswith("/containers/"):
             if not found:
-                found.append((0.0, 0, "created"))
+                found.append((0.0, top, "created"))
             found.append((talk.begin_s, begin, "starting"))
             if answered is not None:
-                found.append((talk.end_s or 0.0, answered, "running" if is_good else "created"))
+                came = (talk.end_s or 0.0, answered)
+                found.append(
+                    (*min([came, *_words_after(talks, where, begin)]), "running") if is_good else (*came, "created")
+                )
         elif talk.verb in ("attach", "exec") and talk.is_tube and is_good and not found:
-            found.append((0.0, 0, "running"))
+            found.append((0.0, top, "running"))
         elif talk.verb == "wait" and is_good and ended is not None:
             found.append((talk.end_s or 0.0, ended, "exited"))
         elif talk.verb in ("stop", "kill") and is_good and answered is not None:
@@ -428,6 +439,14 @@ def _states(talks: Sequence[Talk], where: dict[tuple[str, int], int]) -> list[tu
             continue
         states.append((row, state))
     return states if any(talk.is_tube or talk.verb in ("create", "start") for talk in talks) else []
+
+
+def _words_after(talks: Sequence[Talk], where: dict[tuple[str, int], int], row: int) -> Iterator[tuple[float, int]]:
+    """When and in which row a container first speaks: it may be some milliseconds before the answer to its start."""
+    for talk in talks:
+        spoke = where.get(("said", talk.number), -1)
+        if talk.verb == "attach" and spoke > row:
+            yield next(part.at_s for part in talk.parts if part.stream != "stdin"), spoke
 
 
 def _parts(one: WireExchange, begin_s: float) -> Iterator[Part]:

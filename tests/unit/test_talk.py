@@ -120,6 +120,40 @@ def test_rows_are_in_order_and_to_scale() -> None:
             assert after.squeezed_s == after.at_s - before.at_s
 
 
+def test_a_container_runs_when_it_first_speaks() -> None:
+    """Its words may come some milliseconds before the answer to its start; then it runs from there."""
+    for output_s, first in ((0.0, "said"), (0.5, "answer")):
+        picture = drawn(run(output_s=output_s))
+        (life,) = picture.lives
+        running = next(row for row, state in life.states if state == "running")
+        said = next(number for number, row in enumerate(picture.rows) if row.kind == "said")
+        assert running <= said and first == picture.rows[running].kind
+
+
+def test_a_container_that_nobody_hears_runs_with_the_answer_to_its_start() -> None:
+    """`docker start` attaches to nothing."""
+    picture = drawn([say("POST", "/containers/box/start", 1.0, 0.3, 204)])
+
+    assert ["created", "starting", "running"] == [state for _, state in picture.lives[0].states]
+
+
+def test_what_ran_before_is_drawn_below_the_line_that_was_typed() -> None:
+    """Beside that line stands how long it took."""
+    said = [say("POST", f"/containers/{ID}/exec", 1.0, 0.1, 201, said={"Id": "e"})]
+    said.append(say("POST", "/exec/e/start", 1.2, 0.1, 101, head_s=0.01))
+    picture = drawn(said, (Line("docker exec box ls", 0.9, 1.4),))
+
+    assert ["line", "running"] == [picture.rows[0].kind, picture.lives[0].states[0][1]]
+    assert 1 == picture.lives[0].states[0][0]
+
+
+def test_what_is_refused_does_not_stay_open() -> None:
+    """It has an answer, and no tube that ends."""
+    picture = drawn([say("POST", f"/containers/{ID}/{verb}", 1.0, 0.1, 404) for verb in ("attach", "wait")])
+
+    assert () == picture.tubes and "end" not in [row.kind for row in picture.rows]
+
+
 def test_what_is_still_open_has_no_end() -> None:
     """A tube of a container that still runs goes on, and so does the container."""
     said = run()
