@@ -31,6 +31,7 @@ WIDE_PX = 26  # what an ordinary time between two events takes
 
 ENDS = {"delete", "destroy", "die", "disconnect", "exec_die", "kill", "remove", "stop", "unmount", "untag"}
 TROUBLE = {"oom", "health_status: unhealthy"}
+STATUS = "exit status"
 PINS = {"begin": "disc", "end": "box", "trouble": "cross"}
 OBJECTS = {"container": "container", "network": "kernel"}  # the roles in which they are drawn; others are the engine's
 STATES = {
@@ -347,7 +348,7 @@ def _pin(
 
 
 def _meaning(event: Event) -> str:
-    if event.action in TROUBLE or event.detail.startswith("exit code") and event.detail != "exit code 0":
+    if event.action in TROUBLE or event.detail.startswith(STATUS) and event.detail != f"{STATUS} 0":
         return "trouble"
     return "end" if event.action in ENDS else "begin"
 
@@ -397,7 +398,7 @@ def _short(name: str) -> str:
 
 
 def _detail(attributes: dict[str, Any]) -> str:
-    for key, words in (("exitCode", "exit code"), ("signal", "signal")):
+    for key, words in (("exitCode", STATUS), ("signal", "signal")):
         if value := _words(attributes.get(key), 12):
             return f"{words} {value}"
     return ""

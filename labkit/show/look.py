@@ -41,6 +41,7 @@ ROLES = {
     "request": Role("#0b57b0", "#7ab8ff", "arrow", "request"),
     "answer": Role("#0f6b3a", "#63d297", "arrow back", "answer"),
     "trouble": Role("#b3261e", "#ff8073", "cross", "error"),
+    "missing": Role("#545c66", "#b4bcc6", "ring", "not found"),
     "stdin": Role("#8a1c5c", "#e184c6", "triangle", "stdin"),
     "stdout": Role("#00687a", "#8ce8f5", "disc", "stdout"),
     "stderr": Role("#a3440a", "#ffb074", "diamond", "stderr"),
@@ -71,6 +72,7 @@ SHAPES = {
     "arrow back": '<path d="M12 6H2M5.5 2.5 2 6 5.5 9.5" fill="none" stroke="{0}" stroke-width="2"'
     ' stroke-dasharray="3.5 1.5"/>',
     "cross": '<path d="M2 2 10 10M10 2 2 10" fill="none" stroke="{0}" stroke-width="2.5"/>',
+    "ring": '<circle cx="6" cy="6" r="4" fill="none" stroke="{0}" stroke-width="2"/>',
     "triangle": '<path d="M2 1 11 6 2 11Z" fill="{0}"/>',
     "disc": '<circle cx="6" cy="6" r="4.5" fill="{0}"/>',
     "diamond": '<path d="M6 0.5 11.5 6 6 11.5 0.5 6Z" fill="{0}"/>',
@@ -150,6 +152,7 @@ def method_chip(method: str) -> str:
 
 
 def status_chip(status: int, reason: str = "") -> str:
-    """An answer's status; from 400 on it is trouble, and has a cross."""
-    role, cross = ("trouble", f"{mark('trouble')} ") if status >= 400 else ("answer", "")
-    return f'<span class="lk-chip lk-chip-round lk-ink-{role}">{cross}{escape(f"{status} {reason}".rstrip())}</span>'
+    """An answer's status; from 400 on it is trouble, and has a cross; that there is no such thing is often none."""
+    role = "missing" if status == 404 else "trouble" if status >= 400 else "answer"
+    sign = "" if role == "answer" else f"{mark(role)} "
+    return f'<span class="lk-chip lk-chip-round lk-ink-{role}">{sign}{escape(f"{status} {reason}".rstrip())}</span>'

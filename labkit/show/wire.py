@@ -36,9 +36,10 @@ from labkit.show.talk import (
 )
 from labkit.show.wire_still import NOTHING, STATES, draw_still
 
-__all__ = ["SHOWN", "WireExchange", "wire_html", "wire_svg", "wire_text"]
+__all__ = ["SHOWN", "WireExchange", "shorten", "wire_html", "wire_svg", "wire_text"]
 
 SHOWN = 60  # exchanges, the newest, in every form
+CALLS_DOCKER = re.compile(r"(?<![\w./-])docker(?![\w./-])")
 LONG_ID = re.compile(r"\b([0-9a-f]{6})[0-9a-f]{6}(?:[0-9a-f]{52})?\b")
 
 LANE_PX, LEFT_PX, ARROW_PX = 24, 84, 23  # a lane; from the left to the client's line; a row's arrow, from its top
@@ -48,8 +49,8 @@ CAPTION = (
     "row to read what was said."
 )
 CAPTION_OPEN = (
-    "Time runs downwards. Look at the tubes on the right: {verbs} stay open. Where does each begin, and where does it "
-    "end? A mark in a tube is what the container said, when it said it. Press a row to read its bytes."
+    "Time runs downwards. {tubes} A mark in a tube is what the container said, when it said it. Press a row to read "
+    "its bytes."
 )
 
 STYLE = f"<style>{message.STYLE}{read_css('wire')}</style>"
@@ -83,17 +84,16 @@ def wire_html(exchanges: Iterable[WireExchange], forgotten: int = 0, lines: Sequ
     container = f'<span style="right:12px;transform:none">{mark("container")} container</span>' if picture.lives else ""
     body = (
         f'<div class="lk-card">{note}<div class="w-body" style="--right:{right}px">'
-        f'<div class="w-ends"><span class="w-client">{mark("you")} client</span>'
+        f'<div class="w-ends"><span class="w-client">{mark("you")} {_name_client(talks, lines)}</span>'
         f'<span class="w-engine">{mark("engine")} engine</span>{container}</div>'
         '<i class="w-life w-client"></i><i class="w-life w-engine"></i>'
         f"<div>{rows}</div></div>{_replay(picture)}</div>"
     )
-    verbs = sorted({f"`{tube.talk.verb}`" for tube in picture.tubes})
-    words = CAPTION_OPEN.format(verbs=" and ".join(verbs)) if picture.tubes and picture.lives else CAPTION
+    words = CAPTION_OPEN.format(tubes=_name_tubes(picture.tubes)) if picture.tubes and picture.lives else CAPTION
     carried = {row.part.stream for row in picture.rows if row.part}
     keys = ["request", "answer", *(stream for stream in STREAMS if stream in carried)]
-    bad = [talk for talk in talks if talk.one.answer.status >= 400]
-    return figure("wire view", body, caption=with_code(words), keys=[*keys, *(["trouble"] if bad else [])], style=STYLE)
+    bad = {role_of(talk) for talk in talks if talk.one.answer.status >= 400}
+    return figure("wire view", body, caption=with_code(words), keys=[*keys, *sorted(bad)], style=STYLE)
 
 
 def wire_svg(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, query: bool = True) -> str:
@@ -101,7 +101,22 @@ def wire_svg(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, q
     talks, left_out, first = _newest(exchanges, query)
     settled, typed = settle(talks, _of(lines, first))
     picture = lay_out(settled, typed, to_scale=False)
-    return draw_still(picture, bool(left_out), query)
+    return draw_still(picture, _name_client(talks, lines), has_note=bool(left_out), query=query)
+
+
+def _name_tubes(tubes: Sequence[Tube]) -> str:
+    verbs = " and ".join(sorted({f"`{tube.talk.verb}`" for tube in tubes}))
+    if len(tubes) == 1:
+        return f"Look at the tube on the right: {verbs} stays open. Where does it begin, and where does it end?"
+    stay = "stay" if " and " in verbs else "stays"
+    return f"Look at the tubes on the right: {verbs} {stay} open. Where does each begin, and where does it end?"
+
+
+def _name_client(talks: Sequence[Talk], lines: Sequence[Line]) -> str:
+    """Who speaks: `docker`, where each request came while a line ran that calls that command."""
+    ran = [(line.began_s, line.ended_s or float("inf")) for line in lines if CALLS_DOCKER.search(line.text)]
+    is_docker = all(any(begin <= talk.begin_s <= end for begin, end in ran) for talk in talks)
+    return "docker" if is_docker else "client"
 
 
 def _of(lines: Sequence[Line], since_s: float) -> list[Line]:
@@ -180,7 +195,7 @@ def _says(row: Row) -> str:
     if row.line is not None:
         return f"$ {cut(xml_safe(row.line.text), 80)}"
     talk = row.talks[-1]
-    asked = f"{talk.one.request.method} {_shorten(talk.path)}"
+    asked = f"{talk.one.request.method} {shorten(talk.path)}"
     match row.kind:
         case "ping":
             return "the client asks whether the engine is there"
@@ -204,14 +219,14 @@ def _command_html(picture: Picture, row: Row, number: int, since: float) -> str:
 def _request_words(talk: Talk) -> str:
     request = talk.one.request
     path, mark_, query = VERSION.sub("", request.target).partition("?")
-    asked = f'<span class="lk-dim w-more">?{escape(_shorten(query))}</span>' if mark_ else ""
+    asked = f'<span class="lk-dim w-more">?{escape(shorten(query))}</span>' if mark_ else ""
     return (
         f'{method_chip(xml_safe(request.method))}<code title="{escape(xml_safe(cut(request.target, 500)))}">'
-        f"{escape(_shorten(path))}{asked}</code>"
+        f"{escape(shorten(path))}{asked}</code>"
     )
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
     """An identity by its first letters, as docker's tables have it, and shorter."""
     return cut(xml_safe(LONG_ID.sub(r"\1…", text)), 200)
 
@@ -240,7 +255,7 @@ def _end_words(talk: Talk) -> str:
     if talk.verb == "wait":
         code = re.search(rb'"StatusCode":\s*(\d+)', talk.one.answer.body)
         if code:
-            return f'<span class="lk-ink-answer"><b>wait</b> is told: exit code {int(code[1])}</span>'
+            return f'<span class="lk-ink-answer"><b>wait</b> is told: exit status {int(code[1])}</span>'
     note = str(getattr(talk.one, "note", ""))
     why = f": {escape(xml_safe(note))}" if note else ""
     return f'<span class="lk-ink-engine"><b>{escape(talk.verb)}</b> ends{why}</span>'
@@ -337,7 +352,9 @@ def _ticks(picture: Picture, number: int) -> str:
 def _replay(picture: Picture) -> str:
     """A slider that walks through the rows: what comes later is pale."""
     last = len(picture.rows) - 1
-    scale = f'<span class="lk-dim">{short(picture.tick_s)} a tick</span>' if picture.tick_s else ""
+    # A tick may be a small part of a millisecond.
+    tick = f"{picture.tick_s:g} s" if picture.tick_s >= 1 else f"{picture.tick_s * 1000:g} ms"
+    scale = f'<span class="lk-dim">{tick} a tick</span>' if picture.tick_s else ""
     return (
         '<div class="w-replay" data-replay="1"><button type="button" data-play="1" aria-label="play">&#9654;</button>'
         f'<label>Replay <input type="range" min="0" max="{last}" value="{last}" aria-label="replay"></label>'

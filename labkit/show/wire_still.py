@@ -36,10 +36,10 @@ class _Place:
         return self.right + LANE_PX * (lane + 1)
 
 
-def draw_still(picture: Picture, has_note: bool, query: bool) -> str:
-    """Draw a picture that is not to scale; `has_note`: earlier exchanges are left out, which is told."""
+def draw_still(picture: Picture, client: str, *, has_note: bool, query: bool) -> str:
+    """Draw a picture that is not to scale; `client` speaks; `has_note`: earlier exchanges are left out."""
     place = _Place(picture, has_note)
-    parts = [*_ends(picture, place)]
+    parts = [*_ends(picture, place, client)]
     if has_note:
         parts.append(f'<text x="{LEFT_PX + 10}" y="{place.top - 4}">… earlier exchanges are left out</text>')
     parts += [_tube(tube, place) for tube in picture.tubes]
@@ -50,8 +50,8 @@ def draw_still(picture: Picture, has_note: bool, query: bool) -> str:
     return frame_svg(parts, WIDTH_PX, place.height)
 
 
-def _ends(picture: Picture, place: _Place) -> list[str]:
-    columns = {"you": (LEFT_PX, "client"), "engine": (place.right, "engine")}
+def _ends(picture: Picture, place: _Place, client: str) -> list[str]:
+    columns = {"you": (LEFT_PX, client), "engine": (place.right, "engine")}
     parts = [
         f'<path d="M{x} 32V{place.height}" stroke="{INK[role]}" stroke-width="2"/>' for role, (x, _) in columns.items()
     ]

@@ -30,7 +30,7 @@ from traitlets import Unicode
 
 from labkit.show.still import cut, xml_safe
 
-__all__ = ["Drawing", "LiveView", "Source", "stop_all"]
+__all__ = ["Drawing", "LiveView", "Picture", "Source", "running_cell", "stop_all"]
 
 KEPT = 2000  # items
 PERIOD_S = 0.1
@@ -286,17 +286,20 @@ def _follow_notebook() -> object:
     # An idle kernel ignores SIGINT; ipykernel puts this handler in its place when the running cell has ended.
     loop = kernel.io_loop.asyncio_loop
     kernel.saved_sigint_handler = lambda *_: loop.call_soon_threadsafe(stop_all)
-    return _running_cell()
+    return running_cell()
 
 
-def _running_cell() -> object:
-    """The identity of the cell that runs: the front end's, or its text where the front end names none."""
-    request = get_ipython().kernel.get_parent("shell")  # type: ignore[union-attr]
+def running_cell() -> object:
+    """The identity of the cell that runs: the front end's, or its text where it names none; None in no notebook."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is None:
+        return None
+    request = kernel.get_parent("shell")
     return request["metadata"].get("cellId") or request["content"].get("code")
 
 
 def _begin_cell(_: object) -> None:
-    cell = _running_cell()
+    cell = running_cell()
     for view in list(_live):
         if view._cell == cell:
             view.stop()

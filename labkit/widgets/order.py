@@ -3,7 +3,8 @@
 order_of_run(engine)      three steps to be put in order, by mouse or by keyboard, and a button that tries the order
 
 The engine decides: each try makes a container that says hello and ends with 3, takes the steps in that order, and shows
-what came back, and the wire. What follows the start comes when that short program has ended, as it may any time.
+what came back, and the wire. What follows the start comes when that short program has ended, as it may any time. A cell
+that runs again keeps the order and what it gave.
 """
 
 import time
@@ -22,20 +23,27 @@ from labkit.api.tap import Tap
 from labkit.errors import EngineError
 from labkit.show.look import STYLE, with_code
 from labkit.show.still import xml_safe
-from labkit.show.wire import wire_html
-from labkit.widgets.live import Picture
+from labkit.show.wire import shorten, wire_html
+from labkit.widgets.live import Picture, running_cell
 
-__all__ = ["STEPS", "Outcome", "RunOrder", "order_of_run", "try_order"]
+__all__ = ["STEPS", "Outcome", "RunOrder", "explain", "order_of_run", "try_order"]
 
 STEPS = ("start", "attach", "wait")
-LOOK_S, PATIENCE_S = 0.05, 20.0
-SCRIPT = "echo hello; exit 3"
+LOOK_S, START_S, PATIENCE_S = 0.05, 20.0, 2.0
+COMMAND = ["sh", "-c", "echo hello; exit 3"]
 STREAMS = {"stream": True, "stdout": True, "stderr": True}
+WHY = {  # by the steps that came after the start
+    (): "Why: `attach` and `wait` were open before the start, so nothing was missed.",
+    ("attach",): "Why: `attach` came after the end. It hears later output alone, and there is none.",
+    ("wait",): "Why: `wait` came after the end. It waits for the next end, and would wait for ever.",
+    ("attach", "wait"): "Why: `attach` and `wait` came after the end. Both would wait for ever.",
+}
 
 
 class Outcome(NamedTuple):
-    """What came back: the words that were heard, the exit code (None: not told), refusals by step, and the wire."""
+    """The order, the words that were heard, the exit status (None: not told), refusals by step, and the wire."""
 
+    order: tuple[str, ...]
     heard: str
     code: int | None
     refused: dict[str, str]
@@ -43,26 +51,27 @@ class Outcome(NamedTuple):
 
 
 def try_order(host: str, order: tuple[str, ...], image: str = "busybox") -> Outcome:
-    """Make a container that is removed at its end, as `docker run --rm` does, and take the steps in this order.
+    """Make a container, and take the steps in this order; the container is removed afterwards.
 
-    Raises what every call of an Engine raises when the container cannot be made.
+    What has not ended two seconds after the last step is taken for what never ends. Raises what every call of an Engine
+    raises when the container cannot be made.
     """
     heard: list[bytes] = []
     codes: list[int] = []
     refused: dict[str, str] = {}
-    with Engine(host) as unheard, Tap(host) as said, Engine(said.host, timeout_s=PATIENCE_S) as engine:
-        wanted = {"Image": image, "Cmd": ["sh", "-c", SCRIPT], "HostConfig": {"AutoRemove": True}}
-        path = f"/containers/{engine.post('/containers/create', json=wanted).json()['Id']}"
+    with Engine(host) as unheard, Tap(host) as said, Engine(said.host, timeout_s=START_S) as engine:
+        path = f"/containers/{engine.post('/containers/create', json={'Image': image, 'Cmd': COMMAND}).json()['Id']}"
 
         def start() -> None:
             engine.post(f"{path}/start")
 
         def attach() -> None:
             with engine.hijack("POST", f"{path}/attach", query=STREAMS) as talk:
-                heard.extend(frame.payload for frame in talk.frames())
+                for frame in talk.frames():
+                    heard.append(frame.payload)
 
         def wait() -> None:
-            codes.append(engine.post(f"{path}/wait", query={"condition": "removed"}).json()["StatusCode"])
+            codes.append(engine.post(f"{path}/wait", query={"condition": "next-exit"}).json()["StatusCode"])
 
         def take(step: str, act: Callable[[], None]) -> None:
             try:
@@ -75,21 +84,24 @@ def try_order(host: str, order: tuple[str, ...], image: str = "busybox") -> Outc
 
         def is_taken(step: str, thread: Thread) -> bool:
             if step == "start":
-                is_there = unheard.get(f"{path}/json", check=False).answer.status == 200
-                return not thread.is_alive() and ("start" in refused or not is_there)
+                state = unheard.get(f"{path}/json").json()["State"]["Status"]
+                return not thread.is_alive() and ("start" in refused or state == "exited")
             asked = [one for one in said.exchanges if one.request.path == f"{path}/{step}"]
             return not thread.is_alive() or any(one.head_s is not None for one in asked)
 
-        for step, thread in zip(order, threads, strict=True):
-            thread.start()
+        try:
+            for step, thread in zip(order, threads, strict=True):
+                thread.start()
+                deadline = time.monotonic() + START_S
+                while not is_taken(step, thread) and time.monotonic() < deadline:
+                    time.sleep(LOOK_S)
             deadline = time.monotonic() + PATIENCE_S
-            while not is_taken(step, thread) and time.monotonic() < deadline:
-                time.sleep(LOOK_S)
-        for thread in threads:
-            thread.join(PATIENCE_S)
-        wire = wire_html(said.exchanges)
-    words = b"".join(heard).decode("utf-8", "replace")
-    return Outcome(words, codes[0] if codes else None, refused, wire)
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            words = b"".join(heard).decode("utf-8", "replace")
+            return Outcome(order, words, codes[0] if codes else None, dict(refused), wire_html(said.exchanges))
+        finally:
+            unheard.delete(path, query={"force": True}, check=False)
 
 
 class _Cards(AnyWidget):
@@ -105,7 +117,7 @@ class RunOrder(VBox):  # type: ignore[misc]
     """The three steps, and what the last try gave; `order` is that of the page, and `outcome` the last try's."""
 
     def __init__(self, engine: Engine, image: str = "busybox") -> None:
-        self._host, self._image = engine.host, image
+        self.host, self._image = engine.host, image
         self.outcome: Outcome | None = None
         self._cards = _Cards()
         self._cards.on_msg(lambda *_: self.try_it())
@@ -123,10 +135,10 @@ class RunOrder(VBox):  # type: ignore[misc]
             return
         self._cards.busy = True
         try:
-            self.outcome = try_order(self._host, self.order, self._image)
+            self.outcome = try_order(self.host, self.order, self._image)
             self._picture.html = _result(self.outcome) + self.outcome.wire
         except EngineError as error:
-            self._picture.html = f'{STYLE}<div class="lk">{escape(xml_safe(str(error)))}</div>'
+            self._picture.html = f'{STYLE}<div class="lk">{escape(shorten(str(error)))}</div>'
         finally:
             self._cards.busy = False
 
@@ -138,18 +150,35 @@ class RunOrder(VBox):  # type: ignore[misc]
         return {**bundle, "text/plain": repr(self)}
 
 
+_steps: dict[object, RunOrder] = {}  # by cell
+
+
 def order_of_run(engine: Engine) -> RunOrder:
-    """Let the reader put attach, wait and start in an order, and try it."""
-    return RunOrder(engine)
+    """Let the reader put attach, wait and start in an order, and try it; a cell that runs again has the last order."""
+    cell = running_cell()
+    steps = _steps.get(cell)
+    if steps is None or cell is None or steps.host != engine.host:
+        steps = _steps[cell] = RunOrder(engine)
+    return steps
 
 
 def _result(outcome: Outcome) -> str:
-    words = outcome.heard.strip()
-    heard = f"You hear `{xml_safe(words)}`." if words else "You hear nothing: what the container said is lost."
-    if outcome.code is None:
-        told = "Nobody tells you the exit code."
-    else:
-        told = f"`wait` tells you the exit code: {outcome.code}."
-    why = [f"The engine refuses `{step}`: {xml_safe(error)}." for step, error in outcome.refused.items()]
-    lines = "".join(f"<li>{with_code(line)}</li>" for line in [heard, told, *why])
+    lines = "".join(f"<li>{with_code(line)}</li>" for line in explain(outcome))
     return f'{STYLE}<div class="lk" role="status"><ul>{lines}</ul></div>'
+
+
+def explain(outcome: Outcome) -> tuple[str, str, str]:
+    """Three sentences: whether the word was heard, whether the status was told, and why."""
+    words = outcome.heard.strip()
+    heard = f"The word is heard: `{xml_safe(words)}`." if words else "The word is lost."
+    if outcome.code is not None:
+        told = f"The exit status is told: {outcome.code}."
+    elif "wait" in outcome.refused:
+        told = "The exit status is not told."
+    else:
+        told = "The exit status is not told: there is no next end."
+    if outcome.refused:
+        refusals = (f"the engine refuses `{step}`: {shorten(error)}" for step, error in outcome.refused.items())
+        return heard, told, f"Why: {'; '.join(refusals)}."
+    late = tuple(step for step in ("attach", "wait") if outcome.order.index(step) > outcome.order.index("start"))
+    return heard, told, WHY[late]

@@ -265,8 +265,12 @@ def test_an_order_is_changed_and_tried(notebook: Notebook, pytestconfig: pytest.
     cards.get_by_text("2. wait").wait_for()
     assert "('attach', 'wait', 'start')" == notebook.evaluate("steps.order")
     cards.get_by_role("button", name="Try it").press("Enter")
-    page.get_by_text("wait tells you the exit code: 3.").wait_for()
-    assert page.get_by_text("You hear hello.").is_visible()
+    page.get_by_text("The exit status is told: 3.").wait_for()
+    assert page.get_by_text("The word is heard: hello.").is_visible()
+    page.keyboard.press("Shift+Enter")  # which runs the cell again
+    notebook.wait_until_idle()
+    assert "('attach', 'wait', 'start')" == notebook.evaluate("steps.order")
+    page.get_by_text("The exit status is told: 3.").wait_for()
     assert 2 == page.locator("[aria-label='wire view'] .w-begins").count()
     if directory := pytestconfig.getoption("screenshots"):
         page.screenshot(path=Path(directory) / "order.png")

@@ -26,14 +26,14 @@ container <name 1>: create
 container <name 1>: attach
 network bridge: connect <name 1>
 container <name 1>: start
-container <name 1>: die (exit code 0)
+container <name 1>: die (exit status 0)
 network bridge: disconnect <name 1>
 container <name 1>: destroy
 container web: create
 container web: attach
 network none: connect web
 container web: start
-container web: die (exit code 1)
+container web: die (exit status 1)
 network none: disconnect web
 volume data: create"""
 ENDED = "(view.is_live, sum(one.name.startswith('events') for one in threading.enumerate()))"

@@ -47,7 +47,7 @@ def test_one_line_an_event() -> None:
         "container web: create\n"
         "network bridge: connect web\n"
         "container web: start\n"
-        "container web: die (exit code 3)\n"
+        "container web: die (exit status 3)\n"
         "network bridge: disconnect web\n"
         "container web: destroy"
     ) == events_text([*read_events(of_run())])
@@ -86,7 +86,7 @@ def test_text_and_picture_are_the_same_of_each_engine() -> None:
 
     assert events_text(old) == events_text(new)
     assert events_svg(old) == events_svg(new)
-    assert events_html(new).index("disconnect web") < events_html(new).index("die (exit code 3)")
+    assert events_html(new).index("disconnect web") < events_html(new).index("die (exit status 3)")
 
 
 def test_the_words_of_old_engines_are_not_needed() -> None:

@@ -10,7 +10,11 @@ from labkit.show.look import GROUNDS, PAGE, ROLES, SHAPES, STYLE, figure, legend
 
 READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 THEMES = ("light", "dark")
-SIDE_BY_SIDE = [("stdin", "stdout", "stderr"), ("request", "answer", "trouble"), ("method", "path", "body", "status")]
+SIDE_BY_SIDE = [
+    ("stdin", "stdout", "stderr"),
+    ("request", "answer", "trouble", "missing"),
+    ("method", "path", "body", "status"),
+]
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009),
 # severity 1.0, in linear RGB.
 EYES = {
@@ -101,8 +105,16 @@ def test_a_status_of_trouble_has_a_cross() -> None:
     """An error is told by more than its colour."""
     cross = SHAPES["cross"].format("var(--lk-trouble)")
 
-    assert cross in status_chip(404, "Not Found") and cross not in status_chip(200, "OK")
+    assert cross in status_chip(500, "No") and cross in status_chip(409, "Conflict")
+    assert cross not in status_chip(200, "OK")
     assert "&lt;b&gt;" in status_chip(200, "<b>")
+
+
+def test_what_is_not_found_is_calmer() -> None:
+    """A command often asks for what need not be there: a mark of its own, no cross and not the ink of trouble."""
+    chip = status_chip(404, "Not Found")
+
+    assert SHAPES["ring"].format("var(--lk-missing)") in chip and "trouble" not in chip
 
 
 def test_a_figure_has_its_words() -> None:

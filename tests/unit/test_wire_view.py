@@ -166,6 +166,34 @@ def typed_in(svg: str) -> list[str]:
     return [text.removeprefix("$ ") for text in texts if text.startswith("$ ")]
 
 
+def test_the_client_has_its_name() -> None:
+    """It is docker, where each request came while a line ran that calls that command; a program is a client."""
+    talk = [exchange("/a")._replace(began_s=1.0), exchange("/b")._replace(began_s=3.0)]
+    docker = [Line("docker a", 0.9, 2.5), Line("FLAG=1 docker b", 2.9, None)]
+
+    assert "docker</span>" in wire_html(talk, lines=docker) and ">docker</text>" in wire_svg(talk, docker)
+    for lines in (docker[:1], [Line("curl --unix-socket /run/docker.sock http://x/a", 0.9, None)], []):
+        assert "client</span>" in wire_html(talk, lines=lines) and ">client</text>" in wire_svg(talk, lines)
+
+
+def test_the_caption_names_what_stays_open() -> None:
+    """One tube stays open, two stay open, and one that was refused is none."""
+    wait = Taken([])
+    wait.request = Request("POST", "/v1.41/containers/box/wait", {}, b"", b"")
+    refused = Taken([], status=404)
+
+    assert "Look at the tube on the right: <code>attach</code> stays open." in wire_html([Taken([])])
+    assert "<code>attach</code> and <code>wait</code> stay open." in wire_html([Taken([]), wait])
+    assert "open" not in re.sub(r"<style>.*?</style>", "", wire_html([refused]))
+
+
+def test_a_tick_is_never_nothing() -> None:
+    """A tick may be a small part of a millisecond, or some seconds."""
+    for step_s, words in ((0.00005, "0.01 ms"), (0.05, "10 ms"), (20.0, "5 s")):
+        every = [exchange("/x")._replace(began_s=1 + step_s * number, seconds=step_s / 9) for number in range(9)]
+        assert f">{words} a tick</span>" in wire_html(every)
+
+
 def test_pings_are_one_small_mark() -> None:
     """However often a client asks whether the engine is there, it is one row; what is refused is no ping."""
     html = wire_html([exchange("/_ping"), exchange("/_ping"), exchange("/_ping", 500, "No"), exchange("/x")])
