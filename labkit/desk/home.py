@@ -5,28 +5,40 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from labkit.course import LessonFile, list_lessons
+from labkit.show.course import COURSE
 
 __all__ = ["PAGE", "PICTURE", "draw_home", "home_page", "home_picture"]
 
 PAGE, PICTURE = "home.md", "home.svg"
-COLUMNS, WIDE, HIGH, GAP = 3, 276, 96, 20  # px
-LINE = 25  # characters of a title in one line of a card
-INK, GREY, GREEN, BLUE = "#1f2328", "#59636e", "#1a7f37", "#0550ae"
-STATES = {  # what a card says, its border and its ground
-    "done": ("done", GREEN, "#dafbe1"),
-    "begun": ("begun", BLUE, "#ddf4ff"),
-    "": ("", "#8c959f", "#ffffff"),
+COLUMNS, WIDE, HIGH, GAP = 3, 286, 112, 20  # px
+LINE, LINES = 23, 3  # characters of a title in one line of a card, and lines
+INKS = {  # on a light page, and on a dark one
+    "ground": ("#fff", "#161a1f"),
+    "ink": ("#1f2328", "#e9ebee"),
+    "dim": ("#545c66", "#b4bcc6"),
+    "done": ("#1a7f37", "#63d297"),
+    "done-ground": ("#dafbe1", "#12261e"),
+    "begun": ("#0550ae", "#7ab8ff"),
+    "begun-ground": ("#ddf4ff", "#121d2f"),
+}
+STATES = {  # the inks of a card's border and of its ground
+    "done": ("done", "done-ground"),
+    "begun": ("begun", "begun-ground"),
+    "": ("dim", "ground"),
 }
 WORDS = """\
 ## How it works
 
-* A lesson is a notebook. Run its cells from the top with **Shift+Enter**: with the first one a small computer starts,
-  with Docker on it. It is yours, and you are its administrator.
+* A lesson is a notebook. When you open a lesson, a small computer starts, with Docker on it. It is yours alone.
+  Run the cells of the lesson from the top with **Shift+Enter**.
 * You may break that computer. *Kernel > Restart Kernel* gives you a new one.
+* *File > Close and Shut Down Notebook* ends the computer of a lesson. Closing only the tab is not enough.
 * *File > New > Terminal* opens a terminal **inside** the computer of the lesson that is open, never on your own.
 * What you write in a notebook stays. To begin a lesson anew, press the button *Begin this lesson anew* above it, or run
   `labkit lab --again 01` in a terminal of your own computer: your old copy is kept beside the new one.
@@ -53,12 +65,13 @@ def home_page(lessons: Sequence[LessonFile], done: Done, reading: Sequence[str] 
     if following is None:
         way = "**You have been through every lesson.** Begin any of them anew, or read on in the glossary."
     else:
-        verb = "Go on" if any(_state(one, done) for one in lessons) else "Begin"
-        way = f"**{verb} here: [{_number(following)} {following.title}]({following.path.name}).** {following.trouble}"
+        link = f"[{_number(following)} {following.title}]({following.path.name})"
+        way = f"**{_invite(lessons, done)}: {link}.** {following.trouble}"
     words = f"\nWords of the trade, each in one sentence: [{reading[0]}](read/{reading[0]}).\n" if reading else ""
     return (
         f"# Docker Lab\n\n{way}\n\n![The course: one card for each lesson]({PICTURE})\n\n"
-        f"| | lesson | minutes | you |\n|---|---|---|---|\n{rows}\n\n{WORDS}{words}"
+        f"| | lesson | minutes | what you have done |\n|---|---|---|---|\n{rows}\n\n"
+        f"{_name_planned(lessons)}{WORDS}{words}"
     )
 
 
@@ -71,44 +84,60 @@ def home_picture(lessons: Sequence[LessonFile], done: Done) -> str:
     for number, lesson in enumerate(lessons):
         x, y = GAP + number % COLUMNS * (WIDE + GAP), GAP + number // COLUMNS * (HIGH + GAP)
         if number % COLUMNS:
-            parts.append(f'<path d="M{x - GAP} {y + HIGH / 2:g}h{GAP}" stroke="{GREY}" stroke-width="2"/>')
-        parts.append(_card(lesson, x, y, _state(lesson, done), is_next=lesson is following))
+            parts.append(f'<path d="M{x - GAP} {y + HIGH / 2:g}h{GAP}" style="stroke:var(--dim)" stroke-width="2"/>')
+        invitation = _invite(lessons, done).lower() if lesson is following else ""
+        parts.append(_card(lesson, x, y, _state(lesson, done), invitation))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" font-family="sans-serif"><rect width="100%" height="100%" rx="8" fill="#fff"/>'
+        f'role="img" font-family="sans-serif"><style>{_style()}</style>'
+        '<rect width="100%" height="100%" rx="8" style="fill:var(--ground)"/>'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _card(lesson: LessonFile, x: int, y: int, state: str, *, is_next: bool) -> str:
-    words, border, ground = STATES[state]
-    words = f"{'begin' if not state else 'go on'} here" if is_next else words
-    lines = _wrap(lesson.title)
+def _style() -> str:
+    """The inks as CSS variables, which follow the theme of the browser, as those of the maps do."""
+    light, dark = ("".join(f"--{name}:{inks[theme]};" for name, inks in INKS.items()) for theme in (0, 1))
+    return f"svg{{{light}}}@media (prefers-color-scheme:dark){{svg{{{dark}}}}}"
+
+
+def _card(lesson: LessonFile, x: int, y: int, state: str, invitation: str) -> str:
+    """The card of a lesson; `invitation` is what the one says with which the learner goes on, or ""."""
+    border, ground = STATES[state]
+    marked = "begun" if invitation else border
     titles = "".join(
-        f'<text x="{x + 62}" y="{y + 30 + 18 * row}" font-size="15" fill="{INK}">{escape(line)}</text>'
-        for row, line in enumerate(lines)
+        f'<text x="{x + 72}" y="{y + 30 + 18 * row}" font-size="15" style="fill:var(--ink)">{escape(line)}</text>'
+        for row, line in enumerate(_wrap(lesson.title))
     )
     return (
-        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="8" fill="{ground}" '
-        f'stroke="{BLUE if is_next else border}" stroke-width="{4 if is_next else 1.5}"/>'
-        f'<text x="{x + 12}" y="{y + 32}" font-size="22" font-weight="bold" fill="{border}">{_number(lesson)}</text>'
+        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="8" '
+        f'style="fill:var(--{ground});stroke:var(--{marked})" stroke-width="{4 if invitation else 1.5}"/>'
+        f'<text x="{x + 12}" y="{y + 32}" font-size="22" font-weight="bold" style="fill:var(--{border})">'
+        f"{_number(lesson)}</text>"
         f"{titles}"
-        f'<text x="{x + 62}" y="{y + HIGH - 12}" font-size="13" fill="{GREY}">'
+        f'<text x="{x + 72}" y="{y + HIGH - 12}" font-size="13" style="fill:var(--dim)">'
         f"{f'{lesson.minutes} minutes' if lesson.minutes else ''}</text>"
         f'<text x="{x + WIDE - 12}" y="{y + HIGH - 12}" font-size="13" font-weight="bold" text-anchor="end" '
-        f'fill="{BLUE if is_next else border}">{words}</text>'
+        f'style="fill:var(--{marked})">{invitation or state}</text>'
     )
 
 
 def _wrap(title: str) -> list[str]:
-    """Two lines at most."""
-    lines = [""]
-    for word in title.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > LINE:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines if len(lines) <= 2 else [lines[0], f"{lines[1]} …"]
+    """As many lines as a card has room for; what is left out is marked."""
+    lines = wrap(title, LINE)
+    return lines if len(lines) <= LINES else [*lines[: LINES - 1], f"{lines[LINES - 1]} …"]
+
+
+def _invite(lessons: Sequence[LessonFile], done: Done) -> str:
+    return "Go on here" if any(_state(one, done) for one in lessons) else "Begin here"
+
+
+def _name_planned(lessons: Sequence[LessonFile]) -> str:
+    """A line on the lessons of the course that are not there yet, as "03 to 12", or ""."""
+    there = {_number(one) for one in lessons}
+    rows = [list(row) for is_there, row in groupby(COURSE, there.__contains__) if not is_there]
+    names = [f"{row[0]} to {row[-1]}" if len(row) > 1 else row[0] for row in rows]
+    return f"Planned, and not there yet: lessons {' and '.join(names)}.\n\n" if names else ""
 
 
 def _number(lesson: LessonFile) -> str:
@@ -133,12 +162,11 @@ def _tell(lesson: LessonFile, done: Done) -> str:
     """What is kept of a lesson, in a few words."""
     kept = done.get(lesson.name)
     if kept is None:
-        return ""
+        return "not begun"
     answered = [one for one in kept.get("predictions", {}).values() if one.get("right") is not None]
-    exercises = kept.get("exercises", {}).values()
+    exercises = sorted(kept.get("exercises", {}).items())
     words = [_state(lesson, done)]
     if answered:
         words.append(f"{sum(one['right'] for one in answered)} of {len(answered)} predictions right")
-    if exercises:
-        words.append(f"{sum(bool(one.get('done')) for one in exercises)} of {len(exercises)} tried exercises done")
+    words += [f"exercise {name} {'done' if one.get('done') else 'tried'}" for name, one in exercises]
     return "; ".join(words)

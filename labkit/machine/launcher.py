@@ -59,17 +59,19 @@ def _serve(connection: dict[str, Any], began: float, client: int) -> int:
     # Only now: these need a Unix, and the doctor has better words than an ImportError.
     from labkit.machine.outside.keeper import Keeper
     from labkit.machine.outside.machine import Machine, watch_clients
-    from labkit.machine.outside.terminals import Terminals, name_lesson
+    from labkit.machine.outside.terminals import Terminals, introduce
     from labkit.machine.request import Request
 
-    clients = watch_clients(client, *_named_by_jupyter())
+    named = _named_by_jupyter()
+    clients = watch_clients(client, *named)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_exit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts travel as messages
     keeper = Keeper(Path.cwd())
     request = Request(kind, "", began, os.getcwd(), connection, memory_mib=UML_MEMORY_MIB, progress=keeper.read())
+    hello = introduce(began, named[0] if named else client)
     with Machine.running(request, [_reserve(port) for port in request.ports()]) as machine:
-        return _attend(machine, clients, keeper, Terminals(machine, name_lesson(), kind))
+        return _attend(machine, clients, keeper, Terminals(machine, hello))
 
 
 def _reserve(port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from jupyter_client.manager import KernelManager
 from labkit.machine.outside.terminals import SOCKET
 from tests.machine.host import KINDS, LABKIT, wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 SOON_S = 60
 PROMPT = "root@lab:.*# "
 
@@ -166,6 +167,48 @@ def test_of_several_one_is_chosen(
             terminal.expect("You are root on the machine of 01-engine-api")
         with attach("99") as terminal:
             terminal.expect("No lesson is open that is called '99'")
+
+
+OTHER_SERVER = """
+import sys
+from tests.machine import ask
+manager = ask.start()
+sys.stdin.read()
+manager.shutdown_kernel(now=True)
+"""
+
+
+@contextmanager
+def opened_elsewhere(state: Path, name: str) -> Iterator[None]:
+    """A notebook of that name which another program has opened, as another JupyterLab."""
+    before = len(list(state.glob(f"*/*/{SOCKET}")))
+    environment = {**os.environ, "JPY_SESSION_NAME": f"/elsewhere/{name}.ipynb"}
+    command = [sys.executable, "-c", OTHER_SERVER]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE) as server:
+        assert wait_until(lambda: len(list(state.glob(f"*/*/{SOCKET}"))) > before, SOON_S)
+        yield
+        server.communicate()
+
+
+def test_machines_of_this_server_come_first(
+    state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only one of this server is entered unasked; of more, the others come last; equal names are told apart."""
+    monkeypatch.setenv("LABKIT_MACHINE", "native")
+    booted = r"  booted at \d\d:\d\d:\d\d, in /"
+    with opened_elsewhere(state, "01-engine-api"), opened(start_kernel, "01-engine-api") as client:
+        client.execute_interactive("open('/run/mine', 'w').close()", timeout=SOON_S)
+        with attach() as terminal:
+            terminal.expect(PROMPT)
+            say(terminal, "ls /run/mine", "/run/mine")
+        with opened(start_kernel, "13-attach"), attach() as terminal:
+            terminal.expect(
+                rf"1  01-engine-api{booted}.*\n  2  13-attach\r\n.*JupyterLab:\r\n  3  01-engine-api{booted}"
+            )
+            terminal.expect("Which machine do you want to enter, 1 to 3")
+            terminal.sendline("3")
+            terminal.expect(PROMPT)
+            say(terminal, "ls /run/mine", ".*No such file")
 
 
 @pytest.mark.needs_root

@@ -221,15 +221,19 @@ def test_home_says_what_is_done_and_where_to_go_on() -> None:
     right = {"choice": "a", "answer": "a", "right": True, "when": "x"}
     done = {
         first.name: kept | {"closed": "x", "predictions": {"q": right, "r": right | {"right": False}}},
-        second.name: kept | {"exercises": {"A": {"tries": 1, "done": True, "when": "x"}}},
+        second.name: kept
+        | {"exercises": {name: {"tries": 1, "done": name == "A", "when": "x"} for name in ("B", "A")}},
     }
 
     page, picture = home_page(lessons, done), home_picture(lessons, done)
 
     assert f"Go on here: [{second.name[:2]} {second.title}]({second.path.name})" in page
-    assert "done; 1 of 2 predictions right" in page and "begun; 1 of 1 tried exercises done" in page
+    assert "done; 1 of 2 predictions right" in page and "begun; exercise A done; exercise B tried |" in page
     assert 1 == picture.count(">done<") == picture.count(">go on here<")
     assert "Begin here: [00" in home_page(lessons, {}) and ">begin here<" in home_picture(lessons, {})
+    after = {first.name: done[first.name]}
+    assert "Go on here: [01" in home_page(lessons, after) and ">go on here<" in home_picture(lessons, after)
+    assert "| not begun |" in home_page(lessons, after) and "not there yet: lessons 03 to 12 and 14 to 16." in page
     everything = {lesson.name: kept | {"closed": "x"} for lesson in lessons}
     assert "You have been through every lesson" in home_page(lessons, everything)
 

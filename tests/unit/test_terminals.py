@@ -16,6 +16,7 @@ import pytest
 from labkit.machine.inside import terminals as inside
 from labkit.machine.outside.terminals import MAX_VISITORS, SOCKET, Terminals
 
+HELLO = {"lesson": "01-engine-api", "folder": "/", "began": 1.5, "server": 1}
 OPEN = {"order": "open", "rows": 24, "columns": 80, "name": "xterm"}
 
 
@@ -35,7 +36,7 @@ class Visit:
     def __init__(self, run_dir: Path) -> None:
         self.line = Recorder()
         machine: Any = SimpleNamespace(run_dir=run_dir, line=self.line)
-        self.terminals = Terminals(machine, "01-engine-api", "native")
+        self.terminals = Terminals(machine, HELLO)
         self.terminals.open()
         self.path = str(run_dir / SOCKET)
         self.socket = self.connect()
@@ -74,7 +75,7 @@ def typed(data: bytes) -> dict[str, str]:
 
 def test_a_visitor_opens_types_and_goes(visit: Visit) -> None:
     """It is told whose machine this is; one piece at a time goes in; when it goes, its terminal is hung up."""
-    assert b'{"lesson": "01-engine-api", "kind": "native"}\n' == visit.socket.recv(200)
+    assert HELLO == json.loads(visit.socket.recv(200))
     assert [{"terminal": 1, **OPEN}] == visit.say(OPEN)
     assert [{"terminal": 1, **typed(b"ls\r")}] == visit.say(typed(b"ls\r"), typed(b"early"))
     visit.terminals.pass_out({"event": "taken", "terminal": 1})

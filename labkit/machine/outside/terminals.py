@@ -3,7 +3,7 @@
 The launcher listens on a socket in the machine's run directory, which belongs to one user and nobody else can enter;
 whoever connects under another user's number is hung up on. What is said there are lines of JSON:
 
-    the launcher says  {"lesson": "01-engine-api", "kind": "uml"}        at once
+    the launcher says  what `introduce` gives                            at once
                        {"event": "said", "data": base64}                 answered by the order "taken"
                        {"event": "taken"}                                what was typed was passed on; type more
                        {"event": "closed", "why": ""}                    the shell has ended
@@ -29,7 +29,7 @@ from labkit.machine.request import Line
 if TYPE_CHECKING:
     from labkit.machine.outside.machine import Machine
 
-__all__ = ["SOCKET", "TYPED_BYTES", "Terminals", "name_lesson"]
+__all__ = ["SOCKET", "TYPED_BYTES", "Terminals", "introduce", "name_lesson"]
 
 SOCKET = "terminals.sock"  # in the run directory
 # A serial port's input queue holds 4 KiB and drops the rest: pieces of this size of all visitors at once fit in.
@@ -53,10 +53,10 @@ class Visitor:
 class Terminals:
     """What the launcher does for visitors; `watched` are the descriptors that it has to be told are readable."""
 
-    def __init__(self, machine: "Machine", lesson: str, kind: str) -> None:
+    def __init__(self, machine: "Machine", hello: dict[str, Any]) -> None:
         self.watched: set[int] = set()
         self._machine = machine
-        self._hello = {"lesson": lesson, "kind": kind}
+        self._hello = hello
         self._listening: socket.socket | None = None
         self._visitors: dict[int, Visitor] = {}
         self._last = 0
@@ -146,6 +146,21 @@ class Terminals:
         if visitor.is_open:
             with suppress(OSError):
                 self._machine.line.send(order="close", terminal=visitor.number)
+
+
+def introduce(began: float, server: int) -> dict[str, Any]:
+    """What a visitor hears of a machine: its notebook, its folder, and who it is for.
+
+    `began` is when its boot began, in seconds of the Unix clock; `server` is the pid of the program that started the
+    kernel, as a Jupyter server.
+    """
+    folder = os.getcwd()
+    return {
+        "lesson": name_lesson(),
+        "folder": folder if folder.isprintable() else "a folder",
+        "began": began,
+        "server": server,
+    }
 
 
 def name_lesson() -> str:

@@ -1,7 +1,8 @@
 """How does this terminal get into the machine of a lesson that is open?
 
 It finds the sockets that launchers of this user listen on, asks which where there are several, and is that machine's
-terminal until the shell or the machine ends. On the host it offers nothing.
+terminal until the shell or the machine ends. On the host it offers nothing. A terminal of a JupyterLab prefers the
+machines of that JupyterLab: the server is an ancestor of this process, and started their launchers.
 """
 
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import MachineError
+from labkit.linux.proc import read_stat
 from labkit.machine.doctor import state_dir
 from labkit.machine.outside.terminals import SOCKET, TYPED_BYTES
 from labkit.machine.request import Line
@@ -35,10 +37,15 @@ RESTART_S = 20.0  # what a machine may take to be there again
 
 @dataclass
 class Door:
-    """A connection to the launcher of a machine; `lesson` is the name of its notebook."""
+    """A connection to the launcher of a machine; the words of its launcher are those of `terminals.introduce`.
+
+    `is_near`: the program that started the machine's kernel started this terminal, too.
+    """
 
     lesson: str
-    kind: str
+    folder: str
+    began: float
+    is_near: bool
     socket: socket.socket
     line: Line
 
@@ -94,18 +101,28 @@ def _wait_for(lesson: str) -> None:
 
 
 def _find_doors(lesson: str) -> list[Door]:
-    """A connection to each machine of this user that has a notebook, in the order of the notebooks' names."""
+    """A connection to each machine of this user that has a notebook: near ones first, then by name and by age."""
     found = []
+    ancestors = _find_ancestors()
     for path in state_dir().glob(f"*/{SOCKET}"):
-        door = _knock(path)
+        door = _knock(path, ancestors)
         if door is not None and door.lesson.startswith(lesson):
             found.append(door)
         elif door is not None:
             door.socket.close()
-    return sorted(found, key=lambda door: door.lesson)
+    return sorted(found, key=lambda door: (not door.is_near, door.lesson, door.began))
 
 
-def _knock(path: Path) -> Door | None:
+def _find_ancestors() -> set[int]:
+    found = set[int]()
+    pid = os.getppid()
+    while pid > 0 and (stat := read_stat(pid)) is not None:
+        found.add(pid)
+        pid = stat.ppid
+    return found
+
+
+def _knock(path: Path, ancestors: set[int]) -> Door | None:
     """Connect to a launcher; None where nobody listens any more."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(HELLO_S)
@@ -117,18 +134,23 @@ def _knock(path: Path) -> Door | None:
     except OSError:
         messages = None
     match messages:
-        case [{"lesson": str(lesson), "kind": str(kind)}]:
+        case [{"lesson": str(lesson), "folder": str(folder), "began": float(began), "server": int(server)}]:
             connection.setblocking(True)
-            return Door(lesson, kind, connection, line)
+            return Door(lesson, folder, began, server in ancestors, connection, line)
     connection.close()
     return None
 
 
 def _choose(doors: list[Door]) -> Door:
-    """The only machine, or the one that is asked for. Raises MachineError when none is chosen."""
-    if len(doors) == 1:
+    """The only machine, or the only near one, or the one that is asked for. Raises MachineError when none is chosen."""
+    near = [door for door in doors if door.is_near]
+    if len(near) == 1 or len(doors) == 1:
         return doors[0]
-    print("Several lessons are open:", *(f"  {n}  {door.lesson}" for n, door in enumerate(doors, 1)), sep="\n")
+    print("Several lessons are open:")
+    for number, door in enumerate(doors, 1):
+        if near and number == len(near) + 1:
+            print("Not of this JupyterLab:")
+        print(f"  {number}  {_name_door(door, doors)}")
     while True:
         try:
             answer = input(f"Which machine do you want to enter, 1 to {len(doors)}? ").strip()
@@ -136,6 +158,13 @@ def _choose(doors: list[Door]) -> Door:
             raise MachineError("No machine was chosen.") from None
         if answer.isdecimal() and 1 <= int(answer) <= len(doors):
             return doors[int(answer) - 1]
+
+
+def _name_door(door: Door, doors: list[Door]) -> str:
+    """The lesson of a machine; where another has the same lesson, when it booted and in which folder, too."""
+    if sum(other.lesson == door.lesson for other in doors) == 1:
+        return door.lesson
+    return f"{door.lesson}  booted at {time.strftime('%H:%M:%S', time.localtime(door.began))}, in {door.folder}"
 
 
 def _enter(door: Door) -> int:
