@@ -224,6 +224,7 @@ class Talk {
     if (first.length !== 1) return;
     this.isChoosing = true;
     first[0].click();
+    document.activeElement?.blur(); // a card keeps the focus, and with it the keys
     this.isChoosing = false;
   }
 
