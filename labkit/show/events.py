@@ -175,7 +175,9 @@ def events_html(events: Sequence[Event], left_out: int = 0, hidden: int = 0) -> 
     if not rows:
         return figure("events view", f"{notes}<em>{NOTHING}</em>", style=STYLE)
     lanes = f'style="--lanes:{drawing.width_px:g}px"'
-    body = f'<div class="lk-card">{notes}<div class="e-body" data-follow="1" {lanes}>{rows}</div></div>'
+    # The notes have a place of their own, also while there are none: a note that comes later would take that of the
+    # rows, which then would no longer be at their end.
+    body = f'<div class="lk-card"><div>{notes}</div><div class="e-body" data-follow="1" {lanes}>{rows}</div></div>'
     return figure("events view", body, caption=_caption(drawing), style=STYLE)
 
 
