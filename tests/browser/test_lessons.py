@@ -198,6 +198,7 @@ def test_the_panes_of_a_view_scroll_by_keyboard(lesson: Notebook) -> None:
 def test_a_row_of_a_dump_stays_a_row(lesson: Notebook) -> None:
     """However narrow the page, a row of hexadecimal bytes is one line of the page, and the pane scrolls sideways."""
     rows = 0
+    lesson.page.evaluate("() => jupyterapp.shell.collapseLeft()")  # beside the contents the panes are tabs
     try:
         for width in (1280, 900, 500):
             lesson.page.set_viewport_size({"width": width, "height": 1000})
