@@ -211,6 +211,20 @@ def test_machines_of_this_server_come_first(
             say(terminal, "ls /run/mine", ".*No such file")
 
 
+def test_a_terminal_of_a_jupyterlab_waits_for_a_lesson_of_its_own(
+    state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only machine there is, which another JupyterLab has, is not entered; its own is, when it is there."""
+    monkeypatch.setenv("LABKIT_MACHINE", "native")
+    with opened_elsewhere(state, "01-engine-api"):
+        monkeypatch.setenv("JUPYTER_SERVER_URL", "http://localhost:8888/")
+        with attach("--wait") as terminal:
+            terminal.expect("This terminal goes into the lesson's machine then")
+            with opened(start_kernel, "13-attach"):
+                terminal.expect("You are root on the machine of 13-attach")
+                terminal.expect(PROMPT)
+
+
 @pytest.mark.needs_root
 def test_another_user_cannot_reach_it(
     state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch

@@ -8,18 +8,16 @@ import os
 import select
 import signal
 import sys
-import termios
 import time
-import tty
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from labkit.errors import LabError, MachineError
 from labkit.machine.doctor import UML_MEMORY_MIB
 from labkit.machine.outside import guard
 from labkit.machine.outside.machine import Machine, watch_clients
+from labkit.machine.outside.raw_terminal import raw_terminal, window
 from labkit.machine.request import INPUT_BYTES, Request
 
 __all__ = ["run_command"]
@@ -41,7 +39,7 @@ def run_command(command: list[str], *, kind: str, client: int, terminal: bool = 
         began=time.time(),
         cwd=os.getcwd(),
         command=command,
-        terminal=_window() if terminal else None,
+        terminal=window() if terminal else None,
         memory_mib=UML_MEMORY_MIB,
     )
     for number in guard.ENDING_SIGNALS:
@@ -70,7 +68,7 @@ def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> in
             case {"event": "stage", "stage": "ready"}:
                 watched.add(0)
                 if at_end is not None:
-                    at_end.enter_context(_raw_terminal())
+                    at_end.enter_context(raw_terminal())  # until now, Ctrl-C ended us
                 else:
                     signal.signal(signal.SIGINT, lambda *_: _pass_on(machine, signal.SIGINT))
             case {"event": "readable", "fd": 0}:
@@ -82,7 +80,7 @@ def _relay(machine: Machine, clients: list[int], at_end: ExitStack | None) -> in
                 watched.add(0)
             case {"event": "readable"}:
                 os.read(resized, 64)
-                rows, columns = _window()
+                rows, columns = window()
                 machine.line.send(order="resize", rows=rows, columns=columns)
             case {"event": "output", "stream": int(stream), "data": str(text)}:
                 if not _write(machine, stream, b64decode(text), clients):
@@ -122,25 +120,9 @@ def _write(machine: Machine, stream: int, data: bytes, clients: list[int]) -> bo
     return True
 
 
-def _window() -> tuple[int, int]:
-    size = os.get_terminal_size(sys.stdin.fileno())
-    return size.lines, size.columns
-
-
 def _pass_on(machine: Machine, number: int) -> None:
     with suppress(OSError):  # the machine has just ended
         machine.line.send(order="signal", number=int(number))
-
-
-@contextmanager
-def _raw_terminal() -> Iterator[None]:
-    """What is typed goes to the machine as it is, Ctrl-C too; until there is somebody to hear it, Ctrl-C ends us."""
-    before = termios.tcgetattr(0)
-    try:
-        tty.setraw(0)
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def _raise_exit(number: int, _frame: Any) -> None:

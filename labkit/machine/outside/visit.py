@@ -9,13 +9,9 @@ import os
 import select
 import signal
 import socket
-import sys
-import termios
 import time
-import tty
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +19,7 @@ from typing import Any
 from labkit.errors import MachineError
 from labkit.linux.proc import read_stat
 from labkit.machine.doctor import state_dir
+from labkit.machine.outside.raw_terminal import raw_terminal, window
 from labkit.machine.outside.terminals import SOCKET, TYPED_BYTES
 from labkit.machine.request import Line
 
@@ -30,6 +27,7 @@ __all__ = ["visit"]
 
 NONE_OPEN = "No lesson is open: open a lesson first, and run its first cell."
 WAITING = "This terminal goes into the lesson's machine then. Ctrl-C closes it."
+SERVER_VARIABLE = "JUPYTER_SERVER_URL"  # jupyter_server_terminals gives it to each terminal of a JupyterLab
 HELLO_S = 5.0  # a launcher that has much to do
 LOOK_S = 0.5
 RESTART_S = 20.0  # what a machine may take to be there again
@@ -58,11 +56,14 @@ def visit(lesson: str = "", *, wait: bool = False) -> int:
     """Be a terminal of a running machine; return 0 when its shell has ended.
 
     `lesson` is how the name of the lesson begins, or "" for any. With `wait`, wait until one is open, and again when
-    its machine has ended. Raises MachineError when none is open, or the machine ends.
+    its machine has ended; a terminal of a JupyterLab then waits for a lesson of that JupyterLab. Raises MachineError
+    when none is open, or the machine ends.
     """
     said = False
     while True:
         doors = _find_doors(lesson)
+        if wait and SERVER_VARIABLE in os.environ:
+            doors = _keep_near(doors)
         if not doors:
             if not wait:
                 raise MachineError(NONE_OPEN if not lesson else f"No lesson is open that is called {lesson!r}.")
@@ -111,6 +112,13 @@ def _find_doors(lesson: str) -> list[Door]:
         elif door is not None:
             door.socket.close()
     return sorted(found, key=lambda door: (not door.is_near, door.lesson, door.began))
+
+
+def _keep_near(doors: list[Door]) -> list[Door]:
+    for door in doors:
+        if not door.is_near:
+            door.socket.close()
+    return [door for door in doors if door.is_near]
 
 
 def _find_ancestors() -> set[int]:
@@ -174,8 +182,8 @@ def _enter(door: Door) -> int:
     os.set_blocking(woken, False)
     before = signal.signal(signal.SIGWINCH, lambda *_: os.write(woken, b"x"))
     try:
-        with _raw_terminal():
-            _send(door, order="open", **_window(), name=os.environ.get("TERM", "dumb"))
+        with raw_terminal():
+            _send(door, order="open", **window()._asdict(), name=os.environ.get("TERM", "dumb"))
             return _relay(door, resized)
     finally:
         signal.signal(signal.SIGWINCH, before)
@@ -190,7 +198,7 @@ def _relay(door: Door, resized: int) -> int:
         ready, _, _ = select.select(watched, [], [])
         if resized in ready:
             os.read(resized, 64)
-            _send(door, order="resize", **_window())
+            _send(door, order="resize", **window()._asdict())
         if 0 in ready:
             keys = _read_keys()
             if not keys:  # this terminal has gone
@@ -231,20 +239,3 @@ def _write(data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(1, left) :]
-
-
-def _window() -> dict[str, int]:
-    size = os.get_terminal_size(sys.stdin.fileno())
-    return {"rows": size.lines, "columns": size.columns}
-
-
-@contextmanager
-def _raw_terminal() -> Iterator[None]:
-    """What is typed goes to the machine as it is, Ctrl-C too."""
-    before = termios.tcgetattr(0)
-    try:
-        tty.setraw(0)
-        yield
-    finally:
-        with suppress(termios.error):  # the terminal has gone
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
