@@ -30,7 +30,7 @@ from labkit.leftovers import FORCE, Leftovers, attempt
 from labkit.machine.inside.engine_process import start_engine
 from labkit.machine.inside.oom import count_own_kills
 from labkit.machine.proofs import read_proofs
-from labkit.shell import sh
+from labkit.shell import end_background, sh
 from labkit.show.boot import boot_html
 from labkit.show.course_map import map_html
 from labkit.show.end import END_TEXT, end_html, end_svg
@@ -161,9 +161,11 @@ class Lesson:
             undo = self._undos[-1]
             problems += attempt(undo)
             self._undos.remove(undo)  # it may have registered another
+        background = end_background()
         if not self.engine_alive():
             self.revive()
         sentences, refusals = self._leftovers.remove()
+        sentences += [f"`{line}` had left something running in the background. It is ended." for line in background]
         left = len(self._leftovers.find())
         self.engine.close()
         print(f"lesson {self.name} is closed; left behind: {left or 'nothing'}")

@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 from labkit.errors import ShellStopped
 
-__all__ = ["ShellResult", "TypedLine", "sh", "typed"]
+__all__ = ["ShellResult", "TypedLine", "end_background", "sh", "typed"]
 
 PATIENCE_S = 60.0
 GRACE_S = 0.5  # for a line that was told to end, before it is killed
@@ -33,6 +33,7 @@ class TypedLine:
 
 
 typed: deque[TypedLine] = deque(maxlen=KEPT_LINES)  # the latest: a view shows what was said under each
+_background: dict[int, str] = {}  # process groups that went on when their shell had ended, and the line of each
 
 
 class ShellResult(NamedTuple):
@@ -55,7 +56,7 @@ def sh(line: str, *, timeout_s: float = PATIENCE_S) -> ShellResult:
     """Have /bin/sh run a line, and give what came of it; what is not UTF-8 is replaced. Its input is /dev/null.
 
     The shell has a session of its own. What it starts in the background (`sleep 300 &`) goes on when the shell has
-    ended; what that writes from then on is dropped.
+    ended; what that writes from then on is dropped. `end_background` ends it.
 
     Raises ShellStopped when the shell has not ended after `timeout_s` seconds, or writes more than 64 MiB. Then, and
     when the cell is interrupted, every process of its group is ended.
@@ -86,10 +87,31 @@ def sh(line: str, *, timeout_s: float = PATIENCE_S) -> ShellResult:
             _let_go(pipe)
     out, err = (bytes(text).decode(errors="replace") for text in written.values())
     said = ShellResult(line, out, err, shell.wait())
+    if _group_exists(shell.pid):
+        _background[shell.pid] = line
     if trouble:
         words = f" It wrote last: {(out + err)[-SHOWN_CHARACTERS:]!r}." if out or err else ""
         raise ShellStopped(f"`{line}` {trouble}, and was stopped.{words}", said)
     return said
+
+
+def end_background() -> list[str]:
+    """Kill what lines of `sh` have left in the background; give the lines that had something left, the oldest first."""
+    lines = []
+    while _background:
+        group, line = next(iter(_background.items()))
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+            lines.append(line)
+        del _background[group]
+    return lines
+
+
+def _group_exists(group: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)  # asks only: kill(2)
+        return True
+    return False
 
 
 def _read(shell: "subprocess.Popen[bytes]", written: dict[IO[bytes], bytearray], timeout_s: float) -> str:

@@ -363,6 +363,15 @@ def test_a_swarm_is_left(engine: Engine) -> None:
     assert (False, False) == (engine.in_swarm, "n3" in engine.networks)
 
 
+def test_what_lines_left_running_is_ended(engine: Engine) -> None:
+    """The learner is told which line it was."""
+    lesson = lessons.open_lesson("x")
+    lessons.sh("sleep 60 &")
+
+    assert "`sleep 60 &` had left something" in " ".join(lesson._clean())
+    assert "sleep 60" not in " ".join(lesson._clean())
+
+
 def test_a_context_is_left(engine: Engine, tmp_path: Path) -> None:
     """What the docker command has written down is gone; only another context is worth a word."""
     lesson = lessons.open_lesson("x")

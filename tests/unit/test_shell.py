@@ -103,6 +103,20 @@ def test_what_runs_in_the_background_holds_nobody(tmp_path: Path) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def test_what_was_left_in_the_background_is_ended(tmp_path: Path) -> None:
+    """Each line is named once, and only one that had left something which still runs."""
+    shell.end_background()
+    noted = tmp_path / "pid"
+    line = f"sleep 60 & echo $! > {noted}"
+    sh(line)
+    sh("true")
+    pid = read_pid(noted)
+
+    assert [line] == shell.end_background()
+    assert is_gone(pid)
+    assert [] == shell.end_background()
+
+
 def test_who_writes_without_end_in_the_background_holds_nobody(tmp_path: Path) -> None:
     """There is always something to read, and the line has ended all the same."""
     noted = tmp_path / "pid"
