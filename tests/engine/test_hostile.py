@@ -506,18 +506,22 @@ def test_a_stream_is_stopped_from_another_thread(play: Callable[..., FakeEngine]
 
 
 def test_many_streams_are_stopped_at_any_moment(play: Callable[..., FakeEngine]) -> None:
-    """Closing while the last bytes arrive never breaks a connection that another call has taken over."""
-    rounds = 100
-    fake = play(*[[CHUNKED + b"1\r\na\r\n0\r\n\r\n", EMPTY]] * (rounds + 1))
+    """Closing a stream while its last bytes arrive never breaks the call that has taken its connection over."""
+    rounds = 200
+    taken_over = 0
+    fake = play(*[[CHUNKED + b"1\r\na\r\n0\r\n\r\n", EMPTY, EMPTY]] * (2 * rounds + 1))
     with Engine(fake.host, version="1.41", timeout_s=PATIENCE_S) as engine:
-        for _ in range(rounds):
+        for number in range(rounds):
             stream = engine.stream("GET", "/x")
-            reader = threading.Thread(target=lambda stream=stream: list(stream))
-            reader.start()
-            stream.close()
-            reader.join(PATIENCE_S)
-            assert not reader.is_alive()
+            closer = threading.Timer(number * 5e-6, stream.close)
+            closer.start()
+            list(stream)
+            taken_over += bool(engine._idle)
+            engine.post("/y")
+            closer.join(PATIENCE_S)
+            engine.post("/z")
             engine.close()
+    assert taken_over, "no call was made on the connection of a stream"
 
 
 def test_a_finished_stream_gives_its_connection_back(play: Callable[..., FakeEngine]) -> None:
