@@ -190,11 +190,12 @@ def opened_elsewhere(state: Path, name: str) -> Iterator[None]:
         server.communicate()
 
 
+@pytest.mark.parametrize("kind", ["native"])
 def test_machines_of_this_server_come_first(
-    state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+    kind: str, state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The only one of this server is entered unasked; of more, the others come last; equal names are told apart."""
-    monkeypatch.setenv("LABKIT_MACHINE", "native")
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
     booted = r"  booted at \d\d:\d\d:\d\d, in /"
     with opened_elsewhere(state, "01-engine-api"), opened(start_kernel, "01-engine-api") as client:
         client.execute_interactive("open('/run/mine', 'w').close()", timeout=SOON_S)
@@ -211,11 +212,12 @@ def test_machines_of_this_server_come_first(
             say(terminal, "ls /run/mine", ".*No such file")
 
 
+@pytest.mark.parametrize("kind", ["native"])
 def test_a_terminal_of_a_jupyterlab_waits_for_a_lesson_of_its_own(
-    state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
+    kind: str, state: Path, start_kernel: Callable[[], KernelManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The only machine there is, which another JupyterLab has, is not entered; its own is, when it is there."""
-    monkeypatch.setenv("LABKIT_MACHINE", "native")
+    monkeypatch.setenv("LABKIT_MACHINE", kind)
     with opened_elsewhere(state, "01-engine-api"):
         monkeypatch.setenv("JUPYTER_SERVER_URL", "http://localhost:8888/")
         with attach("--wait") as terminal:

@@ -254,13 +254,16 @@ sys.addaudithook(lambda event, words: (event, words[:1]) == ("import", ({module!
 @pytest.mark.parametrize(
     "module", ["labkit.cli", "argparse", "labkit.machine.doctor", "labkit.machine.outside.attach", "pty"]
 )
-def test_interrupted_as_it_loads(module: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["native"])
+def test_interrupted_as_it_loads(
+    kind: str, module: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C while Python still loads labkit's modules ends it as later, without a traceback of imports."""
     before = snapshot(state)
     (tmp_path / "sitecustomize.py").write_text(INTERRUPT.format(module=module))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    done = run("native", "sleep", "100", timeout=10)
+    done = run(kind, "sleep", "100", timeout=10)
 
     assert (130, b"", b"") == (done.returncode, done.stdout, done.stderr)
     assert before == snapshot(state)
