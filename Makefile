@@ -20,7 +20,6 @@ help:  ## show the verbs
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
 
 test test-fast test-machine test-notebooks test-browser browser: FOR = --tests
-kernel: FOR = --kernel
 
 packages:
 	@tools/setup $(FOR)
@@ -39,7 +38,8 @@ lab: setup  ## open your own copy of the lessons in JupyterLab; it is in LABKIT_
 	1)  exec $(BIN)/python tools/lab_image.py;; \
 	*)  exit 2;; esac
 
-kernel: packages  ## build the lab's own kernel, with which a `uml` machine is two to three times as fast
+kernel:  ## build the lab's own kernel, with which a `uml` machine is two to three times as fast
+	@tools/setup --kernel
 	@$(PYTHON) -m tools.kernel
 
 demo: setup  ## show LESSON=00-start-here to a class, one step a key press
