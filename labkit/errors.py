@@ -6,6 +6,7 @@
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     ├── ShellStopped              a shell line did not end in time, or wrote without end
     ├── NotHeard                  nobody said to the engine what a record was asked for
+    ├── ImageError                the bytes of an image are not what an image's bytes must be
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
         ├── EngineTimeout         the engine did not finish its answer in time
@@ -22,6 +23,7 @@ __all__ = [
     "EngineTimeout",
     "EngineUnfit",
     "EngineUnreachable",
+    "ImageError",
     "LabError",
     "MachineError",
     "NotHeard",
@@ -67,6 +69,18 @@ class ShellStopped(LabError):
 
 class NotHeard(LabError):
     """Nobody said to the engine what a record was asked for."""
+
+
+class ImageError(LabError):
+    """The bytes of an image are not what an image's bytes must be: where, and what is wrong there.
+
+    `where` is a place as a reader can find it, as "layer 3, entry 812 of image.tar". Both are printable, in one line.
+    """
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
+        self.what = what
 
 
 class EngineError(LabError):

@@ -1,0 +1,15 @@
+"""What is an image, where is it kept, and how do its layers become a root?
+
+| module | question |
+|---|---|
+| `paths` | Which path inside the image does a name in a tar mean, and how is it shown? |
+| `oci` | What do the documents of an image say? |
+| `tar` | Which entries does a tar hold, and where do their bytes lie? |
+| `content` | What do the entries of one layer say? |
+| `merged` | What is the tree when layers are laid on each other, and what does each of them change? |
+| `dive` | How much of an image is wasted, as dive counts it? |
+| `layers` | What does each layer do, what is the tree at any layer, and what is wasted? |
+| `compression` | How does one read a layer that is compressed, without being flooded? |
+| `archives` | What is in an image that lies in a file or in a directory? |
+| `live` | What is in an image that an engine has? |
+"""

@@ -1,0 +1,212 @@
+"""What do the entries of one layer say?
+
+Entries are taken in the order of the tar, and give a tree of nodes, directory by directory. What the tar says by the
+names of its entries (whiteouts) is kept beside it. Source: OCI image specification, `layer.md`.
+
+    >>> content = Content()
+    >>> content.add("etc/motd", "file", 100)
+    >>> content.add("etc/.wh.issue", "file")
+    >>> content.get("etc/motd").size_bytes, list(content.whiteouts), content.implied
+    (100, ['etc/issue'], {'etc'})
+"""
+
+from typing import NamedTuple
+
+from labkit.images.paths import printable
+
+__all__ = ["OPAQUE", "WHITEOUT", "Content", "Names", "Node", "Tree"]
+
+WHITEOUT = ".wh."  # how the name of an entry begins that hides another
+OPAQUE = ".wh..wh..opq"  # the name of an entry that hides all that lower layers have in its directory
+_AUFS_OWN = ".wh..wh."  # how names begin that aufs kept for itself
+
+
+class Node(NamedTuple):
+    """What stands at a path: as one entry of a layer says it."""
+
+    path: str  # "etc/passwd": no "/" at its ends; names that are not UTF-8 with surrogateescape
+    kind: str  # "file" "directory" "symlink" "hardlink" "character device" "block device" "fifo"
+    size_bytes: int = 0  # of a regular file, else 0
+    mode: int = 0o755  # permission bits
+    uid: int = 0
+    gid: int = 0
+    target: str = ""  # of a symlink its text; of a hard link the path of the file
+    layer: int = 0  # index of the layer that provides it
+
+
+Names = dict[str, Node]  # what is in one directory
+
+
+class Tree:
+    """A tree of nodes: `below` holds of each directory what is in it, a directory before its subdirectories."""
+
+    __slots__ = ("below", "lost")
+
+    def __init__(self) -> None:
+        self.below: dict[str, Names] = {"": {}}
+        self.lost: dict[str, tuple[int, int]] = {}  # of each path the bytes that were replaced or hidden, and how often
+
+    def get(self, path: str) -> Node | None:
+        parent, _, name = path.rpartition("/")
+        names = self.below.get(parent)
+        return names.get(name) if names else None
+
+    def take_out(self, directory: str) -> "dict[str, Names]":
+        """Remove all that is below a directory; give it, by directory, the topmost first."""
+        taken: dict[str, Names] = {}
+        waiting = [directory]
+        while waiting:
+            path = waiting.pop()
+            names = self.below.pop(path, None)
+            if names:
+                taken[path] = names
+                waiting += [node.path for node in names.values() if node.kind == "directory"]
+        for names in taken.values():
+            for node in names.values():
+                self.leave(node)
+        return taken
+
+    def leave(self, node: Node) -> None:
+        """Count the bytes of a file that has just left the tree, unless another name of it (a hard link) is left."""
+        if node.kind == "file" and not self.pass_on(node) and node.size_bytes:
+            lost, times = self.lost.get(node.path, (0, 0))
+            self.lost[node.path] = lost + node.size_bytes, times + 1
+
+    def pass_on(self, node: Node) -> bool:
+        """Let another name of a file be the file; tell whether there is one."""
+        group = self.links_of(node.layer).get(node.path)
+        while group and len(group) > 1:
+            heir = self.get(group.pop())
+            if (
+                heir
+                and heir.kind == "hardlink"
+                and heir.layer == node.layer
+                and self.links_of(node.layer).get(heir.target) is group
+            ):
+                parent, _, name = heir.path.rpartition("/")
+                self.below[parent][name] = node._replace(path=heir.path)
+                self.links_of(node.layer)[heir.path] = group
+                group[0] = heir.path
+                return True
+        return False
+
+    def links_of(self, layer: int) -> dict[str, list[str]]:
+        """Give the hard links of a layer: of the path of a file the file's first name, then its further ones."""
+        raise NotImplementedError
+
+
+class Content(Tree):
+    """What the entries of one layer say, before it is laid on others."""
+
+    __slots__ = ("entries", "implied", "layer", "links", "opaque", "size_bytes", "whiteouts")
+
+    def __init__(self, layer: int = 0) -> None:
+        super().__init__()
+        self.layer = layer
+        self.entries = 0
+        self.size_bytes = 0
+        self.whiteouts: dict[str, None] = {}  # hidden paths, in the order of the entries
+        self.opaque: dict[str, None] = {}  # directories of which all that is below is hidden
+        self.implied: set[str] = set()  # directories without an entry, above paths that have one
+        self.links: dict[str, list[str]] = {}
+
+    def links_of(self, layer: int) -> dict[str, list[str]]:
+        return self.links
+
+    def add(
+        self, path: str, kind: str, size_bytes: int = 0, mode: int = 0o755, uid: int = 0, gid: int = 0, target: str = ""
+    ) -> None:
+        """Take one entry, in the order of the tar; the path is clean.
+
+        ValueError with a sentence for what no engine unpacks: a root that is no directory, a path below a file or a
+        symlink of the same layer, a whiteout of no name, a hard link to itself or to a directory.
+        """
+        self.entries += 1
+        parent, _, name = path.rpartition("/")
+        names = self.below.get(parent)
+        if name.startswith(WHITEOUT):
+            return self._hide(parent, name)
+        if not name:
+            if kind != "directory":
+                raise ValueError(f"the root is a {kind}")
+            return
+        if names is None:
+            names = self._make_directory(parent)
+        old = names.get(name)
+        if kind == "hardlink":
+            target = self._link(path, target)
+        node = names[name] = Node(path, kind, size_bytes, mode, uid, gid, target, self.layer)
+        self.size_bytes += size_bytes
+        if old is not None:
+            self._replace(old, node)
+
+    def at(self, layer: int) -> "Content":
+        """Give this content as that of another layer."""
+        if layer == self.layer:
+            return self
+        other = Content(layer)
+        other.entries, other.size_bytes, other.lost = self.entries, self.size_bytes, self.lost
+        other.whiteouts, other.opaque, other.implied, other.links = (
+            self.whiteouts,
+            self.opaque,
+            self.implied,
+            self.links,
+        )
+        other.below = {
+            directory: {name: node._replace(layer=layer) for name, node in names.items()}
+            for directory, names in self.below.items()
+        }
+        return other
+
+    def _hide(self, parent: str, name: str) -> None:
+        if parent not in self.below:
+            self._make_directory(parent)
+        if name == OPAQUE:
+            self.opaque[parent] = None
+        elif name.startswith(_AUFS_OWN):
+            return
+        elif (hidden := name[len(WHITEOUT) :]) in ("", ".", ".."):
+            raise ValueError(f"the whiteout {printable(name)} names nothing")
+        else:
+            self.whiteouts[f"{parent}/{hidden}" if parent else hidden] = None
+
+    def _make_directory(self, path: str) -> Names:
+        """Give what is in a directory of this layer that had nothing yet; the layer may have no entry for it."""
+        missing = []
+        while path not in self.below:
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        names = self.below[path]
+        for path in reversed(missing):
+            name = path.rpartition("/")[2]
+            stands = names.get(name)
+            if stands is None:
+                names[name] = Node(path, "directory", layer=self.layer)
+                self.implied.add(path)
+            elif stands.kind != "directory":
+                raise ValueError(f"{printable(path)} is a {stands.kind} of the same layer, and a path is below it")
+            names = self.below[path] = {}
+        return names
+
+    def _link(self, path: str, target: str) -> str:
+        """Note a hard link; give the path of the file that it is a name of."""
+        stands = self.get(target)
+        if stands and stands.kind == "hardlink":
+            target = stands.target
+            if group := self.links.get(target):
+                target = group[0]
+        if target == path or not target:
+            raise ValueError(f"a hard link to {'itself' if target else 'the root'}")
+        if stands and stands.kind == "directory":
+            raise ValueError(f"a hard link to the directory {printable(target)}")
+        self.links.setdefault(target, [target]).append(path)
+        return target
+
+    def _replace(self, old: Node, node: Node) -> None:
+        """Let an entry take the place of an earlier one of the same layer."""
+        self.implied.discard(node.path)
+        if old.kind == "directory":
+            if node.kind != "directory":
+                self.take_out(old.path)
+        else:
+            self.leave(old)

@@ -1,0 +1,1 @@
+"""Which entries does a tar hold, and where do their bytes lie?"""
