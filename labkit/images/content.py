@@ -10,9 +10,10 @@ names of its entries (whiteouts) is kept beside it. Source: OCI image specificat
     (100, ['etc/issue'], {'etc'})
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from labkit.images.paths import printable
+from labkit.images.paths import clean, printable
 
 __all__ = ["OPAQUE", "WHITEOUT", "Content", "Names", "Node", "Tree"]
 
@@ -116,29 +117,38 @@ class Content(Tree):
     def add(
         self, path: str, kind: str, size_bytes: int = 0, mode: int = 0o755, uid: int = 0, gid: int = 0, target: str = ""
     ) -> None:
-        """Take one entry, in the order of the tar; the path is clean.
+        """Take one entry; see `take`."""
+        self.take([(path, kind, size_bytes, mode, uid, gid, target, 0, 0)])
 
-        ValueError with a sentence for what no engine unpacks: a root that is no directory, a path below a file or a
-        symlink of the same layer, a whiteout of no name, a hard link to itself or to a directory.
+    def take(self, entries: Iterable[tuple[str, str, int, int, int, int, str, int, int]]) -> None:
+        """Take entries (of `labkit.images.tar`) in the order of the tar; `entries` counts them.
+
+        ValueError with a sentence for what no engine unpacks: a name that leads out of the image, a root that is no
+        directory, a path below a file or a symlink of the same layer, a whiteout of no name, a hard link to itself or
+        to a directory.
         """
-        self.entries += 1
-        parent, _, name = path.rpartition("/")
-        names = self.below.get(parent)
-        if name.startswith(WHITEOUT):
-            return self._hide(parent, name)
-        if not name:
-            if kind != "directory":
-                raise ValueError(f"the root is a {kind}")
-            return
-        if names is None:
-            names = self._make_directory(parent)
-        old = names.get(name)
-        if kind == "hardlink":
-            target = self._link(path, target)
-        node = names[name] = Node(path, kind, size_bytes, mode, uid, gid, target, self.layer)
-        self.size_bytes += size_bytes
-        if old is not None:
-            self._replace(old, node)
+        below, layer, new = self.below, self.layer, tuple.__new__
+        last, names = "", below[""]  # the directory of the entry before, which most often is that of the next
+        for name, kind, size_bytes, mode, uid, gid, target, _, _ in entries:
+            self.entries += 1
+            path = clean(name)
+            parent, _, name = path.rpartition("/")
+            if name[:4] == WHITEOUT:
+                self._hide(parent, name)
+                continue
+            if parent != last or kind == "hardlink":
+                found = below.get(parent)
+                names, last = (self._make_directory(parent) if found is None else found), parent
+            if kind == "hardlink":
+                target = self._link(path, target)
+            old = names.get(name)
+            names[name] = new(Node, (path, kind, size_bytes, mode, uid, gid, target, layer))
+            self.size_bytes += size_bytes
+            if old is not None:
+                self._replace(old, kind)
+                last, names = "", below[""]
+            elif not name:
+                self._take_root(kind)
 
     def at(self, layer: int) -> "Content":
         """Give this content as that of another layer."""
@@ -190,6 +200,7 @@ class Content(Tree):
 
     def _link(self, path: str, target: str) -> str:
         """Note a hard link; give the path of the file that it is a name of."""
+        target = clean(target)
         stands = self.get(target)
         if stands and stands.kind == "hardlink":
             target = stands.target
@@ -202,11 +213,17 @@ class Content(Tree):
         self.links.setdefault(target, [target]).append(path)
         return target
 
-    def _replace(self, old: Node, node: Node) -> None:
+    def _take_root(self, kind: str) -> None:
+        """The root has no name, and is no node."""
+        del self.below[""][""]
+        if kind != "directory":
+            raise ValueError(f"the root is a {kind}")
+
+    def _replace(self, old: Node, kind: str) -> None:
         """Let an entry take the place of an earlier one of the same layer."""
-        self.implied.discard(node.path)
+        self.implied.discard(old.path)
         if old.kind == "directory":
-            if node.kind != "directory":
+            if kind != "directory":
                 self.take_out(old.path)
         else:
             self.leave(old)

@@ -15,6 +15,7 @@ __all__ = ["LONGEST_PATH", "clean", "printable"]
 
 LONGEST_PATH = 4096  # bytes with the NUL at the end; limits.h calls it PATH_MAX
 _UNTIDY = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")  # an empty component, "." or ".."
+_LONG = LONGEST_PATH // 4  # letters: one has 4 bytes at most
 _LONGEST_SHOWN = 300
 
 
@@ -24,11 +25,13 @@ def clean(name: str) -> str:
     Raises ValueError with a sentence for a name that leads out of the image, that holds a NUL, or that is longer than
     Linux lets a path be.
     """
-    if len(name) >= LONGEST_PATH and len(name.encode(errors="surrogateescape")) >= LONGEST_PATH:
+    if len(name) >= _LONG and len(name.encode(errors="surrogateescape")) >= LONGEST_PATH:
         raise ValueError(f"the name {printable(name)} is longer than {LONGEST_PATH} bytes")
     if "\0" in name:
         raise ValueError(f"the name {printable(name)} holds a NUL")
-    if not _UNTIDY.search(name):
+    if name[-1:] == "/":  # as directories have it
+        name = name[:-1]
+    if name[:1] not in "./" and "//" not in name and "/." not in name or not _UNTIDY.search(name):
         return name
     kept: list[str] = []
     for part in name.split("/"):
