@@ -13,12 +13,14 @@ names of its entries (whiteouts) is kept beside it. Source: OCI image specificat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from labkit.images.paths import clean, printable
+from labkit.images.paths import LONGEST_PATH, clean, printable
 
-__all__ = ["OPAQUE", "WHITEOUT", "Content", "Names", "Node", "Tree"]
+__all__ = ["MOST_ENTRIES", "OPAQUE", "WHITEOUT", "Content", "Names", "Node", "Tree"]
 
 WHITEOUT = ".wh."  # how the name of an entry begins that hides another
 OPAQUE = ".wh..wh..opq"  # the name of an entry that hides all that lower layers have in its directory
+MOST_ENTRIES = 2_000_000  # of all layers of an image; a full desktop has 600,000
+MOST_LONG_BYTES = 2**26  # of names that are longer than a file's name may be
 _AUFS_OWN = ".wh..wh."  # how names begin that aufs kept for itself
 
 
@@ -99,7 +101,7 @@ class Tree:
 class Content(Tree):
     """What the entries of one layer say, before it is laid on others."""
 
-    __slots__ = ("entries", "implied", "layer", "links", "opaque", "size_bytes", "whiteouts")
+    __slots__ = ("_long_bytes", "entries", "implied", "layer", "links", "opaque", "size_bytes", "whiteouts")
 
     def __init__(self, layer: int = 0) -> None:
         super().__init__()
@@ -110,6 +112,7 @@ class Content(Tree):
         self.opaque: dict[str, None] = {}  # directories of which all that is below is hidden
         self.implied: set[str] = set()  # directories without an entry, above paths that have one
         self.links: dict[str, list[str]] = {}
+        self._long_bytes = 0
 
     def links_of(self, layer: int) -> dict[str, list[str]]:
         return self.links
@@ -120,8 +123,10 @@ class Content(Tree):
         """Take one entry; see `take`."""
         self.take([(path, kind, size_bytes, mode, uid, gid, target, 0, 0)])
 
-    def take(self, entries: Iterable[tuple[str, str, int, int, int, int, str, int, int]]) -> None:
-        """Take entries (of `labkit.images.tar`) in the order of the tar; `entries` counts them.
+    def take(
+        self, entries: Iterable[tuple[str, str, int, int, int, int, str, int, int]], most: int = MOST_ENTRIES
+    ) -> None:
+        """Take at most so many entries (of `labkit.images.tar`), in the order of the tar; `entries` counts them.
 
         ValueError with a sentence for what no engine unpacks: a name that leads out of the image, a root that is no
         directory, a path below a file or a symlink of the same layer, a whiteout of no name, a hard link to itself or
@@ -132,6 +137,8 @@ class Content(Tree):
         for name, kind, size_bytes, mode, uid, gid, target, _, _ in entries:
             self.entries += 1
             path = clean(name)
+            if self.entries > most or len(path) > 255 or len(target) > 255:
+                self._bound(path, target, most)
             parent, _, name = path.rpartition("/")
             if name[:4] == WHITEOUT:
                 self._hide(parent, name)
@@ -212,6 +219,16 @@ class Content(Tree):
             raise ValueError(f"a hard link to the directory {printable(target)}")
         self.links.setdefault(target, [target]).append(path)
         return target
+
+    def _bound(self, path: str, target: str, most: int) -> None:
+        """Refuse what would fill the memory."""
+        if self.entries > most:
+            raise ValueError(f"more than {MOST_ENTRIES:,} entries in all layers")
+        if len(target) >= LONGEST_PATH:
+            raise ValueError(f"a link whose target is longer than {LONGEST_PATH:,} bytes")
+        self._long_bytes += len(path) + len(target)
+        if self._long_bytes > MOST_LONG_BYTES:
+            raise ValueError(f"more than {MOST_LONG_BYTES:,} bytes of names that are longer than 255")
 
     def _take_root(self, kind: str) -> None:
         """The root has no name, and is no node."""

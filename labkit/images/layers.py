@@ -27,9 +27,7 @@ from labkit.images.merged import Change, Merged
 from labkit.images.oci import ImageConfig, chain_ids
 from labkit.images.paths import printable
 
-__all__ = ["MOST_ENTRIES", "Analysis", "Change", "Content", "Layer", "Node", "Waste", "analyse"]
-
-MOST_ENTRIES = 3_000_000  # of all layers together; a full desktop has 600,000
+__all__ = ["Analysis", "Change", "Content", "Layer", "Node", "Waste", "analyse"]
 
 
 class Layer(NamedTuple):
