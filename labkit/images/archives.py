@@ -1,13 +1,12 @@
 """What is in an image that lies in a file or in a directory?
 
-Every form that engines write: `docker save` of old engines (manifest.json, a directory for each layer), of newer ones and
-of the containerd store (the same over an OCI layout, with nested indexes and attestations), and OCI layouts as a tar or as
-a directory; layers plain, gzip or zstd; a tar that is compressed as a whole, or comes through a pipe ("-").
+Every form that engines write: `docker save` of old engines (manifest.json, a directory for each layer), of newer ones
+and of the containerd store (the same over an OCI layout, with nested indexes and attestations), and OCI layouts as a
+tar or as a directory; layers plain, gzip or zstd; a tar that is compressed as a whole, or comes through a pipe ("-").
 Sources: OCI image specification, `image-layout.md`; moby, `image/spec/v1.2.md` ("Combined Image JSON").
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all (0 where that 
 
 _DEEPEST = 8  # indexes in each other
 _MOST_DOCUMENTS = 2000  # that are opened to find an image
+_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -57,13 +57,15 @@ def analyse_file(
 ) -> Analysis:
     """Read an image from a file, a directory, or ("-") standard input.
 
-    `name` says which image, where there are several. With `digests` every digest is computed from the bytes and compared
-    with what the documents say; without, only those of the documents. ImageError says where something is wrong;
+    `name` says which image, where there are several. With `digests` every digest is computed from the bytes and
+    compared with what the documents say; without, only those of the documents. ImageError says where something is wrong;
     OSError where the file cannot be read.
     """
     path = os.fspath(path)
     if path == "-":
-        return analyse_stream(sys.stdin.buffer.read1, "standard input", name=name, digests=digests, progress=progress)
+        return analyse_stream(
+            lambda size: os.read(0, size), "standard input", name=name, digests=digests, progress=progress
+        )
     if os.path.isdir(path):
         blobs: Blobs = DirectoryBlobs(path)
         try:
@@ -116,9 +118,7 @@ def analyse_blobs(blobs: Blobs, budget: Budget, *, name: str | None = None, dige
         _compare(digest_of(data), image.manifest.config.digest, where)
     config = parse_config(data, where)
     if len(config.diff_ids) != len(image.layer_paths):
-        raise ImageError(
-            where, f"{len(config.diff_ids)} layers are named here, and {len(image.layer_paths)} in the manifest"
-        )
+        raise ImageError(where, f"it names {len(config.diff_ids)} layers, and the manifest {len(image.layer_paths)}")
     parsed = blobs.layers(image.layer_paths, budget, digests=digests)
     stored = [_verify(index, image, config, layer, blobs, digests=digests) for index, layer in enumerate(parsed)]
     return analyse(
@@ -153,9 +153,7 @@ def _verify(index: int, image: _Image, config: ImageConfig, layer: ParsedLayer, 
 
 def _compare(found: str, said: str, where: str) -> None:
     if said.startswith("sha256:") and found != said:
-        raise ImageError(
-            where, f"the digest of its bytes is {found or 'unknown: it was cut off'}, and {said} is said of it"
-        )
+        raise ImageError(where, f"its bytes have the digest {found or '(it was cut off)'}, and {said} is said of it")
 
 
 def _digest_in(path: str) -> str:
@@ -224,9 +222,7 @@ def _read_index(blobs: Blobs) -> list[tuple[list[_Image], list[str]]]:
                 continue
             found[descriptor.digest] = images, []
         notes = descriptor.annotations
-        names = [
-            notes[key] for key in ("io.containerd.image.name", "org.opencontainers.image.ref.name") if key in notes
-        ]
+        names = [notes[key] for key in _NAMES if key in notes]
         found[descriptor.digest][1].extend(names)
     if not found:
         raise ImageError(where, "no image whose manifest is there")

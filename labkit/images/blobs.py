@@ -1,8 +1,8 @@
 """Where are the files of an image archive, and how are they read?
 
 Three kinds of places give the same: a tar in a file, read in place; a directory; and a stream (a pipe, a tar that is
-compressed as a whole, an engine's answer), which passes once, so that each layer is read as it comes by. What leads out of
-the archive is never followed: names are taken by their letters, and in a directory no symlink is.
+compressed as a whole, an engine's answer), which passes once, so that each layer is read as it comes by. What leads out
+of the archive is never followed: names are taken by their letters, and in a directory no symlink is.
 """
 
 import os

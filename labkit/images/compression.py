@@ -1,9 +1,9 @@
 """How does one read a layer that is compressed, without being flooded?
 
-Readers, one on the other: each gives bytes by offset, as `labkit.images.tar.walk` asks for them. A reader of a file can be
-asked for any offset; the others go forward only, and hold one piece at a time, so that the memory does not grow with the
-bytes. What a layer is compressed with is told by its first bytes, never by its name or media type: RFC 1952 (gzip, read by
-ISA-L), RFC 8878 (zstd).
+Readers, one on the other: each gives bytes by offset, as `labkit.images.tar.walk` asks for them. A reader of a file can
+be asked for any offset; the others go forward only, and hold one piece at a time, so that the memory does not grow with
+the bytes. What a layer is compressed with is told by its first bytes, never by its name or media type.
+Sources: RFC 1952 (gzip, read by ISA-L), RFC 8878 (zstd).
 """
 
 import hashlib

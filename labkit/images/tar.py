@@ -1,9 +1,9 @@
 """Which entries does a tar hold, and where do their bytes lie?
 
-A tar is blocks of 512 bytes: of each entry a header, then its content, filled up to a whole block. Names that are too long
-for the header, and other fields, stand in entries before it, in the way of PAX ('x') or of GNU ('L', 'K'). Where both are
-given, and they differ, the engine's reading counts: GNU's name goes before PAX's, PAX's before the header's, and what is
-said for all entries ('g') is passed over. Nothing is unpacked, and no content is read.
+A tar is blocks of 512 bytes: of each entry a header, then its content, filled up to a whole block. Names that are too
+long for the header, and other fields, stand in entries before it, in the way of PAX ('x') or of GNU ('L', 'K'). Where
+both are given, and they differ, the engine's reading counts: GNU's name goes before PAX's, PAX's before the header's,
+and what is said for all entries ('g') is passed over. Nothing is unpacked, and no content is read.
 Sources: tar(5) of libarchive, POSIX.1 pax, the GNU tar manual ("Basic Tar Format", "Sparse Formats").
 """
 
@@ -52,14 +52,16 @@ class Entry(NamedTuple):
 class Reader(Protocol):
     """What a tar is read from. `walk` asks for ever higher offsets."""
 
-    end: int | None  # where the bytes end, as soon as it is known
+    @property
+    def end(self) -> int | None:
+        """Where the bytes end, as soon as it is known."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Give bytes; fewer than `size` only where they end."""
 
 
 def looks_like_tar(head: bytes) -> bool:
-    """Tell by the first block whether bytes are a tar: its check sum is right, or it is the end mark of an empty one."""
+    """Tell by the first block whether bytes are a tar: its check sum is right, or it marks the end of an empty one."""
     if len(head) < BLOCK:
         return False
     try:
