@@ -7,6 +7,7 @@ labkit attach [--wait] [LESSON]            a root shell on the machine of a less
 labkit lab [DIR]                           lay the lessons in your own folder, and open them in JupyterLab
 labkit lab --again LESSON [DIR]            begin one lesson anew; your copy is kept beside it
 labkit demo LESSON                         show a lesson to a class, one step a key press
+labkit layers FILE|IMAGE [--json]          what each layer of an image does, and what is wasted
 labkit progress [DIR ...] [--json]         what was done in the lessons: one learner, or a class, a folder each
 """
 
@@ -14,11 +15,15 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
-from labkit.machine.doctor import KINDS, choose_kind, examine, require
+from labkit.machine import KINDS
+
+if TYPE_CHECKING:
+    from labkit.images.layers import Analysis
 
 __all__ = ["main"]
 
@@ -43,8 +48,12 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
             from labkit.machine.outside.visit import visit
 
             return visit(options.lesson, wait=options.wait)
+        if options.verb == "layers":
+            return _layers(options)
         if options.verb == "progress":
             return _progress(options.folders or [_own_folder()], options.json)
+        from labkit.machine.doctor import choose_kind, require
+
         kind = choose_kind(options.machine)
         require(kind)
         from labkit.machine.outside.attach import (
@@ -57,6 +66,11 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125
+    except KeyboardInterrupt:
+        if options.verb != "layers":
+            raise
+        print("labkit: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
@@ -73,6 +87,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     lab.add_argument("--no-open", action="store_true", help="lay the lessons, and do not start JupyterLab")
     demo = verbs.add_parser("demo", help="show a lesson to a class, one step a key press; Ctrl-C ends it")
     demo.add_argument("lesson", metavar="LESSON", help="how its name begins, as 01")
+    layers = verbs.add_parser("layers", help="what each layer of an image does, and what is wasted")
+    layers.add_argument("image", metavar="FILE|IMAGE", help="an archive, an OCI directory, - or an image of the engine")
+    layers.add_argument("--json", action="store_true", help="for programs; docs/layers.md describes it")
+    layers.add_argument("--name", help="which image, where the archive holds several")
+    layers.add_argument("--no-digests", action="store_true", help="do not compute the digests of the layers")
+    layers.add_argument("--max-wasted", type=_size, metavar="SIZE", help="exit with 1 where more is wasted, as 20MB")
+    layers.add_argument("--min-efficiency", type=float, metavar="SHARE", help="exit with 1 where it is lower, as 0.9")
     progress = verbs.add_parser("progress", help="what was done in the lessons; nothing leaves this computer")
     progress.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="a learner's folder; default: your own")
     progress.add_argument("--json", action="store_true", help="for programs")
@@ -133,7 +154,84 @@ def _progress(folders: list[Path], as_json: bool) -> int:
     return status
 
 
+def _layers(options: argparse.Namespace) -> int:
+    """Report on an image; 1 where it is worse than asked for."""
+    import gc
+
+    from labkit.show.layers import layers_json, layers_text, size_text
+
+    gc.disable()  # 100,000 small values are made, all are kept, and none is in a cycle: a fifth of the time
+    found = _analyse(options)
+    if options.json:
+        print(json.dumps(layers_json(found), indent=2))
+    else:
+        print(layers_text(found, is_utf8=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8"))
+    missed = []
+    if options.max_wasted is not None and found.wasted_bytes > options.max_wasted:
+        wasted = f"{size_text(found.wasted_bytes)} ({found.wasted_bytes:,} bytes)"
+        missed.append(f"{wasted} are wasted, more than {options.max_wasted:,} bytes")
+    if options.min_efficiency is not None and found.efficiency < options.min_efficiency:
+        missed.append(f"the efficiency is {found.efficiency:.4f}, less than {options.min_efficiency}")
+    if missed:
+        print(f"labkit: {'; '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _analyse(options: argparse.Namespace) -> "Analysis":
+    from labkit.errors import EngineUnreachable, ImageError
+    from labkit.images.archives import analyse_file
+    from labkit.images.paths import printable
+
+    progress, image = _Progress() if sys.stderr.isatty() else None, options.image
+    try:
+        if image == "-" or os.path.lexists(image):
+            digests = not options.no_digests
+            return analyse_file(image, name=options.name, digests=digests, progress=progress)
+        from labkit.api.engine import Engine
+        from labkit.images.live import analyse_image
+
+        with Engine() as engine:
+            return analyse_image(engine, image, progress=progress)
+    except OSError as error:
+        raise ImageError(printable(image), error.strerror or str(error)) from None
+    except EngineUnreachable as error:
+        raise ImageError(
+            printable(image), f"there is no such file, and no engine to ask for an image: {error}"
+        ) from None
+    finally:
+        if progress:
+            progress.clear()
+
+
+class _Progress:
+    """How much of a large archive was read, on the terminal, after the first second."""
+
+    def __init__(self) -> None:
+        self._next, self._is_shown = time.monotonic() + 1, False
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next, self._is_shown = time.monotonic() + 0.2, True
+            share = f"{min(1, done / total):4.0%} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
+            print(f"\r{share} read", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _size(text: str) -> int:
+    from labkit.show.layers import read_size
+
+    try:
+        return read_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _doctor(as_json: bool) -> int:
+    from labkit.machine.doctor import examine
+
     report = examine()
     print(json.dumps(report, indent=2) if as_json else _describe(report))
     # With a kind named in LABKIT_MACHINE, what others can do is no help.

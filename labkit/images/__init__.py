@@ -12,5 +12,6 @@
 | `compression` | How does one read a layer that is compressed, without being flooded? |
 | `blobs` | Where are the files of an image archive, and how are they read? |
 | `archives` | What is in an image that lies in a file or in a directory? |
+| `bolt` | What is in a bbolt file, the database of containerd? |
 | `live` | What is in an image that an engine has? |
 """

@@ -116,6 +116,7 @@ class _Seekable(Blobs):
         ]
         parsed = {}
         with Hashing(plain, budget.progress) as hashing:
+            done = 0
             for index, path in enumerate(paths):
                 if path in parsed:
                     continue
@@ -123,6 +124,9 @@ class _Seekable(Blobs):
                 here = _place(index, self.name)
                 inline = digests and not hashing.has(path)
                 parsed[path] = parse_layer(Part(file, offset, size), here, budget, digests=inline)
+                if inline and budget.progress:
+                    done += size
+                    budget.progress(done)
             for path, layer in parsed.items():
                 if hashing.has(path):
                     digest = hashing.result(path)

@@ -237,9 +237,14 @@ class Passing(Sequential):
 class Decompressor(Protocol):
     """One member of gzip, or one frame of zstd; as bz2.BZ2Decompressor of the standard library."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 

@@ -16,13 +16,11 @@ __all__ = ["Dive"]
 class Dive:
     """The waste as dive counts it."""
 
-    __slots__ = ("contents", "diverged", "repeated", "sizes")
+    __slots__ = ("repeated", "sizes")
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}  # of each path that ends a branch in a layer, its size there
         self.repeated: dict[str, tuple[int, int]] = {}  # of those in several layers: all sizes, the smallest
-        self.contents: list[Content] = []
-        self.diverged = False
 
     def see(self, content: Content, below: Merged) -> None:
         """Count one layer, before it is laid on those below."""
@@ -31,12 +29,14 @@ class Dive:
         for path in content.whiteouts:
             node = below.get(path)
             self._count(path, total_below(path, tree, totals) if node and node.kind == "directory" else 0)
+        # A directory in which a whiteout stands ends no branch either.
+        parents = {path.rpartition("/")[0] for path in content.whiteouts}
         sizes = self.sizes
         own = content.below
         for names in own.values():
             for node in names.values():
                 path = node.path
-                if node.kind == "directory" and own.get(path):
+                if node.kind == "directory" and (own.get(path) or path in parents):
                     continue
                 if path in sizes:
                     self._count(path, node.size_bytes)

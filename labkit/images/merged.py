@@ -96,9 +96,9 @@ class Merged(Tree):
         for path in content.whiteouts:
             parent, _, name = path.rpartition("/")
             names = self.below.get(parent)
-            node = names.pop(name, None) if names else None
-            if node is None:
+            if not names or name not in names:
                 continue  # of what never was, or is hidden by a directory above
+            node = names.pop(name)
             gone[path] = node
             if node.kind == "directory":
                 taken |= self.take_out(path)

@@ -12,3 +12,7 @@ last_words       What did a part of a machine say before it ended, and which lin
 outside          the side of a machine that is an ordinary process of the host
 inside           the side of a machine that runs within it, as root
 """
+
+__all__ = ["KINDS"]
+
+KINDS = ("native", "uml")  # in the order in which they are tried

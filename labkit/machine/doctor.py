@@ -27,6 +27,7 @@ from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
 from labkit.linux.proc import read_effective_capabilities
+from labkit.machine import KINDS
 from labkit.machine.engine_programs import describe_engine, require_engine
 from labkit.machine.inside.busybox import BUSYBOX, is_static
 from labkit.machine.outside.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
@@ -51,7 +52,6 @@ __all__ = [
     "state_dir",
 ]
 
-KINDS = ("native", "uml")
 PACKAGES = {  # program: Debian package
     "dockerd": "docker.io",
     "containerd": "containerd",

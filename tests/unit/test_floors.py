@@ -19,6 +19,7 @@ FLOORS = {
     "cells": 0,
     "dump": 0,
     "errors": 0,
+    "images.bolt": 0,
     "images.content": 0,
     "images.dive": 0,
     "images.layers": 0,
