@@ -58,8 +58,8 @@ def analyse_file(
     """Read an image from a file, a directory, or ("-") standard input.
 
     `name` says which image, where there are several. With `digests` every digest is computed from the bytes and
-    compared with what the documents say; without, only those of the documents. ImageError says where something is wrong;
-    OSError where the file cannot be read.
+    compared with what the documents say; without, only those of the documents. ImageError says where something is
+    wrong; OSError where the file cannot be read.
     """
     path = os.fspath(path)
     if path == "-":
