@@ -110,8 +110,8 @@ def _ready_words(ready: Mapping[str, Any]) -> str:
 
 def _caption() -> str:
     return (
-        "What is inside what. The seconds count from the start of the kernel. "
-        "Click on a name, or press Enter on it: the box shows how you can check it."
+        "The picture shows which part is inside which. The seconds count from the start of the kernel. "
+        "Click on a name, or press Enter on it: a box opens, with commands that prove it."
     )
 
 

@@ -128,7 +128,7 @@ def map_svg(lesson: str) -> str:
 def _caption() -> str:
     return (
         "The map of the course. Above: who passes your request on, from left to right. "
-        "Below: what the kernel has that makes a process a container."
+        "Below: the parts of the kernel. They turn a process into a container."
     )
 
 

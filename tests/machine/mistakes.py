@@ -79,6 +79,12 @@ MISTAKES = [
         "letter has no /note.txt",
     ),
     Mistake(
+        "01-b",
+        'sh("echo hello > /tmp/note.txt; tar cf /tmp/note.tar -C /tmp note.txt; docker create --name letter busybox")\n'
+        'sh("curl -s -XPUT --data-binary @/tmp/note.tar http://localhost:5678/containers/letter/archive?path=/")',
+        "`curl` calls it a form",
+    ),
+    Mistake(
         "02-a",
         'sh("docker create --name boxed --memory 32m --pids-limit 20 busybox")',
         "ReadonlyRootfs is False, not True",

@@ -185,7 +185,11 @@ WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
     ("letter", "archive", "verdict"),
     [
         (None, None, "not attempted"),
-        (container("created"), None, "not yet: letter has no /note.txt"),
+        (
+            container("created"),
+            None,
+            "not yet: letter has no /note.txt (did you send a tar, and say that it is one? `curl` calls it a form)",
+        ),
         (container("created"), (500, b"no idea\n"), "not yet: the engine does not give /note.txt of letter: no idea"),
         (container("created"), tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
         (container("created"), tar_of(b""), "not yet: /note.txt in letter says '', not 'hello'"),
