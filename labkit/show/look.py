@@ -55,6 +55,12 @@ ROLES = {
     "path": Role("#8a1c5c", "#e184c6", "triangle", "path"),
     "body": Role("#75580a", "#e8c55c", "box", "body"),
     "status": Role("#0f6b3a", "#63d297", "arrow back", "status"),
+    # What a layer of an image is, what it does to a path, and what that costs.
+    "layer": Role("#3f5d80", "#9fbbe0", "bars", "layer"),
+    "added": Role("#046a4a", "#63d297", "plus", "added"),
+    "changed": Role("#8a5200", "#ffd24d", "wave", "changed"),
+    "hidden": Role("#b5174b", "#ff8073", "struck", "hidden"),
+    "lost": Role("#6b3fa0", "#c0a8ff", "hatched", "bytes lost below"),
 }
 # The page's own ink, a paler one for what matters less, lines, the ground of panels, and the grounds of notebooks.
 PAGE = {
@@ -80,6 +86,11 @@ SHAPES = {
     "square": '<rect x="1" y="1" width="10" height="10" rx="2" fill="{0}"/>',
     "box": '<rect x="1.5" y="1.5" width="9" height="9" fill="none" stroke="{0}" stroke-width="2.5"/>',
     "hexagon": '<path d="M3.2 1H8.8L11.8 6 8.8 11H3.2L0.2 6Z" fill="{0}"/>',
+    "bars": '<path d="M1 2.5H11M1 6H11M1 9.5H11" fill="none" stroke="{0}" stroke-width="2.2"/>',
+    "plus": '<path d="M6 1.5V10.5M1.5 6H10.5" fill="none" stroke="{0}" stroke-width="2.5"/>',
+    "wave": '<path d="M1 7.5C3 2.5 5 4 6 6S9 9.5 11 4.5" fill="none" stroke="{0}" stroke-width="2.5"/>',
+    "struck": '<path d="M3 1.5H9V10.5H3ZM0 6H12" fill="none" stroke="{0}" stroke-width="1.8"/>',
+    "hatched": '<path d="M1 5 5 1M1 11 11 1M7 11 11 7" fill="none" stroke="{0}" stroke-width="2"/>',
 }
 
 

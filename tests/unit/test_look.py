@@ -14,6 +14,7 @@ SIDE_BY_SIDE = [
     ("stdin", "stdout", "stderr"),
     ("request", "answer", "trouble", "missing"),
     ("method", "path", "body", "status"),
+    ("added", "changed", "hidden", "lost"),
 ]
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009),
 # severity 1.0, in linear RGB.
