@@ -233,7 +233,8 @@ def test_the_page_and_the_kernel_agree(notebook: Notebook) -> None:
                 " visible_rows(view.tree.entries, view.tree.at(view.depth), set(view.opened), view.only)]"
             )
             drawn = [name.removesuffix("/") for name in rows(view)]
-            assert drawn and drawn == literal_eval(names)
+            wanted = literal_eval(names)
+            assert drawn == wanted[: len(drawn)] and len(drawn) >= min(len(wanted), 20)  # what is in sight
             if only:
                 opened = notebook.evaluate(
                     "set(view.opened) == open_changes(view.tree.entries, view.tree.at(view.depth), True, 160)"
