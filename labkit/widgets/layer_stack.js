@@ -7,7 +7,7 @@
 const [THERE, ADDED, CHANGED, HIDDEN, HIDDEN_WITH] = [0, 1, 2, 3, 4];
 const ROLES = { [ADDED]: "added", [CHANGED]: "changed", [HIDDEN]: "hidden", [HIDDEN_WITH]: "hidden" };
 const DEEDS = ["added", "changed", "hidden"];
-const ROW_PX = 24, SPARE_ROWS = 8, MANY_ROWS = 16, MOST_ANSWERS = 30, MOST_STEPS = 12, TELL_MS = 300, TYPING_MS = 700;
+const ROW_PX = 24, SPARE_ROWS = 8, MANY_ROWS = 16, MOST_ANSWERS = 30, MOST_STEPS = 12, TELL_MS = 300, TYPING_MS = 700, LATER_MS = 200;
 const MOST_TOLD = 5000; // open folders of which the kernel hears
 
 class Tree {
@@ -115,13 +115,13 @@ class Tree {
   // What has the query in its path: first that path itself, then what ends with it, then where a name begins so.
   find(query) {
     const wanted = query.trim().replace(/^\/+|\/+$/g, "").toLowerCase();
-    const ranks = [[], [], [], []];
+    const ranks = [[], [], [], []], below = `/${wanted}`;
     if (!wanted || !this.count) return { wanted, found: [], count: 0 };
     this.path(0);
     for (let i = 0; i < this.count; i++) {
       const path = this.lowered[i], place = path.indexOf(wanted);
       if (place < 0) continue;
-      const rank = path === wanted ? 0 : path.endsWith(`/${wanted}`) ? 1 : place === 0 || path.includes(`/${wanted}`) ? 2 : 3;
+      const rank = path === wanted ? 0 : path.endsWith(below) ? 1 : place === 0 || path.includes(below) ? 2 : 3;
       ranks[rank].push(i);
     }
     const all = ranks.flat();
@@ -459,6 +459,7 @@ export default {
     filter.checked = only;
     if (top < 0) drawTree(); else move(model.get("depth"));
     if (search.value) drawAnswers();
+    const later = setTimeout(() => { if (tree.count) tree.path(0); }, LATER_MS); // so that the first letter is quick, too
     const resized = new ResizeObserver(drawSoon);
     resized.observe(files);
     return () => {
@@ -468,6 +469,7 @@ export default {
       resized.disconnect();
       cancelAnimationFrame(frame);
       clearTimeout(telling);
+      clearTimeout(later);
     };
   },
 };
