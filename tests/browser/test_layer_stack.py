@@ -23,10 +23,6 @@ CELLS = [
 ]
 STACK = '[aria-label^="layer stack of {}"]'
 MOST_MS = 500  # from a key to what is drawn, on a busy computer; a quiet one takes a tenth of it
-    250,
-    250,
-    250,
-)  # of 100,000 paths, from the key to what is drawn, with a busy computer's spare
 SOON_S = 20
 # The time from a key to the frame after the one in which the page has drawn what it means.
 TIMED = """([selector, key]) => new Promise(done => {
