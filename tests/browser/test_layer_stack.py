@@ -18,7 +18,8 @@ MAKE_APP, MAKE_MANY, AGREE = range(3)
 CELLS = [
     "from labkit.widgets.layer_stack import layer_stack\nfrom tests.stacks import make_app\n"
     "view = layer_stack(make_app())\nview",
-    "from labkit.widgets.layer_stack import layer_stack\nfrom tests.stacks import make_many\nmany = layer_stack(make_many())\nmany",
+    "from labkit.widgets.layer_stack import layer_stack\nfrom tests.stacks import make_many\n"
+    "many = layer_stack(make_many())\nmany",
     "from labkit.show.layer_rows import open_changes, visible_rows",
 ]
 STACK = '[aria-label^="layer stack of {}"]'
