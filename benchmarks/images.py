@@ -259,7 +259,7 @@ def write_gzip_image(blob: Path, image: Path) -> None:
     chance = random.Random(2)
     words = b" ".join(chance.randbytes(4).hex().encode() for _ in range(30_000))
     with gzip.open(blob, "wb", compresslevel=1) as packed:
-        hashed = _Hashed(packed)  # type: ignore[arg-type]
+        hashed = _Hashed(packed)
         with tarfile.open(fileobj=hashed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for number in range(6000):
                 about = tarfile.TarInfo(f"srv/{number // 100}/{number}")

@@ -66,11 +66,6 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125
-    except KeyboardInterrupt:
-        if options.verb != "layers":
-            raise
-        print("labkit: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141

@@ -123,7 +123,7 @@ class _Seekable(Blobs):
                 file, offset, size = places[path]
                 here = _place(index, self.name)
                 inline = digests and not hashing.has(path)
-                parsed[path] = parse_layer(Part(file, offset, size), here, budget, digests=inline)
+                parsed[path] = parse_layer(file.part(offset, size), here, budget, digests=inline)
                 if inline and budget.progress:
                     done += size
                     budget.progress(done)

@@ -38,35 +38,38 @@ _WAITING = 4  # pieces that wait to be hashed
 
 
 class FileReader:
-    """A file that is open, read in place."""
+    """A stretch of a file that is open, read in place; without `size_bytes` to its end."""
 
-    __slots__ = ("_fd", "end")
+    __slots__ = ("_fd", "_start", "end")
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.end: int = os.fstat(fd).st_size
+    def __init__(self, fd: int, start: int = 0, size_bytes: int | None = None) -> None:
+        self._fd, self._start = fd, start
+        self.end: int = os.fstat(fd).st_size - start if size_bytes is None else size_bytes
+
+    def part(self, offset: int, size_bytes: int) -> "FileReader":
+        return FileReader(self._fd, self._start + offset, size_bytes)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        return os.pread(self._fd, size, offset)
+        if offset + size > self.end:
+            size = max(0, self.end - offset)
+        return os.pread(self._fd, size, self._start + offset)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill a buffer from an offset; give how many bytes there were."""
-        return os.preadv(self._fd, [buffer], offset)
+        return os.preadv(self._fd, [buffer], self._start + offset)
 
 
 class Part:
     """A stretch of what another reader reads."""
 
-    __slots__ = ("_read_at", "end", "source", "start")
+    __slots__ = ("_source", "_start", "end")
 
     def __init__(self, source: Reader, start: int, size_bytes: int) -> None:
-        self.source, self.start, self._read_at = source, start, source.read_at
+        self._source, self._start = source, start
         self.end: int = size_bytes
 
     def read_at(self, offset: int, size: int) -> bytes:
-        if offset + size > self.end:
-            size = max(0, self.end - offset)
-        return self._read_at(self.start + offset, size)
+        return self._source.read_at(self._start + offset, min(size, max(0, self.end - offset)))
 
 
 class Digester:

@@ -5,6 +5,10 @@ empty directory, a whiteout. Of those that two layers or more have it adds up al
 whiteout of a directory counts as what the directory held, another whiteout as nothing. These are the **wasted bytes**.
 The **efficiency** is, over all such paths, the bytes of the smallest copy divided by the bytes of all copies; 1.0 where
 there are no bytes.
+
+It is dive's number for what engines write. In two cases it is not: dive does not know opaque directories, so that a later
+whiteout of such a directory counts what was hidden in it already; and where a whiteout names what never was, dive leaves
+out the rest of that layer.
 """
 
 from labkit.images.content import Content
@@ -34,14 +38,13 @@ class Dive:
         sizes = self.sizes
         own = content.below
         for names in own.values():
-            for node in names.values():
-                path = node.path
-                if node.kind == "directory" and (own.get(path) or path in parents):
+            for path, kind, size_bytes, _, _, _, _, _ in names.values():
+                if kind == "directory" and (own.get(path) or path in parents):
                     continue
                 if path in sizes:
-                    self._count(path, node.size_bytes)
+                    self._count(path, size_bytes)
                 else:
-                    sizes[path] = node.size_bytes
+                    sizes[path] = size_bytes
 
     def result(self) -> tuple[int, float]:
         """Give the wasted bytes and the efficiency."""

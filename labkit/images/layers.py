@@ -53,7 +53,7 @@ class Layer(NamedTuple):
         return self._count("deleted")
 
     def _count(self, word: str) -> int:
-        return sum(each.change == word for each in self.changes)
+        return [each[3] for each in self.changes].count(word)
 
 
 class Waste(NamedTuple):

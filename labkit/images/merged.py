@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from labkit.errors import ImageError
@@ -9,6 +10,9 @@ from labkit.images.content import Content, Names, Node, Tree
 from labkit.images.paths import printable
 
 __all__ = ["Change", "Merged", "total_below"]
+
+
+_PATH = itemgetter(0)
 
 
 class Change(NamedTuple):
@@ -50,15 +54,15 @@ class Merged(Tree):
         gone: dict[str, Node] = {}  # the topmost paths that this layer hides
         taken: dict[str, Names] = {}  # and all that was below them
         self._hide(content, gone, taken)
-        changes = []
-        below = self.below
+        changes: list[Change] = []
+        below, new = self.below, tuple.__new__
         for directory, names in content.below.items():
             mine = below.get(directory)
             if mine is None:
                 mine = below[directory] = {}
             for name, node in names.items():
                 old = mine.get(name)
-                path, kind = node.path, node.kind
+                path, kind, size_bytes, _, _, _, _, _ = node
                 if old is None:
                     word = "added"
                     mine[name] = node
@@ -75,7 +79,7 @@ class Merged(Tree):
                     elif kind != "directory":
                         taken |= self.take_out(path)
                         self._uncover(old, gone, taken)
-                changes.append(Change(path, kind, node.size_bytes, word))
+                changes.append(new(Change, (path, kind, size_bytes, word)))
         if groups:
             self.links[content.layer] = {path: groups[id(group)] for path, group in content.links.items()}
             self._check_links(content)
@@ -84,7 +88,8 @@ class Merged(Tree):
             for path, node in gone.items():
                 size = total_below(path, taken, totals) if node.kind == "directory" else node.size_bytes
                 changes.append(Change(path, node.kind, size, "deleted"))
-        return tuple(sorted(changes))
+        changes.sort(key=_PATH)
+        return tuple(changes)
 
     def _hide(self, content: Content, gone: dict[str, Node], taken: dict[str, Names]) -> None:
         for directory in content.opaque:

@@ -80,6 +80,7 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
     # This loop runs 100,000 times for a large image: what is usual is decided in the fewest steps, the rest is called.
     read_at, kinds, new = reader.read_at, _KINDS, tuple.__new__
     position, number = 0, 1
+    limit = 2**63 if reader.end is None else reader.end
     owners: dict[bytes, tuple[int, int, int]] = {}  # mode, uid, gid by their bytes: few differ
     notes = _Notes()
     try:
@@ -109,7 +110,10 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
                 found = owners[owner] = _read_owner(owner)
             mode, uid, gid = found
             end = header.find(0, 0, 100)
-            name = header[: end if end >= 0 else 100].decode("utf-8", "surrogateescape")
+            try:
+                name = header[: end if end >= 0 else 100].decode()
+            except UnicodeDecodeError:
+                name = header[: end if end >= 0 else 100].decode(errors="surrogateescape")
             if header[345] and header[257:263] == b"ustar\0":
                 name = f"{_text(header, 345, 155)}/{name}"
             target = _text(header, 157, 100) if flag in b"12" else ""
@@ -124,8 +128,8 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
             elif flag == b"S":
                 length = _number(header[483:495], "size")
                 position = _skip_extents(reader, position, header)
-            if size and reader.end is not None and position + size > reader.end:
-                raise ValueError(_cut(size, reader.end - position))
+            if position + size > limit:
+                raise ValueError(_cut(size, limit - position))
             yield new(Entry, (name, kind, length, mode, uid, gid, target, position, size))
             position += size + 511 & -512
             number += 1
