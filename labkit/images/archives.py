@@ -98,8 +98,7 @@ def analyse_stream(
     progress: Progress | None = None,
 ) -> Analysis:
     """Read an image from what `read(size)` gives, once; `shown` names it in errors."""
-    pipe = Pipe(read)
-    budget = _budget(progress, 0)
+    pipe, budget = Pipe(read), _budget(progress, 0)
     head = pipe.read_at(0, BLOCK)
     compression = compression_of(head)
     if compression not in ("gzip", "zstd") and not looks_like_tar(head):

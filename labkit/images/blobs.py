@@ -202,6 +202,12 @@ class StreamBlobs(Blobs):
         self._layers: dict[str, ParsedLayer] = {}
         self._links: dict[str, str] = {}
         self._large: dict[str, int] = {}
+        try:
+            self._read(reader, budget, digests)
+        except ValueError as error:  # the stream is damaged between two layers
+            raise ImageError(self.name, str(error)) from None
+
+    def _read(self, reader: Reader, budget: Budget, digests: bool) -> None:
         kept = 0
         for path, entry in _files_of(reader, self.name, self._links):
             part = Part(reader, entry.offset, entry.stored_bytes)

@@ -6,9 +6,9 @@ whiteout of a directory counts as what the directory held, another whiteout as n
 The **efficiency** is, over all such paths, the bytes of the smallest copy divided by the bytes of all copies; 1.0 where
 there are no bytes.
 
-It is dive's number for what engines write. In two cases it is not: dive does not know opaque directories, so that a later
-whiteout of such a directory counts what was hidden in it already; and where a whiteout names what never was, dive leaves
-out the rest of that layer.
+It is dive's number for what engines write. In two cases it is not: dive does not know opaque directories, so that a
+later whiteout of such a directory counts what was hidden in it already; and where a whiteout names what never was, dive
+leaves out the rest of that layer.
 """
 
 from labkit.images.content import Content
