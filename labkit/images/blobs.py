@@ -223,6 +223,8 @@ class StreamBlobs(Blobs):
                 self._documents[path] = part.read_at(0, entry.stored_bytes)
             if budget.progress:
                 budget.progress(entry.offset)
+        if isinstance(reader, Sequential):
+            reader.finish()  # what follows the tar may be damaged, too
 
     def __contains__(self, path: str) -> bool:
         path = _follow(path, self._links, self.name)
