@@ -12,7 +12,7 @@ SCRIPTS = .ci/run binder/start $(filter-out %.py %__pycache__,$(wildcard tools/*
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages newer-engine kernel lab demo test test-fast test-machine test-notebooks test-browser
-.PHONY: browser check bench binder classroom shell clean
+.PHONY: browser fuzz check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -53,7 +53,12 @@ newer-engine:
 test: test-fast test-machine test-notebooks test-browser  ## run every test: test-fast, test-machine, test-notebooks, test-browser
 
 test-fast: setup newer-engine
-	$(BIN)/python -m pytest --doctest-modules labkit tests/unit tests/engine tests/notebooks -m "not lessons"
+	$(BIN)/python -m pytest --doctest-modules labkit tests/unit tests/hostile tests/engine tests/notebooks -m "not lessons"
+
+SECONDS ?= 300
+
+fuzz: setup  ## feed bent images to the layer inspection for SECONDS=300, others each time
+	$(BIN)/python -m tests.hostile.fuzz $(SECONDS)
 
 test-machine: setup newer-engine
 	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal

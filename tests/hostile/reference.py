@@ -63,7 +63,9 @@ def apply(below: Tree, layer: bytes, number: int) -> Tree:
     adds, hidden, opaque = read_layer(layer, number)
     tree = dict(below)
     for path in below:
-        if any(is_at_or_below(path, each) for each in hidden) or any(path != each and is_at_or_below(path, each) for each in opaque):
+        if any(is_at_or_below(path, each) for each in hidden) or any(
+            path != each and is_at_or_below(path, each) for each in opaque
+        ):
             remove(tree, path)
     for path, place in adds.items():
         known = tree.get(path)

@@ -4,9 +4,9 @@ Python's tarfile refuses to write most of what a test of hostile archives needs,
 (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format").
 """
 
-__all__ = ["END", "gnu_long", "gnu_sparse", "header", "member", "number", "pax", "pax_sparse", "tar"]
+__all__ = ["BLOCK", "END", "gnu_long", "gnu_sparse", "header", "member", "number", "pax", "padded", "pax_sparse", "tar"]
 
-BLOCK = 512
+BLOCK = 512  # bytes
 END = bytes(2 * BLOCK)
 USTAR, GNU = b"ustar\x0000", b"ustar  \x00"
 

@@ -8,9 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from labkit.images.archives import analyse_file
@@ -117,16 +115,18 @@ def test_memory_and_time_are_bounded(case: Case, asked: Asked) -> None:
 
 def test_the_watch_sees_what_is_written(tmp_path: Path) -> None:
     """A test that finds no deed says nothing, unless the watch would have seen one."""
-    program = "import sys; from tests.hostile.ask import watch, seen; sys.addaudithook(watch); "
-    deeds = "import os; open('f', 'w').close(); os.symlink('f', 'l'); print(*[event for event, _ in seen if event != 'read'])"
+    program = """
+import os, sys
+from tests.hostile.ask import seen, watch
+sys.addaudithook(watch)
+open("f", "w").close()
+os.symlink("f", "l")
+print(*[event for event, _ in seen if event != "read"])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     done = subprocess.run(
-        [sys.executable, "-c", program + deeds],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
 
     assert ["open", "w", "os.symlink"] == [word for word in done.stdout.split() if not word.isdigit()]
@@ -141,12 +141,3 @@ def test_the_error_says_where_as_a_value(folder: Path, asked: Asked) -> None:
 
     assert "layer 1" in caught.value.where and "entry 1" in caught.value.where
     assert "leads out of the image" in caught.value.what
-
-
-def directory(build: Callable[[Path], Any]) -> Callable[[Path], Path]:
-    def make(place: Path) -> Path:
-        place.mkdir()
-        build(place)
-        return place
-
-    return make

@@ -3,11 +3,10 @@
 The image has what layers can do to paths, each at least once; `tests/hostile/reference.py` says what comes out.
 """
 
-
 import pytest
 from labkit.images.archives import analyse_file
-from labkit.images.layers import Analysis
 
+from labkit.images.layers import Analysis
 from tests.hostile.images import FORMS, NAME, Image, digest, write_form
 from tests.hostile.reference import describe, lay_layers, read_layer
 from tests.hostile.tars import gnu_long, gnu_sparse, header, member, pax, pax_sparse, tar

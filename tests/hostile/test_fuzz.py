@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import event, given
 from hypothesis import strategies as st
 from labkit.images.archives import analyse_file
-from labkit.images.layers import Analysis
 
 from labkit.errors import ImageError
+from labkit.images.layers import Analysis
 from tests.hostile.images import (
     FORMS,
     OCI,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from labkit.images.archives import analyse_file
-from labkit.images.layers import Analysis
 
 from labkit.errors import ImageError
+from labkit.images.layers import Analysis
 from tests.hostile.images import FORMS, Image, archive, old_save
 from tests.hostile.tars import gnu_long, gnu_sparse, header, member, pax, tar
 
