@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import zstandard
+from backports import zstd as zstandard
 
 from tests.hostile.tars import member, tar
 

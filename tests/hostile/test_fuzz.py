@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
+from backports import zstd as zstandard
 from hypothesis import event, given
 from hypothesis import strategies as st
 from labkit.images.archives import analyse_file
