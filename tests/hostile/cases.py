@@ -86,10 +86,10 @@ def names() -> Iterator[Case]:
     yield Case("names with . and // in them", entries(member(".//etc/./motd")), tree=A_FILE)
     yield Case("a name that only looks like ..", entries(member("a/.../b"), member("..c")), tree={"a/.../b": "file"})
     yield Case("the root as a directory", entries(header("./", kind=b"5", mode=0o700), FILE), tree=A_FILE)
-    yield Case("the root as a symlink", entries(header("./", kind=b"2", link="/tmp"), FILE), "entry [12]: .*root")
-    yield Case("the root as a file", entries(member(".", b"x")), "entry [12]: .*root")
-    yield Case("the root as a hard link", entries(FILE, header("/", kind=b"1", link="etc/motd")), "entry [12]: .*root")
-    yield Case("no name at all", entries(member("", b"x")), "entry 1: .*root")
+    yield Case("the root as a symlink", entries(header("./", kind=b"2", link="/tmp"), FILE), r"entry [12]\b.*root")
+    yield Case("the root as a file", entries(member(".", b"x")), r"entry [12]\b.*root")
+    yield Case("the root as a hard link", entries(FILE, header("/", kind=b"1", link="etc/motd")), r"entry [12]\b.*root")
+    yield Case("no name at all", entries(member("", b"x")), r"entry 1\b.*root")
     yield Case("a NUL in a name", entries(pax(("path", "etc/motd\0.txt")), FILE), "NUL")
     yield Case("a NUL in where a link goes", entries(pax(("linkpath", "a\0b")), header("l", kind=b"2")), "NUL")
     yield Case("a name over a NUL in ustar", entries(member(b"etc/motd\0.txt")), tree=A_FILE)
@@ -140,7 +140,7 @@ def links() -> Iterator[Case]:
     soft = entries(header("a", kind=b"2", link="c"), header("b", kind=b"1", link="a"), member("a"))
     yield Case("a hard link to a symlink that is replaced", soft, tree={"a": "file", "b": "symlink"})
     above = entries(member("a/f"), header("a", kind=b"1", link="a/f"))
-    yield Case("a hard link that replaces the directory of its file", above, "entry 2: .*hard link")
+    yield Case("a hard link that replaces the directory of its file", above, r"entry 2\b.*hard link")
     gone = entries(member("a/b/f"), header("a/l", kind=b"1", link="a/b/f"), member("a"))
     yield Case("a file and its hard link, in a directory that is replaced", gone, tree={"a": "file"})
     later = layers(tar(member("a"), header("b", kind=b"1", link="a")), tar(member(".wh.a")))
@@ -160,7 +160,7 @@ def kinds() -> Iterator[Case]:
     yield Case("a directory of version 7", old, tree={"d": "directory", "d/f": "file"})
     yield Case("a directory that claims bytes", entries(header("d", kind=b"5", size=9), FILE), tree={"d": "directory"})
     for kind in b"M", b"V", b"Z":
-        yield Case(f"a member of the kind {kind.decode()}", entries(member("f", b"x", kind=kind)), "entry 1: .*type")
+        yield Case(f"a member of the kind {kind.decode()}", entries(member("f", b"x", kind=kind)), r"entry 1\b.*type")
 
 
 def whiteouts() -> Iterator[Case]:
@@ -201,7 +201,7 @@ def headers() -> Iterator[Case]:
         "two PAX headers in a row", entries(pax(("path", "x")), pax(("path", "etc/motd")), member("y")), tree=A_FILE
     )
     for word, size in {"-5": b"-5", "1e3": b"1e3", "\u0661": "\u0661".encode(), "a huge number": b"9" * 30}.items():
-        yield Case(f"a PAX size of {word}", entries(pax(("size", size)), FILE), "entry 1: .*size")
+        yield Case(f"a PAX size of {word}", entries(pax(("size", size)), FILE), r"entry 1\b.*size")
     records = {
         "longer than its header": b"99 path=a\n",
         "shorter than it says": b"7 path=a\n",
@@ -217,8 +217,8 @@ def headers() -> Iterator[Case]:
         yield Case(f"a PAX record {word}", entries(member("x", data, kind=b"x"), FILE), "PAX")
     for kind, word in {b"x": "PAX header", b"L": "GNU name", b"K": "GNU link", b"g": "global header"}.items():
         claims = entries(header("x", kind=kind, size=2**33), FILE)
-        yield Case(f"a {word} of 8 GiB", claims, "entry 1: .*8,589,934,592")
-        ends = {"tree": A_FILE} if kind == b"g" else {"refused": "entry 2: .*ends"}
+        yield Case(f"a {word} of 8 GiB", claims, r"entry 1\b.*8,589,934,592")
+        ends = {"tree": A_FILE} if kind == b"g" else {"refused": r"entry 2\b.*ends"}
         yield Case(f"a {word} before nothing", entries(FILE, member("x", b"", kind=kind)), **ends)
     for word, size in {
         "8 GiB": 2**33 - 1,
@@ -229,13 +229,13 @@ def headers() -> Iterator[Case]:
         "a number with a sign": b"-0000000010\0",
         "digits that are not octal": b"00000000099\0",
     }.items():
-        yield Case(f"a size of {word}", entries(FILE, header("f", size=size)), "entry 2: .*(size|cut)")
+        yield Case(f"a size of {word}", entries(FILE, header("f", size=size)), r"entry 2\b.*(size|cut)")
     full = entries(member("f", bytes(1536), size=b"000000003000"), FILE)
     yield Case("a size of twelve digits and no end", full, tree={"f": "file", **A_FILE})
     spaced = entries(member("f", bytes(512), size=b"      1000 \0"), FILE)
     yield Case("a size of digits after spaces", spaced, tree={"f": "file", **A_FILE})
     yield Case(
-        "a header of a wrong checksum", entries(FILE, header("f", checksum=b"000001\0 ")), "entry 2: .*check ?sum"
+        "a header of a wrong checksum", entries(FILE, header("f", checksum=b"000001\0 ")), r"entry 2\b.*check ?sum"
     )
     signed = header(b"caf\xe9")
     wanted = b"%06o\0 " % (int(signed[148:154], 8) - 256)
@@ -246,7 +246,7 @@ def headers() -> Iterator[Case]:
     yield Case("a layer of zeros alone", layers(END), tree={})
     yield Case("a layer without its end", layers(FILE), tree=A_FILE)
     yield Case("a layer with more after its end", layers(tar(FILE) + bytes(9 * 512) + b"\1" * 512), tree=A_FILE)
-    yield Case("a layer that is text", layers(b"This is no tar. " * 64), "layer 1, entry 1: ")
+    yield Case("a layer that is text", layers(b"This is no tar. " * 64), r"layer 1, entry 1\b.*")
 
 
 def sparse() -> Iterator[Case]:
@@ -264,20 +264,20 @@ def sparse() -> Iterator[Case]:
         "in the wrong order": [(4096, b"a" * 512), (0, b"b" * 512)],
     }
     for word, wrong in bad.items():
-        yield Case(f"pieces of GNU's {word}", entries(gnu_sparse("s", wrong, 2**21), FILE), "entry 1: .*sparse")
-        yield Case(f"pieces of PAX {word}", entries(pax_sparse("s", wrong, 2**21), FILE), "entry 1: .*sparse")
+        yield Case(f"pieces of GNU's {word}", entries(gnu_sparse("s", wrong, 2**21), FILE), r"entry 1\b.*sparse")
+        yield Case(f"pieces of PAX {word}", entries(pax_sparse("s", wrong, 2**21), FILE), r"entry 1\b.*sparse")
     short = entries(gnu_sparse("s", pieces, 2**21, stored=512), FILE)
-    yield Case("a map of more than is stored", short, "layer 1, entry [12]: ")
+    yield Case("a map of more than is stored", short, r"layer 1, entry [12]\b.*")
     for words, text in {"no numbers": b"two\n", "a number too big": b"9" * 30 + b"\n", "no end": b"1" * 512}.items():
         records = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9")]
-        yield Case(f"a map of {words}", entries(pax(*records) + member("s", text), FILE), "entry 1: .*sparse")
+        yield Case(f"a map of {words}", entries(pax(*records) + member("s", text), FILE), r"entry 1\b.*sparse")
     many = b"999999999\n" + b"0\n0\n" * 4096
     records = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9")]
     yield Case(
-        "a map of a thousand million pieces", entries(pax(*records) + member("s", many), FILE), "entry 1: .*sparse"
+        "a map of a thousand million pieces", entries(pax(*records) + member("s", many), FILE), r"entry 1\b.*sparse"
     )
     endless = entries(gnu_sparse("s", pieces, 2**21, extended=20_000))
-    yield Case("a map of GNU's without end", endless, "entry 1: .*sparse")
+    yield Case("a map of GNU's without end", endless, r"entry 1\b.*sparse")
     old = [("GNU.sparse.size", "1024"), ("GNU.sparse.numblocks", "1"), ("GNU.sparse.map", "0,512")]
     yield Case("a sparse file of PAX 0.1", entries(pax(*old) + member("s", b"a" * 512), FILE), tree={"s": "file"})
 
@@ -293,8 +293,8 @@ def documents() -> Iterator[Case]:
         return archive(build_save(one, {"layer.tar": layer}, **more))
 
     for where in f"../{SECRET}", f"/etc/{SECRET}", "layer.tar/../../x", "", ".":
-        yield Case(f"a manifest whose layer is {where!r}", saved(Layers=[where]), "manifest.json|not in")
-        yield Case(f"a manifest whose config is {where!r}", saved(Config=where), "manifest.json|not in")
+        yield Case(f"a manifest whose layer is {where!r}", saved(Layers=[where]), "manifest.json|is not there")
+        yield Case(f"a manifest whose config is {where!r}", saved(Config=where), "manifest.json|is not there")
     yield Case("a manifest that names itself as layer", saved(Layers=["manifest.json"]), "layer 1")
     yield Case("a manifest that names itself as config", saved(Config="manifest.json"), "manifest.json")
     for word, wrong in {"a number": 5, "null": None, "a list of numbers": [5], "an object": {"a": 1}}.items():
@@ -351,7 +351,7 @@ def documents() -> Iterator[Case]:
         turned = tar(
             *(member(k, v) for k, v in good.items() if k != "layer.tar"), header("layer.tar", kind=b"2", link=target)
         )
-        yield Case(f"a layer.tar that is a symlink to {target}", turned, r"layer\.tar")
+        yield Case(f"a layer.tar that is a symlink to {target}", turned, r"layer\.tar|leads out of the image")
     folder = tar(*(member(k, v) for k, v in good.items() if k != "layer.tar"), header("layer.tar/", kind=b"5"))
     yield Case("a layer.tar that is a directory", folder, r"layer\.tar")
     again = tar(
@@ -364,7 +364,9 @@ def documents() -> Iterator[Case]:
     red = build_save(spoken, {f"{ESCAPE}/layer.tar": layer}, RepoTags=[f"{ESCAPE}:{ESCAPE}"])
     yield Case("escape codes wherever there is text", archive(red), tree=A_FILE)
     for word, wrong in {"missing": f"{ESCAPE}.tar", "outside": f"../{ESCAPE}"}.items():
-        yield Case(f"escape codes in the name of a layer that is {word}", saved(Layers=[wrong]), "manifest.json|not in")
+        yield Case(
+            f"escape codes in the name of a layer that is {word}", saved(Layers=[wrong]), "manifest.json|is not there"
+        )
     yield Case("a file that is empty", b"", "")
     yield Case("a file of one byte", b"x", "")
     yield Case("a file of zeros", bytes(10_240), "")
@@ -390,9 +392,7 @@ def digests() -> Iterator[Case]:
     name = f"blobs/sha256/{digest(layer)[7:]}"
     yield Case("a blob of other bytes", archive(good | {name: other}), "layer 1.*sha256:")
     yield Case("a blob that is too short", archive(good | {name: layer[:-512]}), "layer 1.*(sha256:|bytes)")
-    yield Case(
-        "a blob that is missing", archive({k: v for k, v in good.items() if k != name}), "layer 1.*not in|sha256:"
-    )
+    yield Case("a blob that is missing", archive({k: v for k, v in good.items() if k != name}), f"{name} .*not there")
     for size in 0, 1, 2**40:
         yield Case(f"a manifest whose size is said to be {size}", archive(oci(layer, size=size)), "bytes|size")
     for size in -1, "9", None, 1.5, 2**70, True, [1]:
@@ -469,7 +469,7 @@ def compressed() -> Iterator[Case]:
         return archive(layout(blobs, blobs.add(manifest, f"{OCI}.manifest.v1+json")))
 
     packed, zstandard_packed = gzip.compress(layer, mtime=0), zstd(layer)
-    yield Case("gzip and zeros after it", stored(packed + bytes(512)), tree=A_FILE)
+    yield Case("gzip and zeros after it", stored(packed + bytes(512)), "layer 1.*gzip")
     yield Case("gzip and something else after it", stored(packed + b"more"), "layer 1")
     yield Case(
         "gzip with a name and a comment", stored(b"\x1f\x8b\x08\x18" + bytes(6) + b"n\0c\0" + packed[10:]), tree=A_FILE

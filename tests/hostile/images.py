@@ -8,9 +8,7 @@ names an attestation, too.
 import gzip
 import hashlib
 import json
-import tarfile
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +125,7 @@ def containerd_save(image: Image) -> Files:
     proof["platform"] = {"architecture": "unknown", "os": "unknown"}
     manifest["platform"] = {"architecture": "amd64", "os": "linux"}
     index = blobs.add(build_index(proof, manifest), f"{OCI}.index.v1+json")
-    names = [name for name, data in blobs.files.items() if data[:2] == b"\x1f\x8b"]
+    names = [f"blobs/sha256/{digest(gzipped(layer))[7:]}" for layer in image.layers]
     entry = {"Config": f"blobs/sha256/{digest(image.config)[7:]}", "RepoTags": [NAME], "Layers": names}
     return layout(blobs, index) | {"manifest.json": dump([entry])}
 
@@ -205,6 +203,7 @@ def write_form(form: str, image: Image, place: Path, *, directory: bool = False)
     if not directory:
         place.write_bytes(archive(files))
         return place
-    with tarfile.open(fileobj=BytesIO(archive(files))) as tar_file:
-        tar_file.extractall(place, filter="data")
+    for name, data in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
     return place

@@ -4,10 +4,10 @@ The image has what layers can do to paths, each at least once; `tests/hostile/re
 """
 
 import pytest
-from labkit.images.archives import analyse_file
 
+from labkit.images.archives import analyse_file
 from labkit.images.layers import Analysis
-from tests.hostile.images import FORMS, NAME, Image, digest, write_form
+from tests.hostile.images import FORMS, NAME, Image, digest, gzipped, write_form, zstd
 from tests.hostile.reference import describe, lay_layers, read_layer
 from tests.hostile.tars import gnu_long, gnu_sparse, header, member, pax, pax_sparse, tar
 
@@ -68,12 +68,23 @@ EMPTY = tar()
 IMAGE = Image(BASE, CHANGE, EMPTY, TOP, EMPTY)
 
 
-@pytest.fixture(scope="module", params=[*FORMS, *(f"{form}, as a directory" for form in FORMS if "OCI" in form)])
+WHOLE = {"gzip": gzipped, "zstd": zstd}
+WAYS = [
+    *FORMS,
+    *(f"{form}, as a directory" for form in FORMS if "OCI" in form),
+    *(f"{form}, all in {packed}" for form in ("old docker save", "containerd's save") for packed in WHOLE),
+]
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     """What is found in one form of the image."""
     form = request.param.removesuffix(", as a directory")
-    place = tmp_path_factory.mktemp("form") / "image"
-    return analyse_file(write_form(form, IMAGE, place, directory=form != request.param))
+    form, _, packed = form.partition(", all in ")
+    place = write_form(form, IMAGE, tmp_path_factory.mktemp("form") / "image", directory="directory" in request.param)
+    if packed:
+        place.write_bytes(WHOLE[packed](place.read_bytes()))
+    return analyse_file(place)
 
 
 def test_the_tree_is_right_at_every_layer(found: Analysis) -> None:

@@ -12,9 +12,9 @@ import pytest
 from backports import zstd as zstandard
 from hypothesis import event, given
 from hypothesis import strategies as st
-from labkit.images.archives import analyse_file
 
 from labkit.errors import ImageError
+from labkit.images.archives import analyse_file
 from labkit.images.layers import Analysis
 from tests.hostile.images import (
     FORMS,

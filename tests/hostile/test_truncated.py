@@ -9,7 +9,7 @@ from labkit.images.archives import analyse_file
 from labkit.errors import ImageError
 from labkit.images.layers import Analysis
 from tests.hostile.images import FORMS, Image, archive, old_save
-from tests.hostile.tars import gnu_long, gnu_sparse, header, member, pax, tar
+from tests.hostile.tars import END, gnu_long, gnu_sparse, header, member, pax, tar
 
 BLOCK = 512
 LAYER = tar(
@@ -66,4 +66,4 @@ def test_a_layer_that_is_cut_gives_no_more_than_was_there(tmp_path: Path) -> Non
             assert "layer 1" in str(error)
         else:
             assert tree.items() <= whole.items(), f"cut after {cut} bytes"
-            assert cut % BLOCK == 0
+            assert cut % BLOCK == 0 or cut > len(LAYER) - len(END)
