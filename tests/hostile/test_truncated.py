@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labkit.images.archives import analyse_file
 
 from labkit.errors import ImageError
+from labkit.images.archives import analyse_file
 from labkit.images.layers import Analysis
 from tests.hostile.images import FORMS, Image, archive, old_save
 from tests.hostile.tars import END, gnu_long, gnu_sparse, header, member, pax, tar
