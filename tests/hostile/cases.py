@@ -336,7 +336,11 @@ def documents() -> Iterator[Case]:
         archive(build_save(build_config([], rootfs={"diff_ids": None}), {}, Layers=None)),
         tree={},
     )
-    yield Case("fewer layers than diff_ids", archive(build_save(config, {"layer.tar": layer})), "names 2 layers, and the manifest 1")
+    yield Case(
+        "fewer layers than diff_ids",
+        archive(build_save(config, {"layer.tar": layer})),
+        "names 2 layers, and the manifest 1",
+    )
     yield Case("more layers than diff_ids", saved(Layers=["layer.tar"] * 2), "names 1 layers, and the manifest 2")
     yield Case("ten thousand layers", saved(Layers=["layer.tar"] * 10_000), "layers")
     twice = Image(layer, layer)
