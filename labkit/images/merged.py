@@ -86,6 +86,8 @@ class Merged(Tree):
         if gone:
             totals: dict[str, int] = {}
             for path, node in gone.items():
+                if any(folder in gone for folder in _folders_above(path)):
+                    continue  # an opaque directory, itself below one that is gone
                 size = total_below(path, taken, totals) if node.kind == "directory" else node.size_bytes
                 changes.append(Change(path, node.kind, size, "deleted"))
         changes.sort(key=_PATH)
@@ -98,7 +100,7 @@ class Merged(Tree):
             taken |= self.take_out(directory)
             if directory == "":
                 self.below[""] = {}
-        for path in content.whiteouts:
+        for path in sorted(content.whiteouts):  # a directory before what is below it
             parent, _, name = path.rpartition("/")
             names = self.below.get(parent)
             if not names or name not in names:
@@ -122,6 +124,11 @@ class Merged(Tree):
                     f"layer {content.layer + 1}",
                     f"{printable(group[-1])} is a hard link to {printable(target)}, which is not there",
                 )
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def total_below(directory: str, below: Mapping[str, Names], known: dict[str, int]) -> int:

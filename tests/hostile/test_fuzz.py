@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from backports import zstd as zstandard
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from labkit.errors import ImageError
@@ -221,6 +221,13 @@ def build(entries: list[tuple[str, str, int, int]]) -> bytes:
     return tar(*members)
 
 
+def entry(kind: str, path: str) -> tuple[str, str, int, int]:
+    return kind, path, 3, 0o644
+
+
+# What long runs have found stays here.
+@example([[entry("file", "a/b/c")], [entry("opaque", "a/b"), entry("file", "a")]])
+@example([[entry("file", "a/b/c")], [entry("whiteout", "a/b"), entry("whiteout", "a")]])
 @given(entries=st.lists(layers, min_size=1, max_size=4))
 def test_any_layers_give_what_the_reference_gives(place: Path, entries: list[list[tuple[str, str, int, int]]]) -> None:
     """The tree at every layer, the changes of every layer, and every byte either wasted or in the tree."""
