@@ -70,8 +70,8 @@ class Tree:
         return taken
 
     def leave(self, node: Node) -> None:
-        """Count the bytes of a file that has just left the tree, unless another name of it (a hard link) is left."""
-        if node.kind == "file" and not self.pass_on(node) and node.size_bytes:
+        """Count the bytes of what has just left the tree, unless another name of it (a hard link) is left."""
+        if node.kind not in ("directory", "hardlink") and not self.pass_on(node) and node.size_bytes:
             lost, times = self.lost.get(node.path, (0, 0))
             self.lost[node.path] = lost + node.size_bytes, times + 1
 
@@ -217,6 +217,8 @@ class Content(Tree):
             raise ValueError(f"a hard link to {'itself' if target else 'the root'}")
         if stands and stands.kind == "directory":
             raise ValueError(f"a hard link to the directory {printable(target)}")
+        if target.startswith(f"{path}/"):
+            raise ValueError(f"a hard link to {printable(target)}, whose directory it replaces")
         self.links.setdefault(target, [target]).append(path)
         return target
 

@@ -119,7 +119,7 @@ class Merged(Tree):
 
     def _check_links(self, content: Content) -> None:
         for target, group in content.links.items():
-            if self.get(target) is None and target == group[0]:
+            if len(group) > 1 and target == group[0] and self.get(target) is None:
                 raise ImageError(
                     f"layer {content.layer + 1}",
                     f"{printable(group[-1])} is a hard link to {printable(target)}, which is not there",

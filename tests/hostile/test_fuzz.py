@@ -228,6 +228,9 @@ def entry(kind: str, path: str) -> tuple[str, str, int, int]:
 # What long runs have found stays here.
 @example([[entry("file", "a/b/c")], [entry("opaque", "a/b"), entry("file", "a")]])
 @example([[entry("file", "a/b/c")], [entry("whiteout", "a/b"), entry("whiteout", "a")]])
+@example([[entry("file", "a/a"), entry("hardlink", "a")]])
+@example([[entry("file", "a"), entry("symlink", "a"), entry("hardlink", "b"), entry("file", "a")]])
+@example([[entry("file", "a/b/c"), entry("hardlink", "a/a"), entry("file", "a")]])
 @given(entries=st.lists(layers, min_size=1, max_size=4))
 def test_any_layers_give_what_the_reference_gives(place: Path, entries: list[list[tuple[str, str, int, int]]]) -> None:
     """The tree at every layer, the changes of every layer, and every byte either wasted or in the tree."""
