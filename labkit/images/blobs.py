@@ -271,7 +271,7 @@ def parse_layer(reader: Reader, where: Place, budget: Budget, *, digests: bool) 
             content.take(walk(tar, where), budget.entries)
         except ValueError as error:
             raise ImageError(where(content.entries), str(error)) from None
-        budget.entries -= content.entries
+        budget.entries -= content.entries + len(content.implied)
         if isinstance(tar, Sequential):
             tar.finish()
         stored = reader.finish() if isinstance(reader, Sequential) else reader.end

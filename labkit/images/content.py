@@ -101,7 +101,7 @@ class Tree:
 class Content(Tree):
     """What the entries of one layer say, before it is laid on others."""
 
-    __slots__ = ("_long_bytes", "entries", "implied", "layer", "links", "opaque", "size_bytes", "whiteouts")
+    __slots__ = ("_long_bytes", "_most", "entries", "implied", "layer", "links", "opaque", "size_bytes", "whiteouts")
 
     def __init__(self, layer: int = 0) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Content(Tree):
         self.opaque: dict[str, None] = {}  # directories of which all that is below is hidden
         self.implied: set[str] = set()  # directories without an entry, above paths that have one
         self.links: dict[str, list[str]] = {}
-        self._long_bytes = 0
+        self._long_bytes, self._most = 0, MOST_ENTRIES
 
     def links_of(self, layer: int) -> dict[str, list[str]]:
         return self.links
@@ -128,17 +128,20 @@ class Content(Tree):
     ) -> None:
         """Take at most so many entries (of `labkit.images.tar`), in the order of the tar; `entries` counts them.
 
+        A directory that no entry gives, above a path that one gives, counts as an entry.
+
         ValueError with a sentence for what no engine unpacks: a name that leads out of the image, a root that is no
         directory, a path below a file or a symlink of the same layer, a whiteout of no name, a hard link to itself or
         to a directory.
         """
         below, layer, new = self.below, self.layer, tuple.__new__
+        self._most = most
         last, names = "", below[""]  # the directory of the entry before, which most often is that of the next
         for name, kind, size_bytes, mode, uid, gid, target, _, _ in entries:
             self.entries += 1
             path = clean(name)
             if self.entries > most or len(path) > 255 or len(target) > 255:
-                self._bound(path, target, most)
+                self._bound(path, target)
             parent, _, name = path.rpartition("/")
             if name[:4] == WHITEOUT:
                 self._hide(parent, name)
@@ -200,6 +203,7 @@ class Content(Tree):
             if stands is None:
                 names[name] = Node(path, "directory", layer=self.layer)
                 self.implied.add(path)
+                self._bound(path)
             elif stands.kind != "directory":
                 raise ValueError(f"{printable(path)} is a {stands.kind} of the same layer, and a path is below it")
             names = self.below[path] = {}
@@ -222,13 +226,14 @@ class Content(Tree):
         self.links.setdefault(target, [target]).append(path)
         return target
 
-    def _bound(self, path: str, target: str, most: int) -> None:
-        """Refuse what would fill the memory."""
-        if self.entries > most:
+    def _bound(self, path: str, target: str = "") -> None:
+        """Refuse what would fill the memory: one name of 4 KB can stand for two thousand directories."""
+        if self.entries + len(self.implied) > self._most:
             raise ValueError(f"more than {MOST_ENTRIES:,} entries in all layers")
         if len(target) >= LONGEST_PATH:
             raise ValueError(f"a link whose target is longer than {LONGEST_PATH:,} bytes")
-        self._long_bytes += len(path) + len(target)
+        if len(path) > 255 or len(target) > 255:
+            self._long_bytes += len(path) + len(target)
         if self._long_bytes > MOST_LONG_BYTES:
             raise ValueError(f"more than {MOST_LONG_BYTES:,} bytes of names that are longer than 255")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from backports import zstd as zstandard
 
+from labkit.images.content import Content
 from tests.hostile.images import OCI, Blobs, build_config, build_manifest, layout
 from tests.hostile.limited import labkit_layers, run_limited
 from tests.hostile.tars import END, header, member, tar
@@ -118,6 +119,16 @@ def test_long_names_of_directories_that_no_entry_gives_are_bounded(tmp_path: Pat
     assert ran.status > 0 and "" == ran.out
     assert 1 == ran.error.count("\n") and "layer 1, entry" in ran.error, ran.error[-2000:]
     assert ran.peak_bytes < 450 * MIB
+
+
+def test_directories_that_no_entry_gives_count_as_entries() -> None:
+    """Two files, each three directories deep, are eight entries, and no more than so many are taken."""
+    names = [f"{top}/b/c/f" for top in "ad"]
+    entries = [(name, "file", 0, 0o644, 0, 0, "", 0, 0) for name in names]
+    Content().take(entries, 8)
+
+    with pytest.raises(ValueError, match="entries"):
+        Content().take(entries, 7)
 
 
 def test_memory_that_runs_out_is_said_in_one_line(tmp_path: Path) -> None:

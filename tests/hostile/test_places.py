@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from labkit.images.archives import analyse_file
 
 from labkit.errors import ImageError
+from labkit.images.archives import analyse_file
 from tests.hostile.cases import ESCAPE, SECRET
 from tests.hostile.images import Image, digest, write_form
 from tests.hostile.limited import labkit_layers
