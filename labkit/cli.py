@@ -66,6 +66,9 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
     except LabError as error:
         print(f"labkit: {error}", file=sys.stderr)
         return 125
+    except MemoryError:
+        print("labkit: there is not enough memory", file=sys.stderr)
+        return 125
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
@@ -189,6 +192,8 @@ def _analyse(options: argparse.Namespace) -> "Analysis":
             return analyse_image(engine, image, progress=progress)
     except OSError as error:
         raise ImageError(printable(image), error.strerror or str(error)) from None
+    except MemoryError:
+        raise ImageError(printable(image), "more is in it than there is memory for") from None
     except EngineUnreachable as error:
         raise ImageError(
             printable(image), f"there is no such file, and no engine to ask for an image: {error}"

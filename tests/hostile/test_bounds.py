@@ -131,14 +131,29 @@ def test_directories_that_no_entry_gives_count_as_entries() -> None:
         Content().take(entries, 7)
 
 
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import labkit.images.archives, labkit.show.layers
+from labkit.cli import main
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + int(sys.argv[2]),) * 2)
+sys.exit(main(["layers", sys.argv[1]]))
+"""
+
+
 def test_memory_that_runs_out_is_said_in_one_line(tmp_path: Path) -> None:
     """A computer that has too little for an honest archive gets no traceback."""
-    write_entries(tmp_path / "many.tar", ENTRIES, packed=True)
+    write_entries(tmp_path / "many.tar", 60_000, packed=False)
+    program = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "many.tar")]
 
-    ran = labkit_layers(tmp_path / "many.tar", limit_bytes=100 * MIB)
+    few, enough = (
+        run_limited([*program, str(size)], limit_bytes=2**30, patience_s=60) for size in (12 * MIB, 300 * MIB)
+    )
 
-    assert ran.status > 0 and "" == ran.out
-    assert 1 == ran.error.count("\n") and "memory" in ran.error, ran.error[-2000:]
+    assert (0, "") == (enough.status, enough.error)
+    assert few.status > 0 and "" == few.out
+    assert 1 == few.error.count("\n") and "many.tar: " in few.error and "memory" in few.error, few.error[-2000:]
 
 
 def test_the_peak_is_that_of_the_program() -> None:
