@@ -26,7 +26,7 @@ def layers_text(found: Analysis, *, is_utf8: bool = True) -> str:
     total = sum(layer.size_bytes for layer in found.layers)
     largest = max((layer.size_bytes for layer in found.layers), default=0)
     lines = [
-        _cut(f"{printable(found.name)}  {found.architecture}".rstrip(), WIDTH),
+        _cut(f"{printable(found.name)}  {printable(found.architecture)}".rstrip(), WIDTH),
         f"{found.image_id[:19]}  {_count(len(found.layers), 'layer')}  {size_text(total)} of files",
         "",
         f"{'':3} {'bytes':>8}  {'':{BAR}}  {'added':>7} {'changed':>7} {'deleted':>7}  made by",
