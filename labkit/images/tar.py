@@ -13,6 +13,7 @@ from zlib import adler32
 
 from labkit.errors import ImageError
 from labkit.images.paths import printable
+from labkit.images.sparse import check_pax_pieces, check_pieces
 
 __all__ = ["BLOCK", "Entry", "Reader", "looks_like_tar", "walk"]
 
@@ -120,6 +121,8 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
             length = size
             if notes.is_given:
                 name, target, size, length, uid, gid = notes.apply(name, target, size, uid, gid)
+                if notes.is_sparse and kind == "file":
+                    check_pax_pieces(read_at, position, notes.pax, length, size)
                 notes = _Notes()
             if kind != "file":
                 size = length = 0
@@ -127,7 +130,8 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
                 kind, size, length = "directory", 0, 0
             elif flag == b"S":
                 length = _number(header[483:495], "size")
-                position = _skip_extents(reader, position, header)
+                position, pieces = _read_pieces(read_at, position, header)
+                check_pieces(pieces, length, size)
             if position + size > limit:
                 raise ValueError(_cut(size, limit - position))
             yield new(Entry, (name, kind, length, mode, uid, gid, target, position, size))
@@ -140,10 +144,10 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
 class _Notes:
     """What entries before an entry say of it."""
 
-    __slots__ = ("gnu_name", "gnu_target", "is_given", "pax")
+    __slots__ = ("gnu_name", "gnu_target", "is_given", "is_sparse", "pax")
 
     def __init__(self) -> None:
-        self.is_given = False
+        self.is_given = self.is_sparse = False
         self.gnu_name = self.gnu_target = ""
         self.pax: dict[str, str] = {}
 
@@ -169,7 +173,7 @@ class _Notes:
             uid, gid = _decimal(pax, "uid", uid), _decimal(pax, "gid", gid)
             for key in ("GNU.sparse.size", "GNU.sparse.realsize"):  # with its holes
                 if key in pax:
-                    length = _decimal(pax, key, 0)
+                    self.is_sparse, length = True, _decimal(pax, key, 0)
                     name = pax.get("GNU.sparse.name", name)
         return self.gnu_name or name, self.gnu_target or target, size, length, uid, gid
 
@@ -268,16 +272,23 @@ def _check_end(reader: Reader, position: int, block: bytes, notes: _Notes) -> No
         raise ValueError("the archive is cut off")
 
 
-def _skip_extents(reader: Reader, position: int, header: bytes) -> int:
-    """Give where the content of a sparse file of old GNU tar begins: after the blocks that list its extents."""
-    more = header[482]
+def _read_pieces(
+    read_at: Callable[[int, int], bytes], position: int, header: bytes
+) -> tuple[int, list[tuple[int, int]]]:
+    """Give where the content of a sparse file of old GNU tar begins, and the pieces that header and blocks list."""
+    pieces: list[tuple[int, int]] = []
+    table, more = header[386:482], header[482]
     for _ in range(MOST_SPARSE_BLOCKS):
+        for at in range(0, len(table), 24):
+            if not table[at]:
+                break
+            pieces.append((_number(table[at : at + 12], "offset"), _number(table[at + 12 : at + 24], "size")))
         if not more:
-            return position
-        block = reader.read_at(position, BLOCK)
+            return position, pieces
+        block = read_at(position, BLOCK)
         if len(block) < BLOCK:
             raise ValueError("the archive is cut off in the extents of a sparse file")
-        more = block[504]
+        table, more = block[:504], block[504]
         position += BLOCK
     raise ValueError(f"a sparse file with more than {MOST_SPARSE_BLOCKS:,} blocks of extents")
 
