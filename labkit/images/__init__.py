@@ -14,4 +14,10 @@
 | `archives` | What is in an image that lies in a file or in a directory? |
 | `bolt` | What is in a bbolt file, the database of containerd? |
 | `live` | What is in an image that an engine has? |
+| `stored` | What does a data root hold, as values? |
+| `store` | What is in the data root of an engine that keeps its images with a graph driver? |
+| `containerd_store` | What is in the store of containerd, with which Docker 29 keeps its images by default? |
+| `reading` | How does one read the files of a store, when a name or a link in it may lead elsewhere? |
+| `bolt` | What does a bolt database hold? |
+| `tar_split` | How does the directory of a layer become the exact tar again, whose digest is the diff_id? |
 """

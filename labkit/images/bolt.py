@@ -1,87 +1,124 @@
-"""What is in a bbolt file, the database of containerd?
+"""What does a bolt database hold?
 
-A tree of pages: two meta pages of which the newer one counts, branch pages, leaf pages, and buckets in buckets. It is
-read from a copy of its bytes while its owner may write on: a writer never changes a page that a meta page leads to.
-Source: go.etcd.io/bbolt, `internal/common/page.go`, `meta.go`, `bucket.go`.
+containerd, and dockerd for its volumes, keep their records in one file: a B+tree of pages. A bucket holds keys in
+order, and the value of a key is bytes or a bucket. A commit writes new pages first, and then one of the two meta
+pages, in turn. The meta page with the higher transaction id counts.
+Source: go.etcd.io/bbolt, `internal/common` (format 2).
+
+    read_buckets(data, "meta.db")[b"v1"][b"moby"][b"images"]
 """
 
 import struct
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from labkit.errors import ImageError
 
-__all__ = ["Bolt"]
+__all__ = ["META_BYTES", "Bucket", "last_transaction", "read_buckets"]
 
-_MAGIC = 0xED0CDAED
-_PAGE = struct.Struct("<QHHI")  # id, flags, count, overflow
-_META = struct.Struct("<IIIIQQQQQQ")  # magic, version, page size, flags, root, sequence, freelist, pages, txid, sum
-_LEAF = struct.Struct("<IIII")  # flags, position, key size, value size
-_BRANCH = struct.Struct("<IIQ")  # position, key size, page
-_BUCKET = struct.Struct("<QQ")  # root page, sequence
+Bucket: TypeAlias = "dict[bytes, bytes | Bucket]"
+
+_PAGE = struct.Struct("<QHHI")  # id, flags, count of elements, further pages that belong to it
+_META = struct.Struct("<IIIIQQQQQ")  # magic, version, page size, flags, root, sequence, free list, end, transaction
+_SUM = struct.Struct("<Q")
+_BRANCH = struct.Struct("<IIQ")  # place of the key, its size, page
+_LEAF = struct.Struct("<IIII")  # flags, place of the key, its size, size of the value
+_BUCKET = struct.Struct("<QQ")  # page, or 0: the page follows; sequence
+_MAGIC, _VERSION = 0xED0CDAED, 2
 _IS_BRANCH, _IS_LEAF, _IS_BUCKET = 1, 2, 1
-_DEEPEST = 64
+_PAGE_SIZES = [2**power for power in range(9, 17)]
+_DEEPEST = 64  # pages from a root to a leaf, and buckets in buckets
+META_BYTES = 2 * _PAGE_SIZES[-1]  # the two meta pages are within the first so many bytes
 
 
-class Bolt:
-    """The bytes of a database; ImageError where they are not what such a file must be."""
+def last_transaction(data: bytes, where: str) -> int:
+    """Give the number of the last commit, from the first META_BYTES of a database. ImageError for what is none."""
+    return _newest_meta(data, where)[-1]
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        metas = []
-        size = 4096
-        for position in (0, size):
-            if len(data) >= position + _PAGE.size + _META.size:
-                magic, _, found, _, root, _, _, _, txid, _ = _META.unpack_from(data, position + _PAGE.size)
-                if magic == _MAGIC:
-                    metas.append((txid, root, found))
-        if not metas:
-            raise ImageError("metadata.db", "no bbolt file")
-        _, self._root, self._size = max(metas)
 
-    def keys(self, *path: bytes) -> list[bytes]:
-        """Give the keys of a bucket, sorted; none where there is no such bucket."""
-        return [key for key, _, _ in self._bucket(path)]
+def read_buckets(data: bytes, where: str) -> Bucket:
+    """Give all that a database holds, as it is in the bytes of its file; ImageError says what is wrong with them."""
+    _, _, page_size, _, root, *_ = _newest_meta(data, where)
+    return _Reader(data, page_size, where).bucket(root, 0)
 
-    def get(self, *path: bytes) -> bytes | None:
-        """Give the value of the last key, in the buckets before it; None where it is not there."""
-        for key, flags, value in self._bucket(path[:-1]):
-            if key == path[-1] and not flags & _IS_BUCKET:
-                return value
+
+def _newest_meta(data: bytes, where: str) -> tuple[int, ...]:
+    found = [meta for size in _PAGE_SIZES for place in (0, size) if (meta := _meta(data, place)) and meta[2] == size]
+    if not found:
+        raise ImageError(where, "no bolt database: neither meta page is whole")
+    return max(found, key=lambda meta: meta[-1])
+
+
+def _meta(data: bytes, place: int) -> tuple[int, ...] | None:
+    start = place + _PAGE.size
+    end = start + _META.size
+    if len(data) < end + _SUM.size:
         return None
+    meta = _META.unpack_from(data, start)
+    is_whole = _SUM.unpack_from(data, end)[0] == _fnv(data[start:end])
+    return meta if meta[:2] == (_MAGIC, _VERSION) and is_whole else None
 
-    def _bucket(self, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, int, bytes]]:
-        try:
-            items = self._page(self._root, 0)
-            for name in path:
-                value = next((value for key, flags, value in items if key == name and flags & _IS_BUCKET), None)
-                if value is None:
-                    return
-                root, _ = _BUCKET.unpack_from(value)
-                # A small bucket lies whole in its value, as a page after its header.
-                items = self._page(root, 0) if root else _leaf(value, _BUCKET.size)
-            yield from items
-        except (struct.error, IndexError):
-            raise ImageError("metadata.db", "a bbolt file that is cut off") from None
 
-    def _page(self, number: int, depth: int) -> Iterator[tuple[bytes, int, bytes]]:
+def _fnv(data: bytes) -> int:
+    """FNV-1a of 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+class _Reader:
+    """Pages of one database. Each is read once at most: a lying file cannot have it go round in a circle."""
+
+    def __init__(self, data: bytes, page_size: int, where: str) -> None:
+        self._data, self._page_size, self._where = memoryview(data), page_size, where
+        self._seen: set[int] = set()
+
+    def bucket(self, page: int, depth: int) -> Bucket:
+        return dict(self._items(self._page(page), depth))
+
+    def _page(self, number: int) -> memoryview:
+        start = number * self._page_size
+        if start + self._page_size > len(self._data):
+            raise self._error(f"page {number} is beyond its end: it is cut off")
+        if number in self._seen:
+            raise self._error(f"two ways lead to page {number}")
+        self._seen.add(number)
+        identity, _, _, more = _PAGE.unpack_from(self._data, start)
+        if identity != number:
+            raise self._error(f"page {number} says that it is page {identity}")
+        return self._data[start : start + (1 + more) * self._page_size]
+
+    def _items(self, page: memoryview, depth: int) -> "Iterator[tuple[bytes, bytes | Bucket]]":
         if depth > _DEEPEST:
-            raise ImageError("metadata.db", "a bbolt file whose pages are in a loop")
-        start = number * self._size
-        _, flags, count, _ = _PAGE.unpack_from(self._data, start)
-        if flags & _IS_LEAF:
-            yield from _leaf(self._data, start)
-        elif flags & _IS_BRANCH:
-            for index in range(count):
-                _, _, child = _BRANCH.unpack_from(self._data, start + _PAGE.size + index * _BRANCH.size)
-                yield from self._page(child, depth + 1)
-        else:
-            raise ImageError("metadata.db", f"a bbolt file whose page {number} is no page of a tree")
+            raise self._error(f"more than {_DEEPEST} levels")
+        number, flags, count, _ = _PAGE.unpack_from(page)
+        if flags not in (_IS_BRANCH, _IS_LEAF):
+            raise self._error(f"page {number} holds no keys (flags {flags:#x})")
+        form = _LEAF if flags == _IS_LEAF else _BRANCH
+        if _PAGE.size + count * form.size > len(page):
+            raise self._error(f"page {number} has no room for its {count} keys")
+        for index in range(count):
+            start = _PAGE.size + index * form.size
+            if flags == _IS_BRANCH:
+                yield from self._items(self._page(_BRANCH.unpack_from(page, start)[2]), depth + 1)
+                continue
+            kind, place, key_size, size = _LEAF.unpack_from(page, start)
+            middle, end = start + place + key_size, start + place + key_size + size
+            if end > len(page):
+                raise self._error(f"a value of page {number} is beyond the end of the page")
+            key, value = bytes(page[start + place : middle]), page[middle:end]
+            yield key, self._nested(value, depth) if kind & _IS_BUCKET else bytes(value)
 
+    def _nested(self, value: memoryview, depth: int) -> Bucket:
+        if len(value) < _BUCKET.size:
+            raise self._error("a bucket of less than 16 bytes")
+        root, _ = _BUCKET.unpack_from(value)
+        if root:
+            return self.bucket(root, depth + 1)
+        if len(value) < _BUCKET.size + _PAGE.size:
+            raise self._error("a bucket without a page")
+        return dict(self._items(value[_BUCKET.size :], depth + 1))
 
-def _leaf(data: bytes, start: int) -> Iterator[tuple[bytes, int, bytes]]:
-    _, _, count, _ = _PAGE.unpack_from(data, start)
-    for index in range(count):
-        here = start + _PAGE.size + index * _LEAF.size
-        flags, position, key, value = _LEAF.unpack_from(data, here)
-        begin = here + position
-        yield data[begin : begin + key], flags, data[begin + key : begin + key + value]
+    def _error(self, what: str) -> ImageError:
+        return ImageError(self._where, what)

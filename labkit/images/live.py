@@ -10,12 +10,13 @@ metadata.db is a bbolt file (`bbolt/internal/common/page.go`); Linux, Documentat
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from labkit.errors import ImageError
 from labkit.images.archives import analyse_stream
-from labkit.images.bolt import Bolt
+from labkit.images.containerd_store import snapshot_numbers
 from labkit.images.content import OPAQUE, WHITEOUT, Content
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import History, ImageConfig, chain_ids
@@ -71,7 +72,7 @@ def find_layer_directories(info: dict[str, object], diff_ids: Sequence[str]) -> 
             found = _snapshot_directories(f"{root}/{_SNAPSHOTTER}", chain)
         else:
             return None
-    except OSError:
+    except (OSError, ImageError):  # not of this user, or no such store
         return None
     return found if all(os.access(each, os.R_OK | os.X_OK) for each in found) else None
 
@@ -127,27 +128,11 @@ def _overlay2_directory(root: str, chain_id: str) -> str:
 
 
 def _snapshot_directories(place: str, chain: Sequence[str]) -> list[str]:
-    """Find the snapshots by their names, as "moby/7/sha256:...", in the snapshotter's database."""
-    with open(f"{place}/metadata.db", "rb") as file:
-        bolt = Bolt(file.read())
-    wanted = set(chain)
-    numbers = {}
-    for key in bolt.keys(b"v1", b"snapshots"):
-        chain_id = key.decode(errors="replace").rpartition("/")[2]
-        if chain_id in wanted:
-            number = bolt.get(b"v1", b"snapshots", key, b"id")
-            numbers[chain_id] = int.from_bytes(number or b"", "big") if number and len(number) == 8 else _varint(number)
-    if missing := wanted - numbers.keys():
+    """Find the snapshots by their names in the snapshotter's database."""
+    numbers = snapshot_numbers(Path(place, "metadata.db"))
+    if missing := set(chain) - numbers.keys():
         raise FileNotFoundError(f"no snapshot of {', '.join(sorted(missing))}")
     return [f"{place}/snapshots/{numbers[chain_id]}/fs" for chain_id in chain]
-
-
-def _varint(data: bytes | None) -> int:
-    """Read a number as Go's encoding/binary.PutUvarint writes it."""
-    value = 0
-    for shift, byte in enumerate(data or b""):
-        value |= (byte & 0x7F) << 7 * shift
-    return value
 
 
 def _analyse_directories(
