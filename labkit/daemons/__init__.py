@@ -2,4 +2,5 @@
 
 daemon         a dockerd in namespaces of its own, which meets no other and leaves nothing
 certificates   what `dockerd --tlsverify` shows and asks for
+image_store    the other store of images, in the engine that runs
 """
