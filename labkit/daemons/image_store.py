@@ -1,8 +1,8 @@
 """How does one have the engine of a lab machine keep its images the other way?
 
-An engine has one of two stores: its own, which works through a graph driver ("graphdriver"), or containerd's
-("containerd"). Since Docker 24 the setting `containerd-snapshotter` chooses; older engines have only the first one. Each
-store keeps what it has while the other one is in use, so the images are carried over as an archive.
+An engine has one of two stores: its own, which works through a graph driver ("graphdriver"), or that of containerd
+("containerd"). Since Docker 24 the setting `containerd-snapshotter` chooses; older engines have only the first one.
+Each store keeps what it has while the other one is in use, so the images are carried over as an archive.
 Source: "containerd image store" of Docker's manual.
 """
 
@@ -74,7 +74,7 @@ def _remove_all(engine: Engine) -> None:
 
 
 def _restart_engine(settings: str) -> None:
-    """End the engine, write what its daemon.json is to hold, and start it. Raises MachineError where it does not end."""
+    """End the engine, write what its daemon.json is to hold, and start it. Raises MachineError if it does not end."""
     deadline = time.monotonic() + END_S
     with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # it has ended already
         pid = int(PIDFILE.read_text())
