@@ -7,4 +7,5 @@ containers    Is there the container that was asked for, and does it do what was
 images        Is there the image that was asked for?
 log           What did a container without a terminal write?
 streams       Does a container hear, and does it answer?
+storage       Did the learner find a layer in the data root, and is its tar the exact one?
 """

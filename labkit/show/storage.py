@@ -64,7 +64,8 @@ def storage_html(store: Store, other: Store | None = None) -> str:
     body = (
         f'<form method="dialog" class="lks" style="--columns:{3 if other else 2}">'
         f'<div class="lks-follow" role="radiogroup" aria-label="what you follow"><span>follow</span>{follow}</div>'
-        f'{trails}<div class="lks-tree lk-card" role="radiogroup" aria-label="directories"><div class="lks-heads lk-head">{heads}'
+        f'{trails}<div class="lks-tree lk-card" role="radiogroup" aria-label="directories">'
+        f'<div class="lks-heads lk-head">{heads}'
         f'</div>{tree}</div><div class="lks-panels" aria-live="polite">{panels}</div></form>'
     )
     return figure(
@@ -168,7 +169,8 @@ def _card_html(title: str, opened: Opened) -> str:
     more = f'<li class="lk-dim">and {left} more</li>' if left else ""
     proof = f'<p class="lks-proof">{with_code(opened.proof)}</p>' if opened.proof else ""
     empty = '<li class="lk-dim">nothing</li>' if not opened.entries else ""
-    return f'<div class="lk-card"><div class="lk-head lk-code">{escape(title)}</div><ul>{rows}{more}{empty}</ul>{proof}</div>'
+    head = f'<div class="lk-head lk-code">{escape(title)}</div>'
+    return f'<div class="lk-card">{head}<ul>{rows}{more}{empty}</ul>{proof}</div>'
 
 
 def _entry_html(entry: Entry) -> str:
@@ -195,7 +197,6 @@ def storage_svg(store: Store, other: Store | None = None) -> str:
             x = 20 + COLUMN_PX * number
             parts.append(mark_svg(place.role, x + 6, y))
             parts.append(f'<text x="{x + 20}" y="{y + 4}" fill="{ink}">{escape(path)}</text>')
-        parts.append(
-            f'<text x="{width - COUNT_PX + 10}" y="{y + 4}" fill="#545c66">{escape(open_place(place, store).counted)}</text>'
-        )
+        counted = escape(open_place(place, store).counted)
+        parts.append(f'<text x="{width - COUNT_PX + 10}" y="{y + 4}" fill="#545c66">{counted}</text>')
     return frame_svg(parts, width, TOP_PX + ROW_PX * len(PLACES))
