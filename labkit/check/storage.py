@@ -12,20 +12,22 @@ from labkit.images.stored import Store, StoredLayer
 __all__ = ["check_layer_found", "check_layer_tar"]
 
 ROOT = Path("/var/lib/docker")
-NOT_YET_MADE = "there is no image {} here any more: run the cell that makes it"
+NOT_MADE = "there is no image {} here"
 GZIP = b"\x1f\x8b"
 
 
 def check_layer_found(link: str, image: str, root: Path = ROOT) -> Verdict:
     """Does a symbolic link lead to the files of the topmost layer of an image? Raises ImageError for a broken store."""
     path = Path(link)
-    if not path.is_symlink():
-        found = "it is a directory of its own" if path.is_dir() else "it is a file"
-        return Verdict(True, f"{link} is no symbolic link: {found}") if path.exists() else Verdict(attempted=False)
     store = read_store(root)
     layer = _topmost(store, image)
+    if not path.is_symlink() and not path.exists():
+        return Verdict(True, f"there is an image {image}, but no {link}") if layer else Verdict(attempted=False)
+    if not path.is_symlink():
+        found = "it is a directory of its own" if path.is_dir() else "it is a file"
+        return Verdict(True, f"{link} is no symbolic link: {found}")
     if layer is None:
-        return Verdict(True, NOT_YET_MADE.format(image))
+        return Verdict(True, NOT_MADE.format(image))
     goal = Path(os.path.realpath(path))
     if goal == layer.directory.resolve():
         return Verdict(True)
@@ -68,7 +70,7 @@ def check_layer_tar(tar: str, image: str, root: Path = ROOT) -> Verdict:
     try:
         layers = store.layers_of(store.image(image))
     except ImageError:
-        return Verdict(True, NOT_YET_MADE.format(image))
+        return Verdict(True, NOT_MADE.format(image))
     with path.open("rb") as file:
         begins = file.read(2)
         file.seek(0)

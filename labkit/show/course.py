@@ -91,7 +91,7 @@ COURSE: Mapping[str, Topic] = {
     "02b": Topic("Read a line of flags", 25, ("docker",)),  # optional
     "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
-    "05": Topic("Where Docker keeps everything", 30, ("images",)),
+    "05": Topic("Where Docker keeps everything", 40, ("images",)),
     "06": Topic("The union file system", 30, ("images", "mounts")),
     "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
     "08": Topic("Namespaces", 40, ("process", "namespaces")),
