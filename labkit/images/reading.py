@@ -16,6 +16,8 @@ from labkit.images.oci import LARGEST_DOCUMENT
 
 __all__ = ["list_names", "open_below", "read_each", "read_small"]
 
+PIECE = 2**20
+
 T = TypeVar("T")
 
 
@@ -46,14 +48,17 @@ def read_small(path: Path, limit: int = LARGEST_DOCUMENT) -> bytes:
     """
     try:
         with open_below(path.parent, path.name) as file:
-            data = file.read(limit + 1)
+            data = bytearray()
+            # In pieces: a read of so many bytes would first take memory for all of them.
+            while len(data) <= limit and (piece := file.read(min(PIECE, limit + 1 - len(data)))):
+                data += piece
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ImageError(str(path), f"it cannot be read: {error.strerror}") from error
     if len(data) > limit:
         raise ImageError(str(path), f"larger than {limit:,} bytes")
-    return data
+    return bytes(data)
 
 
 def read_each(folder: Path, form: re.Pattern[str], read: Callable[[Path], T]) -> dict[str, T]:
