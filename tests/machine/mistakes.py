@@ -28,6 +28,10 @@ threading.Thread(target=keep, args=(deaths,), daemon=True).start()
 sh("docker run -d --name phoenix busybox sleep 600")
 """
 
+LETTER = """
+sh("echo dear > /tmp/letter; docker create --name box busybox; docker cp /tmp/letter box:/; docker commit box mine")
+"""
+
 MISTAKES = [
     Mistake(
         "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
@@ -113,6 +117,65 @@ MISTAKES = [
     Mistake("02b-a", 'sh("docker create --name fixed --rm=false -m16m busybox --init")', "Init is None, not True"),
     Mistake("02b-a", 'sh("docker create --name fixed --rm -m16m --init busybox")', "AutoRemove is True, not False"),
     Mistake("02b-a", 'sh("docker create --rm=false -m16m --init busybox -name fixed")', "its limits are right"),
+    Mistake(
+        "05-a",
+        'sh("docker create --name box busybox; docker commit box mine")\n'
+        "layer = read_store(root).layers_of(read_store(root).image('mine'))[-1]\n"
+        'sh(f"ln -sfn {layer.record} /root/found")',
+        "leads to the record of the layer in layerdb",
+    ),
+    Mistake(
+        "05-a",
+        f'{LETTER}container = read_store(root).container("box")\n'
+        "mount = read_store(root).mounts[container.container_id]\n"
+        'sh(f"ln -sfn {mount.directory} /root/found")',
+        "leads to a directory of the container box",
+    ),
+    Mistake(
+        "05-a",
+        f"{LETTER}layer = read_store(root).layers_of(read_store(root).image('mine'))[-1]\n"
+        'sh(f"ln -sfn {layer.directory.parent} /root/found")',
+        "one step too high",
+    ),
+    Mistake(
+        "05-a",
+        f"{LETTER}layer = read_store(root).layers_of(read_store(root).image('mine'))[0]\n"
+        'sh(f"ln -sfn {layer.directory} /root/found")',
+        "leads to another layer",
+    ),
+    Mistake("05-a", f'{LETTER}sh("rm /root/found")', "there is an image mine, but no /root/found"),
+    Mistake(
+        "05-a",
+        f"{LETTER}layer = read_store(root).layers_of(read_store(root).image('mine'))[-1]\n"
+        'sh(f"rm -rf /root/found; cp -r {layer.directory} /root/found")',
+        "/root/found is no symbolic link: it is a directory of its own",
+    ),
+    Mistake(
+        "05-b",
+        "layer = read_store(root).layers_of(read_store(root).image('busybox'))[0]\n"
+        'sh(f"tar -C {layer.directory} -cf /root/layer.tar .")',
+        "is not the diff_id of the lowest layer",
+    ),
+    Mistake("05-b", 'sh("docker save -o /root/layer.tar busybox")', "is not the diff_id of the lowest layer"),
+    Mistake(
+        "05-b",
+        'sh("docker create --name box busybox; docker export -o /root/layer.tar box")',
+        "is not the diff_id of the lowest layer",
+    ),
+    Mistake(
+        "05-b",
+        "from labkit.images.store import layer_tar\n"
+        "layer = read_store(root).layers_of(read_store(root).image('busybox'))[0]\n"
+        'Path("/root/layer.tar").write_bytes(gzip.compress(b"".join(layer_tar(layer))))',
+        "is compressed",
+    ),
+    Mistake(
+        "05-b",
+        f"{LETTER}from labkit.images.store import layer_tar\n"
+        "layer = read_store(root).layers_of(read_store(root).image('mine'))[-1]\n"
+        'Path("/root/layer.tar").write_bytes(b"".join(layer_tar(layer)))',
+        "is the exact tar of another layer",
+    ),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
