@@ -58,7 +58,7 @@ def _describe(goal: Path, layer: StoredLayer, store: Store) -> str:
             return "a layer with the same diff_id, but with another chain id: it belongs to another image"
         if goal == other.directory.resolve():
             return "another layer"
-    return shorten(f"{goal}, which is no directory of a layer")
+    return f"{shorten(str(goal))}, which is no directory of a layer"
 
 
 def check_layer_tar(tar: str, image: str, root: Path = ROOT) -> Verdict:

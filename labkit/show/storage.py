@@ -8,7 +8,7 @@ the same data: AUFS named its directories by the same ids.
 Values in (`labkit.images.stored`), HTML, text and SVG out; ids are shown by their first letters.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ def storage_text(store: Store, other: Store | None = None) -> str:
 def storage_html(store: Store, other: Store | None = None) -> str:
     """Draw the trees side by side, and below them the directory that is chosen; `other` is containerd's store."""
     choices = follow_choices(store)
+    followed = {key for key, _, _ in choices}
     chosen = next((key for key, _, _ in choices), "")
     follow = "".join(
         f'<label><input type="radio" name="follow" value="{key}" {KEEP_KEYS}{" checked" * (key == chosen)}>'
@@ -59,7 +60,7 @@ def storage_html(store: Store, other: Store | None = None) -> str:
     )
     trails = "".join(_trail_html(key, follow_trail(store, key)) for key, _, _ in choices)
     tree = "".join(_line_html(line) for line in _lines(store, other))
-    panels = "".join(_panel_html(place, store, other) for place in PLACES)
+    panels = "".join(_panel_html(place, store, other, followed) for place in PLACES)
     heads = "".join(f"<b>{escape(words)}</b>" for words in _heads(store, other))
     body = (
         f'<form method="dialog" class="lks" style="--columns:{3 if other else 2}">'
@@ -146,13 +147,15 @@ def _line_html(line: _Line) -> str:
     )
 
 
-def _panel_html(place: Place, store: Store, other: Store | None) -> str:
+def _panel_html(place: Place, store: Store, other: Store | None, followed: Collection[str]) -> str:
     opened = open_place(place, store)
-    cards = [_card_html(place.today.replace("DRIVER", store.driver), opened)]
+    cards = [_card_html(place.today.replace("DRIVER", store.driver), opened, followed)]
     if opened.old:
-        cards.insert(0, _card_html(f"{place.notes}, as AUFS had it", opened._replace(entries=opened.old, proof="")))
+        cards.insert(
+            0, _card_html(f"{place.notes}, as AUFS had it", opened._replace(entries=opened.old, proof=""), followed)
+        )
     if other and place.today != place.containerd:
-        cards.append(_card_html(f"containerd: {place.containerd}", open_place(place, other)))
+        cards.append(_card_html(f"containerd: {place.containerd}", open_place(place, other), followed))
     notes = f' <span class="lk-dim">The notes: “{escape(place.quote)}”.</span>' if place.quote else ""
     return (
         f'<section class="lks-panel" data-place="{place.key}"><p><b>{escape(place.notes)}</b>'
@@ -161,9 +164,10 @@ def _panel_html(place: Place, store: Store, other: Store | None) -> str:
     )
 
 
-def _card_html(title: str, opened: Opened) -> str:
-    shown = sorted(opened.entries, key=lambda entry: not entry.keys)[:MOST_ENTRIES]
-    shown = [entry for entry in opened.entries if entry in shown]
+def _card_html(title: str, opened: Opened, followed: Collection[str]) -> str:
+    entries = [entry._replace(keys=tuple(key for key in entry.keys if key in followed)) for entry in opened.entries]
+    first = sorted(range(len(entries)), key=lambda place: not entries[place].keys)[:MOST_ENTRIES]
+    shown = [entries[place] for place in sorted(first)]
     rows = "".join(_entry_html(entry) for entry in shown)
     left = len(opened.entries) - len(shown)
     more = f'<li class="lk-dim">and {left} more</li>' if left else ""
