@@ -100,16 +100,16 @@ def _paths(place: Place, store: Store, other: Store | None) -> list[str]:
 
 
 def _lines(store: Store, other: Store | None) -> Iterator[_Line]:
-    """Give the lines of the trees: a group's name where a new one begins."""
-    group = ""
+    """Give the lines of the trees: where a group begins its names, and below them paths without these names."""
+    before = ""
     for place in PLACES:
-        above = place.notes.rpartition("/")[0]
-        if above and above != group:
-            yield _Line(
-                (above, place.today.replace("DRIVER", store.driver).rpartition("/")[0].split("/CACHE")[0]), None
-            )
-        group = above
-        yield _Line(tuple(_paths(place, store, other)), place)
+        group = place.notes.rpartition("/")[0]
+        groups = (group, group.replace("aufs", store.driver))
+        if group and group != before:
+            yield _Line(groups, None)
+        before = group
+        old, new, *rest = _paths(place, store, other)
+        yield _Line((old.removeprefix(f"{groups[0]}/"), new.removeprefix(f"{groups[1]}/"), *rest), place)
 
 
 def _trail_html(key: str, trail: Trail) -> str:
@@ -135,10 +135,8 @@ def _line_html(line: _Line) -> str:
         cells = "".join(f"<span>{escape(cell)}/</span>" for cell in line.cells)
         return f'<div class="lks-row lks-group">{cells}</div>'
     inner = "lks-inner" if "/" in line.place.notes else ""
-    old, new, *rest = line.cells
-    shown = old.rpartition("/")[2], *(new, *rest)
     cells = "".join(
-        f'<span class="{inner if number == 0 else ""}">{escape(cell)}</span>' for number, cell in enumerate(shown)
+        f'<span class="{inner if number < 2 else ""}">{escape(cell)}</span>' for number, cell in enumerate(line.cells)
     )
     checked = " checked" * (line.place is PLACES[0])
     return (
