@@ -7,7 +7,7 @@ from labkit.images.oci import digest_of
 from labkit.images.stored import CONTAINERD, Store, StoredImage
 from labkit.show.places import Place, key_of, short
 
-__all__ = ["Entry", "Opened", "open_place"]
+__all__ = ["Entry", "Opened", "Proof", "open_place"]
 
 
 class Entry(NamedTuple):
@@ -18,12 +18,23 @@ class Entry(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
+class Proof(NamedTuple):
+    """What was recomputed, and for how many of how many things it came out right."""
+
+    words: str
+    right: int
+    all: int
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.right} of {self.all}."
+
+
 class Opened(NamedTuple):
     """A directory that was opened: what lies in it, how AUFS would have had it, what was recomputed, and a count."""
 
     entries: tuple[Entry, ...]
     old: tuple[Entry, ...] = ()
-    proof: str = ""
+    proof: "Proof | str" = ""  # what was recomputed, or else a sentence
     counted: str = ""
 
 
@@ -36,10 +47,6 @@ def open_place(place: Place, store: Store) -> Opened:
 def _count(number: int, what: str) -> str:
     plural = what if number == 1 else what.replace("directory", "directories") if what == "directory" else f"{what}s"
     return f"{number} {plural}"
-
-
-def _of(right: int, all_: int) -> str:
-    return f"{right} of {all_}"
 
 
 def _owners(store: Store) -> dict[str, list[str]]:
@@ -88,7 +95,7 @@ def _diff(store: Store) -> Opened:
     recorded = {one for mount in store.mounts.values() for one in (mount.init_id, mount.mount_id)}
     recorded |= {layer.cache_id for layer in store.layers.values()}
     known = sum(name in recorded for name in store.links.values())
-    proof = f"layerdb has a record of each directory: {_of(known, len(store.links))}. Their names are random."
+    proof: Proof | str = Proof("layerdb has a record of each directory in l", known, len(store.links))
     if store.kind == CONTAINERD:
         proof = f"Each directory has a number, which the snapshotter's metadata.db keeps: {len(entries)} directories."
     return Opened(tuple(entries), (), proof, _count(len(entries), "directory"))
@@ -114,7 +121,7 @@ def _lower(store: Store) -> Opened:
     )
     shorts = [each for _, lower, _ in stacks for each in lower]
     known = sum(each in store.links for each in shorts)
-    proof = f"Each short name is a link in {store.driver}/l that leads to a directory: {_of(known, len(shorts))}."
+    proof = Proof(f"Each short name is a link in {store.driver}/l, which leads to a directory", known, len(shorts))
     return Opened(entries, old, proof if store.links else "", _count(len(entries), "file"))
 
 
@@ -137,7 +144,7 @@ def _containers(store: Store) -> Opened:
         for container_id, one in sorted(store.containers.items(), key=lambda item: item[1].name)
     )
     known = sum(one.image_id in store.images for one in store.containers.values())
-    proof = f"config.v2.json names the id of an image, and imagedb has the image: {_of(known, len(entries))}."
+    proof = Proof("config.v2.json names the id of an image that is in this store", known, len(entries))
     return Opened(entries, (), proof, _count(len(entries), "container"))
 
 
@@ -152,7 +159,7 @@ def _imagedb(store: Store) -> Opened:
         for image in images
     )
     right = sum(image.config_digest == image.image_id for image in images)
-    proof = f"sha256 of the bytes of the file is the name of the file: {_of(right, len(images))}, recomputed just now."
+    proof = Proof("sha256 of the bytes of the file is the name of the file", right, len(images))
     return Opened(entries, (), proof, _count(len(entries), "image"))
 
 
@@ -173,9 +180,7 @@ def _layerdb(store: Store) -> Opened:
     ]
     made = (digest_of(f"{one.parent} {one.diff_id}".encode()) if one.parent else one.diff_id for one in layers)
     right = sum(name == layer.chain_id for name, layer in zip(made, layers, strict=True))
-    proof = (
-        f"sha256 of “parent diff” is the chain id; at the bottom the diff is: {_of(right, len(layers))}, recomputed."
-    )
+    proof = Proof("sha256 of “parent diff” is the chain id, and at the bottom the diff is", right, len(layers))
     return Opened(tuple(entries), (), proof, f"{_count(len(layers), 'layer')}, {_count(len(store.mounts), 'mount')}")
 
 
@@ -187,9 +192,8 @@ def _repositories(store: Store) -> Opened:
         for name, image_id in sorted(store.names.items())
     )
     known = sum(image_id in store.images for image_id in store.names.values())
-    return Opened(
-        entries, (), f"Each name leads to a file in imagedb: {_of(known, len(entries))}.", _count(len(entries), "name")
-    )
+    proof = Proof("Each name leads to a file in imagedb", known, len(entries))
+    return Opened(entries, (), proof, _count(len(entries), "name"))
 
 
 def _distribution(store: Store) -> Opened:
@@ -248,7 +252,7 @@ def _blobs(store: Store) -> Opened:
             words = f"a layer, {blob.size_bytes:,} bytes" if diff_id else f"{blob.size_bytes:,} bytes"
             entries.append(Entry(short(digest), words, (layers[diff_id],) if diff_id in layers else ()))
     right = sum(digest in store.blobs for digest in configs)
-    proof = f"sha256 of a configuration is the name of its blob: {_of(right, len(configs))}, recomputed just now."
+    proof = Proof("sha256 of a configuration is the name of its blob", right, len(configs))
     return Opened(tuple(entries), (), proof, _count(len(entries), "blob"))
 
 
@@ -259,7 +263,7 @@ def _snapshots(store: Store) -> Opened:
         for chain_id, layer in sorted(store.layers.items(), key=lambda item: int(item[1].cache_id))
     )
     right = sum(chain_id in owners for chain_id in store.layers)
-    proof = f"The name of a snapshot is the chain id, made of the same diff_ids: {_of(right, len(entries))}."
+    proof = Proof("The name of a snapshot is the chain id, made of the same diff_ids", right, len(entries))
     return Opened(entries, (), proof, _count(len(entries), "snapshot"))
 
 

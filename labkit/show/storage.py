@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from labkit.images.stored import Store
 from labkit.show.look import ROLES, figure, mark, mark_svg, read_css, with_code
-from labkit.show.opened import Entry, Opened, open_place
+from labkit.show.opened import Entry, Opened, Proof, open_place
 from labkit.show.places import PLACES, Place, Trail, follow_choices, follow_trail
 from labkit.show.still import frame_svg, words_svg, xml_safe
 
@@ -169,10 +169,16 @@ def _card_html(title: str, opened: Opened, followed: Collection[str]) -> str:
     rows = "".join(_entry_html(entry) for entry in shown)
     left = len(opened.entries) - len(shown)
     more = f'<li class="lk-dim">and {left} more</li>' if left else ""
-    proof = f'<p class="lks-proof">{with_code(opened.proof)}</p>' if opened.proof else ""
+    proof = _proof_html(opened.proof) if opened.proof else ""
     empty = '<li class="lk-dim">nothing</li>' if not opened.entries else ""
     head = f'<div class="lk-head lk-code">{escape(title)}</div>'
     return f'<div class="lk-card">{head}<ul>{rows}{more}{empty}</ul>{proof}</div>'
+
+
+def _proof_html(proof: Proof | str) -> str:
+    """Show what was recomputed with a tick, or with a cross where it does not hold for all; a sentence with neither."""
+    look = "" if isinstance(proof, str) else " lks-right" if proof.right == proof.all else " lks-wrong"
+    return f'<p class="lks-proof{look}">{with_code(str(proof))}</p>'
 
 
 def _entry_html(entry: Entry) -> str:

@@ -111,7 +111,7 @@ def test_a_proof_is_recomputed(root: Path, key: str, right: str, wrong: str) -> 
     """A byte that was changed on the disk is seen."""
     one = next(one for one in PLACES if one.key == key)
     store = read_store(root)
-    assert right in open_place(one, store).proof
+    assert right in str(open_place(one, store).proof) and "lks-proof lks-wrong" not in storage_html(store)
 
     layer = store.layers_of(store.image("other"))[-1]
     if key == "imagedb":
@@ -126,7 +126,8 @@ def test_a_proof_is_recomputed(root: Path, key: str, right: str, wrong: str) -> 
             file.unlink()
         layer.record.rmdir()
 
-    assert wrong in open_place(one, read_store(root)).proof
+    changed = read_store(root)
+    assert wrong in str(open_place(one, changed).proof) and "lks-proof lks-wrong" in storage_html(changed)
 
 
 def test_a_large_store_is_cut_with_a_mark(store: Store) -> None:
