@@ -7,6 +7,8 @@
     ├── ShellStopped              a shell line did not end in time, or wrote without end
     ├── NotHeard                  nobody said to the engine what a record was asked for
     ├── ImageError                the bytes of an image are not what an image's bytes must be
+    ├── RegistryError             a conversation with a registry went wrong, or what it sent is not what was asked for
+    │   └── RegistryRefusal       the registry understood, and said no (status 400 and above)
     └── EngineError               a conversation with the engine went wrong
         ├── EngineUnreachable     nobody listens at the engine's address, or nobody that TLS trusts
         ├── EngineTimeout         the engine did not finish its answer in time
@@ -28,6 +30,8 @@ __all__ = [
     "MachineError",
     "NotHeard",
     "PortTaken",
+    "RegistryError",
+    "RegistryRefusal",
     "ShellStopped",
 ]
 
@@ -81,6 +85,24 @@ class ImageError(LabError):
         super().__init__(f"{where}: {what}")
         self.where = where
         self.what = what
+
+
+class RegistryError(LabError):
+    """A conversation with a registry went wrong, or what it sent is not what was asked for."""
+
+
+class RegistryRefusal(RegistryError):
+    """The registry understood the request and said no; `code` ("DIGEST_INVALID") and `message` are its own words."""
+
+    def __init__(self, status: int, code: str, message: str, subject: str) -> None:
+        super().__init__(status, code, message, subject)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.subject = subject
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.subject, str(self.status), self.code, self.message)))
 
 
 class EngineError(LabError):

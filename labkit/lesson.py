@@ -8,6 +8,7 @@ lesson.wire()                           what this cell said to the engine, and w
 lesson.tap()                            what others say to the engine: `with lesson.tap() as said`, live
 lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
+lesson.registry()                       an empty registry on port 5000 of this machine
 lesson.keep(view)                       has a live view stopped at the end
 lesson.check("A", check_x(engine))      what a check says of an exercise; lesson.hint("A"), lesson.solution("A")
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
@@ -24,6 +25,7 @@ from IPython.display import display as show
 
 from labkit.api.engine import Engine
 from labkit.check.verdict import Verdict
+from labkit.daemons.registry import RegistryServer, start_registry
 from labkit.errors import EngineError
 from labkit.journal import open_journal, said
 from labkit.leftovers import FORCE, Leftovers, attempt
@@ -56,6 +58,8 @@ class Closable(Protocol):
     def stop(self) -> None: ...
 
 
+REGISTRY_PORT = 5000
+
 V = TypeVar("V", bound=Closable)
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
 
@@ -70,6 +74,7 @@ class Lesson:
         self._exercises = Exercises(name, self.progress)
         self._undos: list[Callable[[], object]] = []
         self._views: list[Closable] = []
+        self._registry: RegistryServer | None = None
         self._bar: LiveBar | None = None
         self._kills = count_own_kills()
         self._leftovers = Leftovers(engine)
@@ -137,6 +142,21 @@ class Lesson:
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
         """
         return self.keep(watch_events(Engine(self.engine.host), filters))
+
+    def registry(self) -> RegistryServer:
+        """Start an empty registry on port 5000 of this machine; it ends with the lesson, and before a next one.
+
+        Raises MachineError when it does not come up, as when somebody else's program has the port.
+        """
+        self._end_registry()
+        self._registry = start_registry(REGISTRY_PORT)
+        self.undo(self._end_registry)
+        return self._registry
+
+    def _end_registry(self) -> None:
+        if self._registry is not None:
+            self._registry.close()
+            self._registry = None
 
     def close(self) -> None:
         """Undo everything, whatever fails on the way; say what was done, what is left, and what could not be undone.

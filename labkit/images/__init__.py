@@ -12,7 +12,6 @@
 | `compression` | How does one read a layer that is compressed, without being flooded? |
 | `blobs` | Where are the files of an image archive, and how are they read? |
 | `archives` | What is in an image that lies in a file or in a directory? |
-| `bolt` | What is in a bbolt file, the database of containerd? |
 | `live` | What is in an image that an engine has? |
 | `stored` | What does a data root hold, as values? |
 | `store` | What is in the data root of an engine that keeps its images with a graph driver? |
@@ -20,4 +19,8 @@
 | `reading` | How does one read the files of a store, when a name or a link in it may lead elsewhere? |
 | `bolt` | What does a bolt database hold? |
 | `tar_split` | How does the directory of a layer become the exact tar again, whose digest is the diff_id? |
+| `registry` | How are images pushed to a registry and pulled from one? |
+| `registry_session` | How does a request reach a registry, and what if it asks for a token, or sends us elsewhere? |
+| `build_log` | What did the engine's builder do with each line of a Dockerfile? |
+| `builds` | How does one have an image built from files that are in memory? |
 """

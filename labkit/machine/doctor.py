@@ -67,6 +67,7 @@ PACKAGES = {  # program: Debian package
     "strace": "strace",
     "gcc": "gcc",
     "nsenter": "util-linux",
+    "docker-registry": "docker-registry",
 }
 UML_MEMORY_MIB = 512
 NEEDED_PROCESSES = 100  # threads count, too: a machine with its engine and a few containers, and what is beside it

@@ -1,4 +1,4 @@
-// Three steps in an order that the reader changes: by dragging a card, or with the arrow keys on a card.
+// Steps in an order that the reader changes: by dragging a card, or with the arrow keys on a card.
 
 export default {
   render({ model, el }) {
@@ -13,10 +13,14 @@ export default {
         .lk .o-card { font: 600 var(--lk-size)/2.2 var(--lk-code); padding: 0 16px; cursor: grab;
           border: 2px solid var(--lk-request); color: var(--lk-request); background: var(--lk-ground); border-radius: 8px; }
         .lk .o-card[aria-grabbed=true] { opacity: .4; }
+        .lk .o-column { flex-direction: column; align-items: stretch; }
+        .lk .o-column .o-card { text-align: left; }
       </style>
-      <div class="lk-card"><div class="lk-head">Put the steps in an order: drag a card, or press the arrow keys on it</div>
+      <div class="lk-card"><div class="lk-head"></div>
       <div class="o-cards"></div></div>`;
+    frame.querySelector(".lk-head").textContent = model.get("heading");
     const cards = frame.querySelector(".o-cards");
+    cards.classList.toggle("o-column", model.get("column"));
     const go = document.createElement("button");
     go.type = "button";
     go.addEventListener("click", () => model.send({ try: true }));
@@ -33,7 +37,7 @@ export default {
       one.type = "button";
       one.className = "o-card";
       one.draggable = true;
-      one.textContent = `${place + 1}. ${step}`;
+      one.textContent = `${place + 1}. ${model.get("labels")[step] ?? step}`;
       one.dataset.step = step;
       one.addEventListener("dragstart", event => {
         dragged = step;
@@ -48,7 +52,7 @@ export default {
         if (dragged && dragged !== step) put(dragged, place);
       });
       one.addEventListener("keydown", event => {
-        const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
         if (!by) return;
         event.preventDefault();
         event.stopPropagation(); // nor are these keys the notebook's
@@ -59,7 +63,7 @@ export default {
     };
     const draw = () => {
       const busy = model.get("busy");
-      go.textContent = busy ? "Trying …" : "Try it";
+      go.textContent = busy ? "Trying …" : model.get("action");
       go.disabled = busy;
       const held = document.activeElement?.dataset?.step;
       cards.replaceChildren(...model.get("order").map(card), go);

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from anywidget import AnyWidget
 from ipywidgets import VBox
-from traitlets import Bool, List, Unicode
+from traitlets import Bool, Dict, List, Unicode
 
 from labkit.api.engine import Engine
 from labkit.api.tap import Tap
@@ -26,7 +26,7 @@ from labkit.show.still import xml_safe
 from labkit.show.wire import shorten, wire_html
 from labkit.widgets.live import Picture, running_cell
 
-__all__ = ["STEPS", "Outcome", "RunOrder", "explain", "order_of_run", "try_order"]
+__all__ = ["STEPS", "Cards", "Outcome", "RunOrder", "explain", "order_of_run", "try_order"]
 
 STEPS = ("start", "attach", "wait")
 LOOK_S, START_S, PATIENCE_S = 0.05, 20.0, 2.0
@@ -104,12 +104,19 @@ def try_order(host: str, order: tuple[str, ...], image: str = "busybox") -> Outc
             unheard.delete(path, query={"force": True}, check=False)
 
 
-class _Cards(AnyWidget):
-    """Three cards in an order; sends a message {"try": true} when the reader wants to see."""
+class Cards(AnyWidget):
+    """Cards in an order; sends a message {"try": true} when the reader wants to see.
+
+    A card shows its name, or what `labels` has for it; the cards stand in a row, or in a `column`.
+    """
 
     _esm = Path(__file__).with_name("order.js")
     style_html = Unicode(STYLE).tag(sync=True)
-    order = List(Unicode(), list(STEPS)).tag(sync=True)
+    heading = Unicode("Put the steps in an order: drag a card, or press the arrow keys on it").tag(sync=True)
+    action = Unicode("Try it").tag(sync=True)
+    labels = Dict(Unicode()).tag(sync=True)
+    column = Bool(False).tag(sync=True)
+    order = List(Unicode()).tag(sync=True)
     busy = Bool(False).tag(sync=True)
 
 
@@ -119,7 +126,7 @@ class RunOrder(VBox):  # type: ignore[misc]
     def __init__(self, engine: Engine, image: str = "busybox") -> None:
         self.host, self._image = engine.host, image
         self.outcome: Outcome | None = None
-        self._cards = _Cards()
+        self._cards = Cards(order=list(STEPS))
         self._cards.on_msg(lambda *_: self.try_it())
         self._picture = Picture()
         super().__init__([self._cards, self._picture])

@@ -20,6 +20,7 @@ FLOORS = {
     "dump": 0,
     "errors": 0,
     "images.bolt": 0,
+    "images.build_log": 0,
     "images.content": 0,
     "images.dive": 0,
     "images.layers": 0,
