@@ -27,7 +27,7 @@ __all__ = ["LINES", "BuildOrder", "cache_of_build", "try_lines"]
 CHANGES = "app.txt"
 LINES = {
     "app": "COPY app.txt /app.txt",
-    "packages": "RUN seq 1 100000 > /packages",
+    "packages": "RUN sleep 1; seq 1 100000 > /packages",
     "settings": "ENV GREETING=hello",
 }
 FIRST, AGAIN = "labkit-view:first", "labkit-view:again"

@@ -32,6 +32,28 @@ LETTER = """
 sh("echo dear > /tmp/letter; docker create --name box busybox; docker cp /tmp/letter box:/; docker commit box mine")
 """
 
+QUICK = """
+sh("rm -rf /quick && mkdir /quick && echo one > /quick/app.txt")
+Path("/quick/{name}").write_text({lines!r})
+"""
+SLOW = "RUN seq 1 100000 > /packages"
+
+PROMOTE = """
+import json
+lesson.registry()
+sh("docker tag busybox localhost:5000/test/box:v1 && docker push localhost:5000/test/box:v1")
+registry = Registry("http://localhost:5000")
+manifest = registry.manifest("test/box", "v1")
+for blob in [manifest.json()["config"], *manifest.json()["layers"]]:
+    registry.mount("{to}", blob["digest"], "test/box")
+{put}
+"""
+
+
+def quick(*lines: str, name: str = "Dockerfile") -> str:
+    return QUICK.format(name=name, lines="\n".join(["FROM busybox", *lines]))
+
+
 MISTAKES = [
     Mistake(
         "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
@@ -117,6 +139,35 @@ MISTAKES = [
     Mistake("02b-a", 'sh("docker create --name fixed --rm=false -m16m busybox --init")', "Init is None, not True"),
     Mistake("02b-a", 'sh("docker create --name fixed --rm -m16m --init busybox")', "AutoRemove is True, not False"),
     Mistake("02b-a", 'sh("docker create --rm=false -m16m --init busybox -name fixed")', "its limits are right"),
+    Mistake("04-a", quick("COPY app.txt /app.txt", SLOW), "app.txt changed, and this line was built again: RUN seq"),
+    Mistake("04-a", quick("COPY . /", SLOW), "and this line was built again: RUN seq"),
+    Mistake("04-a", quick(SLOW), "the image has no /app.txt"),
+    Mistake("04-a", quick("COPY app.txt /app.txt", "COPY app.txt /packages"), "no line RUN makes /packages"),
+    Mistake("04-a", quick(SLOW, "COPY app /app.txt"), "the build fails: COPY failed: file not found in build context"),
+    Mistake("04-a", quick(SLOW, "COPY app.txt /app.txt", name="dockerfile"), "there is /quick/dockerfile, but no Dock"),
+    Mistake("04-b", PROMOTE.format(to="prod/box", put=""), "blobs, but no manifest with the tag v1"),
+    Mistake(
+        "04-b",
+        PROMOTE.format(
+            to="prod/box",
+            put='registry.put_manifest("prod/box", "v1", json.dumps(manifest.json()).encode(), manifest.media_type)',
+        ),
+        "is another manifest than test/box:v1: its JSON says the same in other bytes",
+    ),
+    Mistake(
+        "04-b",
+        PROMOTE.format(
+            to="prod/box", put='registry.put_manifest("prod/box", "latest", manifest.body, manifest.media_type)'
+        ),
+        "prod/box has the tag latest, but no v1",
+    ),
+    Mistake(
+        "04-b",
+        PROMOTE.format(
+            to="product/box", put='registry.put_manifest("product/box", "v1", manifest.body, manifest.media_type)'
+        ),
+        "there is a repository product/box, but no prod/box",
+    ),
     Mistake(
         "05-a",
         'sh("docker create --name box busybox; docker commit box mine")\n'
