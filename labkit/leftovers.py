@@ -42,11 +42,16 @@ class Leftovers:
             deadline += SWARM_PATIENCE_S
         if _forget_docker_cli():
             said.append("The docker command used another context, and uses its own again.")
-        while True:
-            refusals = [words for path in self.find() for words in attempt(partial(self._delete, path))]
-            if time.monotonic() >= deadline or not self.find():
-                return said, refusals
-            time.sleep(0.1)
+        refusals: list[str] = []
+        seen: list[str] = []
+        while left := self.find():
+            refusals = [words for path in left for words in attempt(partial(self._delete, path))]
+            if left == seen:  # containerd's store shows what an image was built on only when the image is gone
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(0.1)
+            seen = left
+        return said, refusals
 
     def _delete(self, path: str) -> None:
         self._engine.delete(path, query=FORCE)

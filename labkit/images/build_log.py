@@ -27,9 +27,9 @@ class Step(NamedTuple):
 
 def parse_steps(text: str) -> list[Step]:
     """Read what a build said: each line of the Dockerfile that it came to, and what it did with the line."""
-    begins = [*_STEP.finditer(text)]
-    ends = [following.start() for following in begins[1:]] + [len(text)]
-    steps = [Step(found[1], _how(text[found.start() : end])) for found, end in zip(begins, ends, strict=True)]
+    found = [*_STEP.finditer(text)]
+    ends = [*(one.start() for one in found[1:]), len(text)]
+    steps = [Step(one[1], _how(text[one.start() : end])) for one, end in zip(found, ends, strict=False)]
     if steps and "Successfully built" not in text:
         steps[-1] = steps[-1]._replace(how=FAILED)
     return steps

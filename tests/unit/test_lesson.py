@@ -30,6 +30,7 @@ class Engine:
         self.dead = False
         self.refuses = ""
         self.in_swarm = False
+        self.built_on: dict[str, str] = {}  # images that show when the image that was built on them is gone
 
     def state(self) -> tuple[object, ...]:
         return set(self.containers), dict(self.networks), set(self.volumes), dict(self.images)
@@ -61,6 +62,8 @@ class Engine:
                 self.volumes.remove(name)
             case "images" if name in self.images:
                 self.images.pop(name)
+                if below := self.built_on.get(name):
+                    self.images[below] = []
             case "images":
                 owner = next((identity for identity, names in self.images.items() if name in names), None)
                 if owner is None:
@@ -370,6 +373,38 @@ def test_what_lines_left_running_is_ended(engine: Engine) -> None:
 
     assert "`sleep 60 &` had left something" in " ".join(lesson._clean())
     assert "sleep 60" not in " ".join(lesson._clean())
+
+
+def test_what_shows_when_others_are_gone_is_removed(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """With containerd's store an image that others are built on is listed when these are gone, and has no name."""
+    lesson = lessons.open_lesson("x")
+    engine.images["sha256:a3"] = []
+    engine.built_on = {"sha256:a3": "sha256:a2", "sha256:a2": "sha256:a1"}
+    lesson.close()
+
+    assert {"sha256:b0"} == set(engine.images)
+    assert "left behind: nothing" in capsys.readouterr().out
+
+
+def test_a_registry_ends_with_its_lesson(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one before the next begins, and the last one when the lesson is closed; then again."""
+    events: list[str] = []
+
+    class Server:
+        def __init__(self, port: int) -> None:
+            events.append(f"begins on {port}")
+
+        def close(self) -> None:
+            events.append("ends")
+
+    monkeypatch.setattr(lessons, "start_registry", Server)
+    lesson = lessons.open_lesson("x")
+    for _ in range(2):
+        lesson.registry()
+        lesson.registry()
+        lesson.close()
+
+    assert ["begins on 5000", "ends"] * 4 == events
 
 
 def test_a_context_is_left(engine: Engine, tmp_path: Path) -> None:
