@@ -1,4 +1,4 @@
-"""Further real engines: how does one start a Docker Engine beside the one that runs?
+"""Further real engines: how does one start a Docker Engine beside the one that runs, or a registry?
 
 daemon         a dockerd in namespaces of its own, which meets no other and leaves nothing
 registry       a docker-registry of one's own, empty

@@ -6,7 +6,7 @@ Engine API, "Build an image".
 
 >>> said = ["Step 1/2 : FROM busybox", " ---> 539e5ddccb9b", "Step 2/2 : ENV A=b", " ---> Using cache"]
 >>> [step.how for step in parse_steps("\\n".join([*said, "Successfully built d77f91216532"]))]
-['begins with', 'from the cache']
+['the base', 'from the cache']
 """
 
 import re
@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 __all__ = ["BASE", "BUILT", "CACHED", "FAILED", "Step", "parse_steps"]
 
-BASE, CACHED, BUILT, FAILED = "begins with", "from the cache", "built", "failed"
+BASE, CACHED, BUILT, FAILED = "the base", "from the cache", "built", "failed"
 _STEP = re.compile(r"^Step \d+/\d+ : (.*)$", re.M)
 
 
 class Step(NamedTuple):
-    """A line of a Dockerfile, and what was done: "begins with" (FROM), "from the cache", "built", or "failed"."""
+    """A line of a Dockerfile, and what was done: "the base" (FROM), "from the cache", "built", or "failed"."""
 
     line: str
     how: str

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator
 from tests.browser.lab import JupyterLab, Notebook
 from tests.browser.test_lessons import READABLE, THEMES
 
-DEFINE, WATCH, BUTTON, REAL, ORDER = range(5)
+DEFINE, WATCH, BUTTON, REAL, ORDER, CACHE = range(6)
 RATE_PER_S, BUSY_S = 200, 8
 LONG_TASKS = """() => {
     window.longTasks = [];
@@ -72,6 +72,12 @@ from labkit.widgets.order import order_of_run
 lesson = open_lesson("x")
 steps = order_of_run(lesson.engine)
 steps
+""",
+    """
+from labkit.widgets.cache import cache_of_build
+lesson = open_lesson("x")
+lines = cache_of_build(lesson.engine)
+lines
 """,
 ]
 
@@ -275,3 +281,22 @@ def test_an_order_is_changed_and_tried(notebook: Notebook, pytestconfig: pytest.
     assert 2 == page.locator("[aria-label='wire view'] .w-begins").count()
     if directory := pytestconfig.getoption("screenshots"):
         page.screenshot(path=Path(directory) / "order.png")
+
+
+def test_the_lines_of_a_build_are_moved_and_built(notebook: Notebook, pytestconfig: pytest.Config) -> None:
+    """By keyboard; the button shows which lines the engine took from the cache in that order."""
+    notebook.run_cell(CACHE)
+    page = notebook.page
+    page.get_by_text("and so were the 2 lines after it.").wait_for()
+    cards = page.get_by_role("group", name="the order of the steps").filter(has_text="FROM busybox")
+    cards.get_by_role("button", name="COPY").press("ArrowDown")
+    page.wait_for_function("() => document.activeElement.textContent.startsWith('2. COPY')")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.activeElement.textContent.startsWith('3. COPY')")
+    assert "('packages', 'settings', 'app')" == notebook.evaluate("lines.order")
+    cards.get_by_role("button", name="Change app.txt and build again").press("Enter")
+    page.get_by_text("Only its own line was built again").wait_for()
+    rows = page.get_by_role("group", name="lines of a build").get_by_role("listitem")
+    assert ["the base", *2 * ["from the cache"], "built"] == rows.locator(".b-how").all_inner_texts()
+    if directory := pytestconfig.getoption("screenshots"):
+        page.screenshot(path=Path(directory) / "cache.png")

@@ -79,7 +79,7 @@ def test_a_cell_that_runs_again_keeps_the_order(monkeypatch: pytest.MonkeyPatch)
     engine: Any = SimpleNamespace(host="unix:///a")
     lines = cache_of_build(engine)
     assert [tuple(LINES)] == tried
-    assert "built       | COPY app.txt /app.txt" in repr(lines)
+    assert "built    | COPY app.txt /app.txt" in repr(lines)
 
     lines._cards.order = ["packages", "settings", "app"]
     assert cache_of_build(engine) is lines
