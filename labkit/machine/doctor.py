@@ -66,8 +66,8 @@ PACKAGES = {  # program: Debian package
     "curl": "curl",
     "strace": "strace",
     "gcc": "gcc",
-    "nsenter": "util-linux",
     "docker-registry": "docker-registry",
+    "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512
 NEEDED_PROCESSES = 100  # threads count, too: a machine with its engine and a few containers, and what is beside it
