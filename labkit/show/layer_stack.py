@@ -93,11 +93,19 @@ def title_of(analysis: Analysis) -> str:
 
 
 def layer_stack_text(analysis: Analysis, tree: Tree) -> str:
-    """Say what each layer did, the top one first, and which bytes are lost; sizes have two digits."""
-    lines = [f"layer stack of {mask(title_of(analysis))}, {amount(analysis.wasted_bytes)} lost below later layers"]
+    """Say what each layer did, the top one first, and which bytes are lost; sizes have two digits.
+
+    What is in a layer that was imported, without a line that made it, is left out: a stored notebook has to say the same
+    on a computer with another busybox.
+    """
+    title = title_of(analysis)
+    if not all(layer.created_by for layer in analysis.layers):
+        title = title.rpartition(", ")[0]  # without the bytes of the whole
+    lines = [f"layer stack of {mask(title)}, {amount(analysis.wasted_bytes)} lost below later layers"]
     for number, layer in reversed([*enumerate(analysis.layers, 1)]):
         deeds = ", ".join(f"{getattr(layer, name)} {role}" for role, name in DEEDS.items())
-        lines.append(f"{number:>3}  {amount(layer.size_bytes):>6}  {deeds}  {mask(line_of(layer.created_by))}")
+        facts = f"{amount(layer.size_bytes):>6}  {deeds}" if layer.created_by else "imported"
+        lines.append(f"{number:>3}  {facts}  {mask(line_of(layer.created_by))}")
     lines += [f"lost {amount(entry.listed_bytes):>6}  {mask(loss_path(entry))}" for _, entry in losses_of(tree)]
     return "\n".join(lines)
 

@@ -52,7 +52,7 @@ def layer_stack_svg(analysis: Analysis, tree: Tree, moment: Moment) -> str:
     left, left_end = _layers(analysis, tree, moment.depth, y)
     waste, left_end = _waste(tree, left_end)
     right, right_end = _tree(analysis, tree, moment, y)
-    return frame_svg([*parts, *left, *waste, *right], WIDTH_PX, max(left_end, right_end) + 10)
+    return frame_svg([*parts, *left, *waste, *right], WIDTH_PX, max(left_end, right_end) + 10, differs=True)
 
 
 def _answers(analysis: Analysis, tree: Tree, search: str) -> Iterator[str]:

@@ -176,6 +176,15 @@ def test_the_text_is_the_same_wherever_it_runs() -> None:
     assert not re.search(r"[0-9a-f]{12}", text)
 
 
+def test_the_text_says_nothing_of_what_was_imported() -> None:
+    """The busybox of another computer has other bytes, and other files."""
+    imported = APP._replace(layers=(APP.layers[0]._replace(created_by=""), *APP.layers[1:]))
+    lines = layer_stack_text(imported, read_tree(imported)).splitlines()
+
+    assert "layer stack of shop:1.4: 5 layers, 30 MB lost below later layers" == lines[0]
+    assert "  1  imported  (no line is kept)" == lines[5]
+
+
 @pytest.mark.parametrize(
     ("created_by", "line"),
     [
