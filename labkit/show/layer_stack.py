@@ -95,8 +95,8 @@ def title_of(analysis: Analysis) -> str:
 def layer_stack_text(analysis: Analysis, tree: Tree) -> str:
     """Say what each layer did, the top one first, and which bytes are lost; sizes have two digits.
 
-    What is in a layer that was imported, without a line that made it, is left out: a stored notebook has to say the same
-    on a computer with another busybox.
+    What is in a layer that was imported, without a line that made it, is left out: a stored notebook has to say the
+    same on a computer with another busybox.
     """
     title = title_of(analysis)
     if not all(layer.created_by for layer in analysis.layers):
