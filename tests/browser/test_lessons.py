@@ -20,6 +20,7 @@ VIEWS = {
     "prediction": '[aria-label^="prediction: "]',
     "events": '[aria-label="events view"]',
     "consoles": ".labkit-consoles",
+    "build": '[aria-label="lines of a build"]',
 }
 CALLS = {
     "boot": r"open_lesson\(",
@@ -30,6 +31,7 @@ CALLS = {
     "prediction": r"\bpredict\(",
     "events": r"\.events\(",
     "consoles": r"\.consoles\(",
+    "build": r"\bcache_of_build\(",
 }
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 PREDICTIONS = "[one.chosen for one in map(Out.get, sorted(Out)) if type(one).__name__ == 'Prediction']"  # in the kernel
