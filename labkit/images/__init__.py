@@ -23,4 +23,6 @@
 | `registry_session` | How does a request reach a registry, and what if it asks for a token, or sends us elsewhere? |
 | `build_log` | What did the engine's builder do with each line of a Dockerfile? |
 | `builds` | How does one have an image built from files that are in memory? |
+| `overlay` | What do the directories of an overlay hold, and what do their marks mean? |
+| `union` | How does the kernel make one directory of several, and what changes when somebody writes? |
 """

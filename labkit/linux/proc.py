@@ -44,11 +44,15 @@ class Stat(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """One mount: what part of its file system (`root`) is seen where (`point`), and of which kind it is."""
+    """One mount: what part of its file system (`root`) is seen where (`point`), and of which kind it is.
+
+    `options` are the file system's own, as the kernel writes them: a comma or a space in a value is an octal escape.
+    """
 
     root: str
     point: str
     fstype: str
+    options: str = ""
 
 
 class Membership(NamedTuple):
@@ -98,14 +102,14 @@ def parse_mount(line: bytes) -> Mount:
     r"""Read one line of /proc/PID/mountinfo; the name of a mount may be any bytes. Raises ValueError for another line.
 
     >>> parse_mount(b"36 35 0:31 / /my\\040place rw,noatime shared:1 - tmpfs none rw")
-    Mount(root='/', point='/my place', fstype='tmpfs')
+    Mount(root='/', point='/my place', fstype='tmpfs', options='rw')
     """
     left, _, right = line.partition(b" - ")
     fields, kind = left.split(b" "), right.split(b" ")
     if len(fields) < 6 or not kind[0]:
         raise ValueError(f"{line[:80]!r} is no line of /proc/PID/mountinfo")
     root, point = (os.fsdecode(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), field)) for field in fields[3:5])
-    return Mount(root, point, kind[0].decode())
+    return Mount(root, point, kind[0].decode(), os.fsdecode(kind[2]) if len(kind) > 2 else "")
 
 
 def read_mounts(pid: Pid = "self") -> list[Mount]:

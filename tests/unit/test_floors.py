@@ -16,6 +16,7 @@ LONGEST_CHAIN = 9  # modules, each of which imports the next
 # experiments and checks, 3 display, 4 the command line.
 FLOORS = {
     "api.frames": 0,
+    "images.overlay": 0,
     "cells": 0,
     "dump": 0,
     "errors": 0,
@@ -33,6 +34,7 @@ FLOORS = {
     "linux": 0,
     "show": 0,
     "api": 1,
+    "images": 1,
     "course": 1,
     "images": 1,
     "journal": 1,
@@ -41,6 +43,7 @@ FLOORS = {
     "shell": 1,
     "check": 2,
     "daemons": 2,
+    "images.union": 2,
     "desk": 3,
     "leftovers": 2,
     "lesson": 3,

@@ -50,7 +50,7 @@ def test_the_name_of_a_mount_may_be_any_bytes() -> None:
     """Spaces and line ends are octal in the file; bytes that are not UTF-8 come through."""
     mount = proc.parse_mount(b"36 35 98:0 /a\\012b /c\\040\xff rw shared:1 - ext4 /dev/sd\\134a rw")
 
-    assert ("/a\nb", "/c \udcff", "ext4") == mount
+    assert ("/a\nb", "/c \udcff", "ext4", "rw") == mount
     with pytest.raises(ValueError):
         proc.parse_mount(b"36 35 98:0 / /")
 
