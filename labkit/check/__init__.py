@@ -6,6 +6,7 @@ solution      Which hints and which solution has an exercise, and may the soluti
 containers    Is there the container that was asked for, and does it do what was asked for?
 images        Is there the image that was asked for?
 log           What did a container without a terminal write?
+overlays      Does an overlay hide what it was asked to hide, and does a write layer hold what it should?
 streams       Does a container hear, and does it answer?
 storage       Did the learner find a layer in the data root, and is its tar the exact one?
 """

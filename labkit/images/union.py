@@ -65,6 +65,7 @@ class Union:
                 (place / name).mkdir()
             undo.enter_context(mount_overlay(self.overlay))
             self._undo = undo.pop_all()
+        self.is_mounted = True
 
     @property
     def merged(self) -> Path:
@@ -94,6 +95,7 @@ class Union:
     def close(self) -> None:
         """Unmount what was mounted; more than once does no harm. Programs that are still in it keep what they have."""
         self._undo.close()
+        self.is_mounted = False
         if _opened.get(self.place) is self:
             del _opened[self.place]
 

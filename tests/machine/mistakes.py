@@ -54,6 +54,16 @@ def quick(*lines: str, name: str = "Dockerfile") -> str:
     return QUICK.format(name=name, lines="\n".join(["FROM busybox", *lines]))
 
 
+MINE = """
+line = "umount -q /run/mine/merged /run/mine/m; rm -rf /run/mine; mkdir -p /run/mine/lower /run/mine/upper /run/mine/work"
+line += " /run/mine/merged; cd /run/mine; echo > lower/a; echo > lower/b; %s; mount -t overlay overlay"
+sh(line + " -o lowerdir=/run/mine/lower,upperdir=/run/mine/upper,workdir=/run/mine/work %s")
+"""
+OOPS = """
+sh("docker run -d --name oops busybox sleep 600")
+oops_upper = read_root(sh("docker inspect --format '{{.State.Pid}}' oops").out.strip()).upper
+"""
+
 MISTAKES = [
     Mistake(
         "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
@@ -227,6 +237,29 @@ MISTAKES = [
         'Path("/root/layer.tar").write_bytes(b"".join(layer_tar(layer)))',
         "is the exact tar of another layer",
     ),
+    Mistake("06-a", 'sh("mkdir -p /run/mine/lower; echo > /run/mine/lower/a")', "nothing is mounted at"),
+    Mistake("06-a", MINE % ("true", "/run/mine/merged"), "b is still seen in"),
+    Mistake("06-a", MINE % ("rm lower/b", "/run/mine/merged"), "no lower directory has a file b"),
+    Mistake("06-a", MINE % ("echo > upper/.wh.b", "/run/mine/merged"), "is the mark in a layer's tar"),
+    Mistake(
+        "06-a", MINE % ("mkdir m; mknod upper/b c 0 0", "/run/mine/m"), "mounted at /run/mine/m, but none at"
+    ),
+    Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi")', "a whiteout in the write layer of oops hides"),
+    Mistake(
+        "06-b",
+        OOPS
+        + 'sh("docker exec oops rm /bin/vi; docker create --name spare busybox; docker cp spare:/bin/vi /tmp/vi")\n'
+        + 'sh("docker cp /tmp/vi oops:/bin/vi")',
+        "but as a copy in the write layer",
+    ),
+    Mistake("06-b", OOPS, "nobody has deleted /bin/vi in oops"),
+    Mistake(
+        "06-b",
+        OOPS
+        + 'sh("docker exec oops rm /bin/vi")\nos.remove(f"{oops_upper}/bin/vi")\nsh("docker restart -t 1 oops")',
+        "the whiteout is gone, but oops does not see",
+    ),
+    Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi; docker stop -t 1 oops")', "oops exists, but it has ended"),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
