@@ -72,7 +72,9 @@ def check_restored(engine: Engine, name: str, path: str, image: str = "busybox")
     if found is not None and found.kind == WHITEOUT:
         return Verdict(True, f"a whiteout in the write layer of {name} hides /{path}")
     if found is not None:
-        return Verdict(True, f"/{path} is there, but as a copy in the write layer of {name}: it is to be the image's own")
+        return Verdict(
+            True, f"/{path} is there, but as a copy in the write layer of {name}: it is to be the image's own"
+        )
     # A directory is copied up before anything in it is deleted, and stays in the write layer.
     if read_entry(upper, str(Path(path).parent)) is None:
         return Verdict(True, f"nobody has deleted /{path} in {name}: its write layer has no trace of that")

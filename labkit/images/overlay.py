@@ -50,9 +50,9 @@ class Entry(NamedTuple):
     """What lies at one path of a directory, as it is on the disk.
 
     `kind`: "file", "directory", "symlink", "whiteout" (a character device 0, 0), or another of KINDS.
-    `names`: of hard links. `text`: the first line of a short text. The last four are extended attributes of the overlay:
-    whether a directory hides all that lies below it, whether it is a copy of something in a lower directory, where else
-    its lower part is, and whether its content is still below.
+    `names`: of hard links. `text`: the first line of a short text. The last four are extended attributes of the
+    overlay: whether a directory hides all that lies below it, whether it is a copy of something in a lower directory,
+    where else its lower part is, and whether its content is still below.
     """
 
     path: str
@@ -78,9 +78,9 @@ class Directories(NamedTuple):
 class Row(NamedTuple):
     """One path in all directories; `lower` has the number of each lower directory that has it, the topmost is 1.
 
-    `state` is what the overlay makes of it: "lower" (seen as it is below), "new" (in upper alone), "covers" (upper hides
-    what is below), "merges" (directories in both), "opaque" (a directory whose lower part is hidden), "whiteout", or
-    "hidden" (by what upper has above this path, or by another lower directory).
+    `state` is what the overlay makes of it: "lower" (seen as it is below), "new" (in upper alone), "covers" (upper
+    hides what is below), "merges" (directories in both), "opaque" (a directory whose lower part is hidden), "whiteout",
+    or "hidden" (by what upper has above this path, or by another lower directory).
     """
 
     path: str

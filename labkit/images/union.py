@@ -104,7 +104,7 @@ _opened: dict[Path, Union] = {}
 
 
 def open_union(lower: Mapping[str, str | bytes], place: Path = PLACE) -> Union:
-    """Mount an overlay whose lower directory holds these files: paths with their content; a path with a / is a directory.
+    """Mount an overlay whose lower directory holds these files: paths with content; one that ends in / is a directory.
 
     Where this process has one at the same place already, that one is closed first: a cell may run again.
     Raises LabError when the kernel refuses, OSError when a file cannot be written.
@@ -116,7 +116,7 @@ def open_union(lower: Mapping[str, str | bytes], place: Path = PLACE) -> Union:
 
 
 def mount_overlay(overlay: Overlay) -> ExitStack:
-    """Mount these directories by mount(2); closing what comes back unmounts them. Raises LabError when it is refused."""
+    """Mount these directories by mount(2); closing what comes back unmounts them. Raises LabError if it is refused."""
     lower = ":".join(one.replace("\\", "\\\\").replace(":", "\\:") for one in overlay.lower)
     options = f"lowerdir={lower}"
     if overlay.upper:

@@ -1,7 +1,8 @@
 """What do lower, upper and merged hold, path by path, and which of them does a program see?
 
-Three columns. What comes from the lower directory has the colour of the image, what comes from the upper one that of the
-container, in each column: so one sees where a program's file comes from. A mark, as a whiteout, is dashed and has a cross.
+Three columns. What comes from the lower directory has the colour of the image, what comes from the upper one that of
+the container, in each column: so one sees where a program's file comes from. A mark, as a whiteout, is dashed and has a
+cross.
 """
 
 from collections.abc import Collection, Sequence
@@ -111,7 +112,8 @@ def _cell_html(entry: Entry | None, role: str) -> str:
     sign = f"{mark(TROUBLE)} " if is_mark else ""
     text = f"<code>{escape(xml_safe(entry.text))}</code>" if entry.text else ""
     more = "".join(f'<span class="u-more">{escape(words)}</span>' for words in _more(entry))
-    return f'<td class="u-cell {"u-mark" if is_mark else f"lk-fill-{role}"}">{sign}{escape(_words(entry))}{text}{more}</td>'
+    look = "u-mark" if is_mark else f"lk-fill-{role}"
+    return f'<td class="u-cell {look}">{sign}{escape(_words(entry))}{text}{more}</td>'
 
 
 def union_text(directories: Directories) -> str:

@@ -113,7 +113,7 @@ class UnionView(AnyWidget):
             self.begin_anew()
         elif what == "look":
             self.look()
-        elif what in ACTS and path:
+        elif what and what in ACTS and path:
             self.act(what, path)
 
     def _draw(self, changed: set[str]) -> None:

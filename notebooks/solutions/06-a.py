@@ -2,7 +2,9 @@
 # Hint: `mknod /run/mine/upper/b c 0 0` makes a whiteout by hand. Make it before you mount. The options of the mount are
 #   `lowerdir=...,upperdir=...,workdir=...`.
 
-sh("umount -q /run/mine/merged; rm -rf /run/mine; mkdir -p /run/mine/lower /run/mine/upper /run/mine/work /run/mine/merged")
+sh(
+    "umount -q /run/mine/merged; rm -rf /run/mine; mkdir -p /run/mine/lower /run/mine/upper /run/mine/work /run/mine/merged"
+)
 sh("echo one > /run/mine/lower/a; echo two > /run/mine/lower/b; mknod /run/mine/upper/b c 0 0")
 mount(
     "overlay",

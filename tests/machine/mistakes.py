@@ -55,8 +55,8 @@ def quick(*lines: str, name: str = "Dockerfile") -> str:
 
 
 MINE = """
-line = "umount -q /run/mine/merged /run/mine/m; rm -rf /run/mine; mkdir -p /run/mine/lower /run/mine/upper /run/mine/work"
-line += " /run/mine/merged; cd /run/mine; echo > lower/a; echo > lower/b; %s; mount -t overlay overlay"
+line = "umount -q /run/mine/merged /run/mine/m; rm -rf /run/mine; mkdir /run/mine; cd /run/mine;"
+line += " mkdir lower upper work merged; echo > lower/a; echo > lower/b; %s; mount -t overlay overlay"
 sh(line + " -o lowerdir=/run/mine/lower,upperdir=/run/mine/upper,workdir=/run/mine/work %s")
 """
 OOPS = """
@@ -241,9 +241,7 @@ MISTAKES = [
     Mistake("06-a", MINE % ("true", "/run/mine/merged"), "b is still seen in"),
     Mistake("06-a", MINE % ("rm lower/b", "/run/mine/merged"), "no lower directory has a file b"),
     Mistake("06-a", MINE % ("echo > upper/.wh.b", "/run/mine/merged"), "is the mark in a layer's tar"),
-    Mistake(
-        "06-a", MINE % ("mkdir m; mknod upper/b c 0 0", "/run/mine/m"), "mounted at /run/mine/m, but none at"
-    ),
+    Mistake("06-a", MINE % ("mkdir m; mknod upper/b c 0 0", "/run/mine/m"), "mounted at /run/mine/m, but none at"),
     Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi")', "a whiteout in the write layer of oops hides"),
     Mistake(
         "06-b",
@@ -255,8 +253,7 @@ MISTAKES = [
     Mistake("06-b", OOPS, "nobody has deleted /bin/vi in oops"),
     Mistake(
         "06-b",
-        OOPS
-        + 'sh("docker exec oops rm /bin/vi")\nos.remove(f"{oops_upper}/bin/vi")\nsh("docker restart -t 1 oops")',
+        OOPS + 'sh("docker exec oops rm /bin/vi")\nos.remove(f"{oops_upper}/bin/vi")\nsh("docker restart -t 1 oops")',
         "the whiteout is gone, but oops does not see",
     ),
     Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi; docker stop -t 1 oops")', "oops exists, but it has ended"),
