@@ -24,7 +24,7 @@ from labkit.linux.proc import Mount, Pid, read_mounts
 from labkit.linux.syscalls import MNT_DETACH, mount, umount2
 
 __all__ = [
-    *("ACTS", "Act", "Did", "Union", "find_mount", "mount_overlay", "open_union"),
+    *("ACTS", "Act", "Did", "Files", "Union", "find_mount", "mount_overlay", "open_union"),
     *("read_directories", "read_entries", "read_entry", "read_overlays", "read_root"),
 ]
 
@@ -33,6 +33,8 @@ MOST_ENTRIES = 5000  # of one directory: a picture of more says nothing
 MOST_TEXT = 4096  # bytes of a file whose first line is read
 SHOWN_CHARACTERS = 24
 LINE = "more\n"
+
+Files = Mapping[str, str | bytes | Path]  # by path: text, bytes, or the path of another one that it is a second name of
 
 
 class Act(NamedTuple):
@@ -52,7 +54,7 @@ class Did(NamedTuple):
 class Union:
     """An overlay of one lower and one upper directory, on a tmpfs of its own; `overlay` names the directories."""
 
-    def __init__(self, lower: Mapping[str, str | bytes], place: Path = PLACE) -> None:
+    def __init__(self, lower: Files, place: Path = PLACE) -> None:
         self.place = place
         self.overlay = Overlay((str(place / "lower"),), *(str(place / name) for name in ("upper", "work", "merged")))
         with ExitStack() as undo:
@@ -103,8 +105,8 @@ class Union:
 _opened: dict[Path, Union] = {}
 
 
-def open_union(lower: Mapping[str, str | bytes], place: Path = PLACE) -> Union:
-    """Mount an overlay whose lower directory holds these files: paths with content; one that ends in / is a directory.
+def open_union(lower: Files, place: Path = PLACE) -> Union:
+    """Mount an overlay whose lower directory holds these files; a path that ends in / is a directory.
 
     Where this process has one at the same place already, that one is closed first: a cell may run again.
     Raises LabError when the kernel refuses, OSError when a file cannot be written.
@@ -223,12 +225,14 @@ def _first_line(place: Path, found: os.stat_result) -> str:
     return (first[:SHOWN_CHARACTERS] + more) if first.isprintable() else ""
 
 
-def _write(directory: Path, files: Mapping[str, str | bytes]) -> None:
+def _write(directory: Path, files: Files) -> None:
     directory.mkdir()
     for path, content in files.items():
         target = directory / path
         (target if path.endswith("/") else target.parent).mkdir(parents=True, exist_ok=True)
-        if not path.endswith("/"):
+        if isinstance(content, Path):
+            target.hardlink_to(directory / content)
+        elif not path.endswith("/"):
             target.write_bytes(content.encode() if isinstance(content, str) else content)
 
 

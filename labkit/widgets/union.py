@@ -15,18 +15,19 @@ from traitlets import Bool, List, Unicode
 
 from labkit.errors import LabError
 from labkit.images.overlay import Directories, Overlay, changed_paths
-from labkit.images.union import ACTS, Did, Union, open_union, read_directories
+from labkit.images.union import ACTS, Did, Files, Union, open_union, read_directories
 from labkit.show.union import union_html, union_svg, union_text
 from labkit.widgets.live import Drawing
 
 __all__ = ["EXAMPLE", "UnionView", "draw_union", "watch_union"]
 
-# Small files, so that a change is seen in the first line; a directory to be replaced; and one file that is large.
-EXAMPLE: Mapping[str, str | bytes] = {
+# Small files, whose text is shown; a directory to be replaced; one file that is large, and one with two names.
+EXAMPLE: Files = {
     "app/main.py": "import old\n",
     "app/old.py": "x = 1\n",
     "big.bin": bytes(20_000_000),
     "notes.txt": "written below\n",
+    "same.txt": Path("notes.txt"),  # a second name of the same file
 }
 CAPTION = (
     "Choose a row (mouse, or arrow keys on a row), and press a button. The act is done in <b>merged</b>, as a program "
@@ -47,7 +48,7 @@ class UnionView(AnyWidget):
     said = Unicode().tag(sync=True)
     is_live = Bool(True).tag(sync=True)
 
-    def __init__(self, lower: Mapping[str, str | bytes]) -> None:
+    def __init__(self, lower: Files) -> None:
         self._lower = dict(lower)
         self.union: Union = open_union(self._lower)
         self._now = self.union.read()
@@ -131,7 +132,7 @@ class UnionView(AnyWidget):
         return {**bundle, "image/svg+xml": union_svg(self._now), "text/plain": repr(self)}, metadata
 
 
-def watch_union(lower: Mapping[str, str | bytes] = EXAMPLE) -> UnionView:
+def watch_union(lower: Files = EXAMPLE) -> UnionView:
     """Mount an overlay whose lower directory holds these files, and show it with buttons; `stop` unmounts it.
 
     Raises LabError when the kernel refuses. Another overlay that this process has mounted there is unmounted first.
