@@ -253,7 +253,9 @@ MISTAKES = [
     Mistake("06-b", OOPS, "nobody has deleted /bin/vi in oops"),
     Mistake(
         "06-b",
-        OOPS + 'sh("docker exec oops rm /bin/vi")\nos.remove(f"{oops_upper}/bin/vi")\nsh("docker restart -t 1 oops")',
+        OOPS
+        + 'sh("docker exec oops rm /bin/vi; docker exec oops ls /bin/vi")\n'  # the kernel remembers what is not there
+        + 'os.remove(f"{oops_upper}/bin/vi")\nsh("docker restart -t 1 oops")',
         "the whiteout is gone, but oops does not see",
     ),
     Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi; docker stop -t 1 oops")', "oops exists, but it has ended"),
