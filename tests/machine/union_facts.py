@@ -10,13 +10,22 @@ from pathlib import Path
 
 from labkit.errors import LabError
 from labkit.images.overlay import Overlay, row_of
-from labkit.images.union import Union, find_mount, mount_overlay, open_union, read_entry, read_overlays, read_root
+from labkit.images.union import (
+    Files,
+    Union,
+    find_mount,
+    mount_overlay,
+    open_union,
+    read_entry,
+    read_overlays,
+    read_root,
+)
 from labkit.linux.proc import read_mounts
 from labkit.shell import sh
 
 __all__ = ["FACTS"]
 
-FILES = {
+FILES: Files = {
     "big": bytes(3_000_000),
     "note": "below\n",
     "same": Path("note"),

@@ -33,7 +33,7 @@ notes     file, 14 bytes  file, 19 bytes    file, 19 bytes  upper covers lower: 
 
 
 def test_a_cell_has_the_colour_of_where_it_comes_from() -> None:
-    """Merged has that of lower where upper has nothing, and that of upper where it has something; a mark has a cross."""
+    """Merged has that of lower where upper has nothing, else that of upper; a mark has a cross."""
     page = union_html(SEEN._replace(merged=(*MERGED, LOWER[1])), chosen="notes")
     rows = {row.split('"')[1]: row for row in page.split("<tr data-path=")[1:]}
 
