@@ -36,7 +36,7 @@ def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[
     nbformat.write(written, lab.notebooks / "union.ipynb")
     with lab.open(browser, "union") as opened:
         opened.run_cell(OPEN)
-        opened.wait_for_text(OPEN, "ready")
+        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
         yield opened
         assert [] == opened.complaints
 
@@ -62,7 +62,7 @@ def press(view: Locator, name: str) -> None:
 def test_a_file_is_chosen_and_touched_by_mouse(notebook: Notebook) -> None:
     """Append copies it up, delete leaves a whiteout, a directory made anew is opaque; what changed is marked."""
     view = show(notebook)
-    row(view, "big.bin").click()
+    row(view, "big.bin").get_by_role("rowheader").click()
     press(view, "append")
     expect(row(view, "big.bin")).to_contain_text("copied up")
     expect(view.locator(".u-changed")).to_have_count(1)
@@ -70,7 +70,7 @@ def test_a_file_is_chosen_and_touched_by_mouse(notebook: Notebook) -> None:
     assert "20000005" == notebook.evaluate("os.path.getsize('/run/union/upper/big.bin')")
     press(view, "delete")
     expect(row(view, "big.bin")).to_contain_text("whiteout (c 0,0)")
-    row(view, "app").click()
+    row(view, "app").get_by_role("rowheader").click()
     press(view, "mkdir over")
     expect(row(view, "app")).to_contain_text("opaque directory")
     expect(row(view, "app/old.py")).to_contain_text("hidden by what is above")
@@ -123,10 +123,10 @@ def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestc
     notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
     view = show(notebook)
     for path, act in (("app", "mkdir over"), ("big.bin", "append"), ("notes.txt", "rename"), ("same.txt", "link")):
-        row(view, path).click()
+        row(view, path).get_by_role("rowheader").click()
         press(view, act)
         expect(view.locator("output")).to_contain_text("done")
-    row(view, "big.bin").click()
+    row(view, "big.bin").get_by_role("rowheader").click()
     press(view, "chmod")
     expect(row(view, "big.bin")).to_contain_text("mode 700")
     notebook.page.wait_for_timeout(1500)  # until what moved is still
