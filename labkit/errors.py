@@ -3,6 +3,7 @@
     LabError                      everything below; catch this one to catch them all
     ├── MachineError              the lab machine did not boot, or its daemon did not come up
     │   ├── EngineUnfit           no machine can run the engine that is installed, or that the environment names
+    │   ├── DriverRefused         a storage driver does not run here
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     ├── ShellStopped              a shell line did not end in time, or wrote without end
     ├── NotHeard                  nobody said to the engine what a record was asked for
@@ -19,6 +20,7 @@ Every message says what happened and, where there is something to do, what to do
 """
 
 __all__ = [
+    "DriverRefused",
     "EngineError",
     "EngineProtocolError",
     "EngineRefusal",
@@ -51,6 +53,16 @@ class EngineUnfit(MachineError):
         super().__init__(f"{found} {cure}")
         self.found = found
         self.cure = cure
+
+
+class DriverRefused(MachineError):
+    """A storage driver does not run here: `words` say why, and `who` says them ("dockerd", "kernel" or "lab")."""
+
+    def __init__(self, driver: str, words: str, who: str) -> None:
+        super().__init__(f"The storage driver {driver} does not run here. {who} says: {words}")
+        self.driver = driver
+        self.words = words
+        self.who = who
 
 
 class PortTaken(MachineError):

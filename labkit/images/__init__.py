@@ -25,4 +25,5 @@
 | `builds` | How does one have an image built from files that are in memory? |
 | `overlay` | What do the directories of an overlay hold, and what do their marks mean? |
 | `union` | How does the kernel make one directory of several, and what changes when somebody writes? |
+| `drivers` | Which storage drivers are there, of what is each made, and what was measured on one? |
 """

@@ -2,4 +2,5 @@
 
 syscalls    Which system calls make a machine out of a process?
 proc        What does /proc say of a process, its mounts and its groups?
+loop        How does the file system in a file become a directory, and how is nothing of that left behind?
 """

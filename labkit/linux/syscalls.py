@@ -33,6 +33,7 @@ __all__ = [
     "power_off",
     "sethostname",
     "setns",
+    "syncfs",
     "umount2",
     "unshare",
 ]
@@ -74,6 +75,15 @@ def mount(source: str, target: str | Path, fstype: str = "", flags: int = 0, dat
 def umount2(target: str | Path, flags: int = 0) -> None:
     """Detach the file system at `target`: umount2(2)."""
     _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+def syncfs(directory: str | Path) -> None:
+    """Have the file system that holds `directory`, and no other, write what it still keeps in memory: syncfs(2)."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _check(_libc.syncfs(opened), directory)
+    finally:
+        os.close(opened)
 
 
 def pivot_root(new_root: str | Path, put_old: str | Path) -> None:
