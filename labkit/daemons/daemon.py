@@ -45,8 +45,7 @@ trap 'kill $engine' TERM
 dockerd --config-file=/run/daemon.json --host="unix://$place/s" --exec-root=/run/docker \
     --pidfile=/run/dockerd.pid "$@" &
 engine=$!
-wait $engine
-wait $engine
+wait $engine || wait $engine
 """
 # The one name server that is reachable from there, whatever the host's file says, is slirp4netns's.
 WAIT_FOR_NETWORK = """
@@ -78,12 +77,15 @@ def run_daemon(
     data: Path | None = None,
     programs: str = "",
     has_network: bool = False,
+    end_s: float = END_S,
 ) -> Iterator[Daemon]:
     """Start dockerd and wait until it answers; after the block it is ended, with its containers and control groups.
 
     `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
     daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
     and runc go before the installed ones. With `has_network` slirp4netns leads it to the internet, else it has none.
+    `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed; its
+    namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
 
     Raises MachineError with dockerd's last words when it ends or does not answer within 30 s; OSError where a program
     that this takes is missing.
@@ -107,10 +109,11 @@ def run_daemon(
         with _slirp(daemon, place) if has_network else nullcontext():
             _wait_until_it_answers(place, root)
             yield daemon
-            with suppress(ProcessLookupError):
-                os.kill(daemon.pid, signal.SIGTERM)  # dockerd stops its containers and unmounts what it mounted
-            with suppress(subprocess.TimeoutExpired):
-                root.wait(END_S)
+            if end_s > 0:
+                with suppress(ProcessLookupError):
+                    os.kill(daemon.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    root.wait(end_s)
     finally:
         root.kill()  # and with it, by --kill-child, everything in its PID namespace
         root.wait()

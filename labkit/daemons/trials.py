@@ -73,7 +73,7 @@ def start_driver(title: str) -> Iterator[SecondEngine]:
         log.mkdir()
         try:
             daemon = held.enter_context(
-                run_daemon(log, options=_options(driver), settings=_settings(driver), data=data)
+                run_daemon(log, options=_options(driver), settings=_settings(driver), data=data, end_s=_end_s(driver))
             )
         except MachineError as error:
             raise DriverRefused(title, _refusal(log / "log") or str(error), "dockerd") from error
@@ -220,6 +220,11 @@ def _options(driver: Driver) -> Sequence[str]:
 def _settings(driver: Driver) -> dict[str, object]:
     """Where the engine keeps its images; one that is too old to know the word does not mind it."""
     return {"features": {"containerd-snapshotter": driver.in_containerd}}
+
+
+def _end_s(driver: Driver) -> float:
+    """Seconds in which an engine may tidy up by itself: only a pool has something that outlives its namespaces."""
+    return 10.0 if driver.name == "devicemapper" else 0.0
 
 
 def _require_one_that_may(driver: Driver) -> None:

@@ -41,6 +41,17 @@ def test_two_engines_are_two(tmp_path: Path) -> None:
     assert [[], []] == [groups(place) for place in places]
 
 
+def test_it_may_end_by_itself(tmp_path: Path) -> None:
+    """It is told to end, and has ended in its own way before anything is killed; unless no time is given for that."""
+    for name, end_s in (("told", 10.0), ("killed", 0.0)):
+        (tmp_path / name).mkdir()
+        with run_daemon(tmp_path / name, options=["--debug"], end_s=end_s):
+            pass
+
+    logs = [(tmp_path / name / "log").read_text() for name in ("told", "killed")]
+    assert [True, False] == ["Clean shutdown succeeded" in log for log in logs]
+
+
 def test_one_that_does_not_start(tmp_path: Path) -> None:
     """Its own words are told."""
     with pytest.raises(MachineError, match="dockerd ended while it started. Its last words: .*driver not supported"):  # noqa: SIM117
