@@ -19,7 +19,8 @@ COMMON = re.compile(
     "SELinux: |mmapper_init |Failed to initialize ubd device 0 |Warning: tempdir |Waiting for connection to |"
     "uml-vector "
 )
-PANIC = re.compile(r"^(?:Kernel panic - not syncing|fatal error|panic): .*", re.MULTILINE)  # of Linux, and of Go
+# Of Linux, of Go, and of dockerd, whose last line but that is a note on its way out.
+PANIC = re.compile(r"^(?:Kernel panic - not syncing|fatal error|panic|failed to start daemon): .*", re.MULTILINE)
 CURES = {  # what a kernel says before it panics: what that means, and the cure
     "ptrace set fp regs failed": "this User-Mode Linux is older than the processor, and cannot give its processes "
     "their registers back (ptrace set fp regs failed). Run `make kernel`, which builds a newer one",

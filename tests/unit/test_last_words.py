@@ -35,8 +35,9 @@ AMX = "userspace - ptrace set fp regs failed, errno = 14\nKernel panic - not syn
             "Not permitted; /tmp must be not mounted noexec",
         ),
         ("info\nfatal error: newosproc\n\ngoroutine 1:\nruntime.throw({0x5611, 0x9})\n", "fatal error: newosproc"),
+        ('time="x" level=info msg="closing"\nfailed to start daemon: no driver\n', "failed to start daemon: no driver"),
     ],
-    ids=["nothing", "what every boot says", "a panic", "a state too short", "no kernel yet", "Go"],
+    ids=["nothing", "what every boot says", "a panic", "a state too short", "no kernel yet", "Go", "dockerd"],
 )
 def test_the_reason(words: str, reason: str) -> None:
     """The known cause with its cure, or the panic, or the last line; never an address, nor what every boot says."""
