@@ -13,64 +13,90 @@ __all__ = ["DRIVERS", "Driver", "Refusal", "Step", "Trial"]
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A driver: the name that dockerd knows, what a layer is for it, what it takes of the kernel, and what on the disk.
+    """A driver: the name that dockerd knows, and what it does.
 
-    `in_containerd`: it is a snapshotter of containerd's, which an engine uses that keeps its images there.
-    `file_system`: what its data root has to lie on; "" where any will do.
+    `layer`: what a layer is for it; `kernel_object`: what it takes of the kernel; `on_create` and `on_change`: what it
+    does for a new container, and when one byte of a file of the image is changed. `file_system`: what its data root has
+    to lie on, "" where any will do. `in_containerd`: it is a snapshotter of containerd's, which an engine uses that
+    keeps its images there. `shares_blocks`: two layers may hold the same block of a file, without being the same file.
     """
 
     name: str
     layer: str
     kernel_object: str
+    on_create: str = ""
+    on_change: str = ""
     file_system: str = ""
     in_containerd: bool = False
+    shares_blocks: bool = False
 
     @property
     def title(self) -> str:
         return f"{self.name}, containerd's" if self.in_containerd else self.name
 
 
+DIRECTORIES = "two directories of the container's own, and a few small files; the image's files are not copied"
+COPIES = "two whole copies of the image's files: one is made ready for the container, one is the container's"
+SNAPSHOTS = "two snapshots, which share every block with the image"
+WHOLE_FILE = "the whole file is copied into the container's directory, and then the byte is changed"
+NOTHING = "nothing is copied: the container has its own file already"
+ONE_BLOCK = "the blocks with the byte are written in a new place; the rest of the file stays shared"
+OVERLAY, SUBVOLUMES = "a mount of type overlay", "subvolumes and snapshots of the file system btrfs"
+
 DRIVERS: Mapping[str, Driver] = {
     driver.title: driver
     for driver in (
-        Driver("overlay2", "one directory, with what the layer changes", "a mount of type overlay"),
-        Driver("vfs", "a whole copy of all files up to this layer", "nothing but directories"),
+        Driver("overlay2", "one directory, with what the layer changes", OVERLAY, DIRECTORIES, WHOLE_FILE),
+        Driver("vfs", "a whole copy of all files up to this layer", "nothing but directories", COPIES, NOTHING),
         Driver(
             "btrfs",
             "a subvolume: a snapshot of the one below, which shares its blocks",
-            "subvolumes and snapshots of the file system btrfs",
+            SUBVOLUMES,
+            SNAPSHOTS,
+            ONE_BLOCK,
             file_system="btrfs",
+            shares_blocks=True,
         ),
         Driver(
             "fuse-overlayfs",
             "one directory, as for overlay2",
-            "a mount of type fuse: a program beside the container answers for the file system",
+            "a mount of type fuse: an ordinary program answers for the file system",
+            DIRECTORIES,
+            WHOLE_FILE,
         ),
-        Driver("overlay", "one directory, full of hard links to the layer below", "a mount of type overlay"),
+        Driver(
+            "overlay", "one directory, full of hard links to the layer below", OVERLAY, DIRECTORIES, WHOLE_FILE
+        ),
         Driver(
             "devicemapper",
             "a disk: a snapshot of the one below, which shares its blocks",
-            "thin volumes of the device mapper, and an ext4 on each",
+            "thin volumes of the device mapper, with a file system on each",
+            SNAPSHOTS,
+            ONE_BLOCK,
+            shares_blocks=True,
         ),
-        Driver("overlayfs", "one directory, as for overlay2", "a mount of type overlay", in_containerd=True),
-        Driver("native", "a whole copy, as for vfs", "nothing but directories", in_containerd=True),
+        Driver("overlayfs", "one directory, as for overlay2", OVERLAY, DIRECTORIES, WHOLE_FILE, in_containerd=True),
+        Driver("native", "a whole copy, as for vfs", "nothing but directories", COPIES, NOTHING, in_containerd=True),
         Driver(
             "btrfs",
             "a subvolume, as for the engine's own btrfs",
-            "subvolumes and snapshots of the file system btrfs",
+            SUBVOLUMES,
+            SNAPSHOTS,
+            ONE_BLOCK,
             file_system="btrfs",
             in_containerd=True,
+            shares_blocks=True,
         ),
         Driver(
             "zfs",
             "a dataset: a clone of a snapshot of the one below",
-            "the file system ZFS, a module that Linux does not have: its licence keeps it out",
+            "the file system ZFS: a module from elsewhere, since its licence keeps it out of Linux",
             file_system="zfs",
         ),
         Driver(
             "aufs",
             "one directory, a branch of the union",
-            "a mount of type aufs, which was never taken into Linux: Debian and Ubuntu added it in the years of the notes",
+            "a mount of type aufs, which was never taken into Linux; some distributions had added it",
         ),
     )
 }

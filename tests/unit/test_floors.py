@@ -24,6 +24,7 @@ FLOORS = {
     "images.build_log": 0,
     "images.content": 0,
     "images.dive": 0,
+    "images.drivers": 0,
     "images.layers": 0,
     "images.merged": 0,
     "images.oci": 0,

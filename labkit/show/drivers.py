@@ -1,0 +1,143 @@
+"""What is each storage driver, does it run here, and what did the same work cost with each?
+
+A result is a Trial or a Refusal of `labkit.images.drivers`. Which drivers run depends on the kernel and the engine, and
+what was measured on the computer: the page and the still picture show that, and the text has what holds everywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from labkit.images.drivers import DRIVERS, Refusal, Trial
+from labkit.show.look import ROLES, figure, mark, mark_svg
+from labkit.show.still import frame_svg, text_svg
+
+__all__ = ["drivers_html", "drivers_svg", "drivers_text", "growth_svg", "megabytes", "relations"]
+
+Result = Trial | Refusal
+
+LAST = "create 10"
+TABLE_STYLE = (
+    "<style>.lk .lkd-table{overflow-x:auto}.lk .lkd-table table{border-collapse:collapse;width:100%;font-size:inherit}"
+    ".lk .lkd-table :is(th,td){text-align:left;vertical-align:top;padding:6px 14px 6px 0;white-space:normal;"
+    "border-bottom:1px solid var(--lk-line);background:none;min-width:9em}"
+    ".lk .lkd-table th[scope=row]{font-family:var(--lk-code);white-space:nowrap}"
+    ".lk .lkd-table td:last-child{min-width:16em}.lk .lkd-table q{font-style:italic;overflow-wrap:anywhere}</style>"
+)
+CAPTION = (
+    "Look at the last column: a driver that runs says what it kept on the disk, and one that does not is quoted. The "
+    "column before it says what each driver takes of the kernel. A driver runs where the kernel has that."
+)
+WHO = {"dockerd": "dockerd says", "kernel": "the kernel refuses", "lab": "not tried here"}
+ROW_PX, WIDTH_PX = 34, 900
+BAR_X, BAR_PX = 190, 480
+
+
+def megabytes(count: int) -> str:
+    """Bytes as a text of megabytes, with one digit behind the point below 100.
+
+    >>> megabytes(6_300_000), megabytes(144_700_000)
+    ('6.3 MB', '145 MB')
+    """
+    value = count / 1e6
+    return f"{value:.0f} MB" if value >= 99.95 else f"{value:.1f} MB"
+
+
+def relations(trials: Sequence[Trial]) -> dict[str, bool]:
+    """What holds between the drivers on every computer: a sentence, and whether it does.
+
+    Raises KeyError without a trial of overlay2 and one of vfs.
+    """
+    by_driver = {trial.driver: trial for trial in trials}
+    overlay, vfs = by_driver["overlay2"], by_driver["vfs"]
+    sharing = [trial for trial in trials if DRIVERS[trial.driver].shares_blocks]
+    return {
+        "vfs keeps more bytes than overlay2": all(
+            vfs.bytes_after(step) > overlay.bytes_after(step) for step in ("build", LAST, "write")
+        ),
+        "ten containers of overlay2 take less than one copy of the image": _created(overlay)
+        < overlay.bytes_after("build"),
+        "ten containers of vfs take more than ten copies of the image": _created(vfs)
+        > 10 * overlay.bytes_after("build"),
+        "one changed byte: overlay2 copies the whole file": overlay.growth("change") >= overlay.big_bytes,
+        "one changed byte: vfs copies less than a tenth of the file": vfs.growth("change") < vfs.big_bytes / 10,
+        "one changed byte: whoever shares blocks copies less than a tenth of the file": all(
+            trial.growth("change") < trial.big_bytes / 10 for trial in sharing
+        ),
+    }
+
+
+def drivers_html(results: Sequence[Result]) -> str:
+    """A table: what a layer is for each driver, what it takes of the kernel, and whether it runs here."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(result.driver)}</th><td>{escape(DRIVERS[result.driver].layer)}</td>'
+        f"<td>{mark('kernel')} {escape(DRIVERS[result.driver].kernel_object)}</td><td>{_here_html(result)}</td></tr>"
+        for result in results
+    )
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("driver", "a layer is", "of the kernel", "here"))
+    body = f'<div class="lkd-table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return figure("the storage drivers", body, caption=CAPTION, style=TABLE_STYLE)
+
+
+def drivers_text(results: Sequence[Result]) -> str:
+    """What each driver is, which is the same everywhere."""
+    return "\n".join(
+        f"{result.driver:<23} {DRIVERS[result.driver].layer} | {DRIVERS[result.driver].kernel_object}"
+        for result in results
+    )
+
+
+def drivers_svg(results: Sequence[Result]) -> str:
+    """The table as a still picture; it differs from computer to computer."""
+    parts = []
+    for number, result in enumerate(results):
+        y = 24 + number * 2 * ROW_PX
+        role = "answer" if isinstance(result, Trial) else "missing"
+        parts += [
+            mark_svg(role, 12, y - 4),
+            text_svg(result.driver, 26, y, columns=24, rows=1),
+            text_svg(DRIVERS[result.driver].layer, BAR_X, y, columns=95, rows=1),
+            text_svg(DRIVERS[result.driver].kernel_object, BAR_X, y + 15, columns=95, rows=1),
+            text_svg(_here(result), BAR_X, y + 30, columns=95, rows=1),
+        ]
+    return frame_svg(parts, WIDTH_PX, 24 + len(results) * 2 * ROW_PX, differs=True)
+
+
+def growth_svg(trials: Sequence[Trial], containers: int, *, changed: bool) -> str:
+    """The bytes that each driver keeps with so many containers, as a still picture of bars; it differs, too."""
+    most = max((trial.bytes_after("change") for trial in trials), default=1)
+    parts = []
+    for number, (trial, kept) in enumerate(zip(trials, _kept(trials, containers, changed), strict=True)):
+        y = 30 + number * ROW_PX
+        ink = ROLES["engine"].light
+        parts += [
+            text_svg(trial.driver, 10, y, columns=24, rows=1),
+            f'<rect x="{BAR_X}" y="{y - 14}" width="{BAR_PX * kept / most:.1f}" height="18" rx="2" fill="{ink}"/>',
+            text_svg(megabytes(kept), BAR_X + BAR_PX * kept / most + 8, y, columns=12, rows=1),
+        ]
+    words = f"{containers} container{'' if containers == 1 else 's'}{', and one byte changed' if changed else ''}"
+    parts.append(text_svg(words, 10, 30 + len(trials) * ROW_PX, columns=80, rows=1))
+    return frame_svg(parts, BAR_X + BAR_PX + 110, 44 + len(trials) * ROW_PX, differs=True)
+
+
+def _kept(trials: Sequence[Trial], containers: int, changed: bool) -> Iterator[int]:
+    for trial in trials:
+        step = f"create {containers}" if containers else "build"
+        yield trial.bytes_after(step) + (trial.growth("change") if changed else 0)
+
+
+def _created(trial: Trial) -> int:
+    return trial.bytes_after(LAST) - trial.bytes_after("build")
+
+
+def _here(result: Result) -> str:
+    if isinstance(result, Refusal):
+        return f"{WHO[result.who]}: {result.words}"
+    image, ten = megabytes(result.bytes_after("build")), megabytes(result.bytes_after(LAST))
+    return f"runs: image {image}, with ten containers {ten}"
+
+
+def _here_html(result: Result) -> str:
+    if isinstance(result, Refusal):
+        words = f"<q>{escape(result.words)}</q>" if result.who == "dockerd" else escape(result.words)
+        return f'<span class="lk-ink-missing">{mark("missing")} {WHO[result.who]}:</span> {words}'
+    return f'<span class="lk-ink-answer">{mark("answer")} <b>runs</b></span>{escape(_here(result)[4:])}'
