@@ -57,7 +57,9 @@ def check_copied_up(engine: Engine, name: str, path: str) -> Verdict:
     own = [change["Path"] for change in changes if change["Path"] == path and change["Kind"] == MODIFIED]
     if not own:
         others = [change["Path"] for change in changes if change["Kind"] != MODIFIED]
-        beside = f" It has {shorten(others[0])}." if others else " The layer has no new file at all." if not changes else ""
+        beside = (
+            f" It has {shorten(others[0])}." if others else " The layer has no new file at all." if not changes else ""
+        )
         return Verdict(True, f"the layer of {name} has no copy of {path}.{beside}")
     if _content(engine, name, path) != _content_of_the_image(engine, path):
         return Verdict(True, f"the layer of {name} has {path}, but its content is another than in the image")

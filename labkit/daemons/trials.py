@@ -7,6 +7,7 @@ own engine lends an image, and notices nothing.
     with start_driver("vfs") as second:
         second.engine.get("/info").json()["Driver"], second.used_bytes()
     try_driver("vfs", busybox)          the whole workload: a Trial, or a Refusal
+    choose_driver(Path("/srv"))         which one an engine takes that is told none
 """
 
 import io
@@ -29,7 +30,7 @@ from labkit.images.drivers import DRIVERS, Driver, Refusal, Step, Trial
 from labkit.linux.loop import mount_file
 from labkit.linux.syscalls import MNT_DETACH, mount, syncfs, umount2
 
-__all__ = ["CONTAINERS", "SecondEngine", "start_driver", "try_driver"]
+__all__ = ["CONTAINERS", "SecondEngine", "choose_driver", "start_driver", "try_driver"]
 
 CONTAINERS = 10
 BIG_BYTES = 4 << 20
@@ -83,6 +84,26 @@ def start_driver(title: str) -> Iterator[SecondEngine]:
             raise DriverRefused(title, f"the engine took {running} instead of {driver.name}", "dockerd")
         empty = used_bytes()
         yield SecondEngine(engine, data, lambda: used_bytes() - empty)
+
+
+def choose_driver(directory: Path, asked: str = "") -> str:
+    """Give the driver of an engine that keeps its data below `directory`; it is told to use `asked`, or left to choose.
+
+    Raises DriverRefused, with dockerd's words, where it does not start; OSError where nothing can be made there.
+    """
+    options = [f"--storage-driver={asked}"] if asked else []
+    settings = {"features": {"containerd-snapshotter": False}}
+    with ExitStack() as held:
+        data, log = (
+            Path(held.enter_context(tempfile.TemporaryDirectory(prefix="labkit-driver-", dir=place)))
+            for place in (directory, None)
+        )
+        try:
+            daemon = held.enter_context(run_daemon(log, options=options, settings=settings, data=data, end_s=0.0))
+        except MachineError as error:
+            raise DriverRefused(asked, _refusal(log / "log") or str(error), "dockerd") from error
+        with Engine(daemon.host) as engine:
+            return str(engine.get("/info").json()["Driver"])
 
 
 def try_driver(title: str, busybox: bytes) -> Trial | Refusal:

@@ -64,9 +64,7 @@ DRIVERS: Mapping[str, Driver] = {
             DIRECTORIES,
             WHOLE_FILE,
         ),
-        Driver(
-            "overlay", "one directory, full of hard links to the layer below", OVERLAY, DIRECTORIES, WHOLE_FILE
-        ),
+        Driver("overlay", "one directory, full of hard links to the layer below", OVERLAY, DIRECTORIES, WHOLE_FILE),
         Driver(
             "devicemapper",
             "a disk: a snapshot of the one below, which shares its blocks",

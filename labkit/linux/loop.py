@@ -59,7 +59,9 @@ def _attach(file: Path, node: Path) -> int:
             os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(MAJOR, number))
             device = os.open(node, os.O_RDWR | os.O_CLOEXEC)
             try:
-                fcntl.ioctl(device, LOOP_CONFIGURE, CONFIG.pack(contents, 0, LO_FLAGS_AUTOCLEAR, os.fsencode(file)[:63]))
+                fcntl.ioctl(
+                    device, LOOP_CONFIGURE, CONFIG.pack(contents, 0, LO_FLAGS_AUTOCLEAR, os.fsencode(file)[:63])
+                )
                 return device
             except OSError as error:
                 os.close(device)

@@ -1,8 +1,8 @@
 """How are storage drivers seen in a notebook: as a table, as a figure, and as bars that grow when the reader acts?
 
-    show_drivers([*trials, *refusals])     what each is, and whether it runs here
-    plot_trials(trials)                    bytes and seconds, by matplotlib
-    grow(trials)                           containers made one after the other, a byte changed: as it was measured
+show_drivers([*trials, *refusals])     what each is, and whether it runs here
+plot_trials(trials)                    bytes and seconds, by matplotlib
+grow(trials)                           containers made one after the other, a byte changed: as it was measured
 """
 
 import base64
