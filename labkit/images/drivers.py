@@ -121,6 +121,10 @@ class Trial:
     steps: tuple[Step, ...]
     big_bytes: int
 
+    @property
+    def runs(self) -> bool:
+        return True
+
     def bytes_after(self, name: str) -> int:
         """The bytes that were kept after a step. Raises KeyError where there is no such step."""
         return {step.name: step.bytes for step in self.steps}[name]
@@ -145,3 +149,7 @@ class Refusal:
     driver: str
     words: str
     who: str
+
+    @property
+    def runs(self) -> bool:
+        return False

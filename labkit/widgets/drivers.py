@@ -7,7 +7,7 @@ grow(trials)                           containers made one after the other, a by
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ BYTES = (("the image", "engine", ""), ("ten containers", "container", "//"), ("o
 SECONDS = (("build the image", "engine", ""), ("make ten containers", "container", "//"), ("run one", "stderr", "xx"))
 
 
-def show_drivers(results: Sequence[Trial | Refusal]) -> View:
+def show_drivers(results: Iterable[Trial | Refusal]) -> View:
     """A table of drivers: what a layer is, what the kernel gives, and whether it runs here, in whose words not."""
     ordered = sorted(results, key=lambda result: list(DRIVERS).index(result.driver))
     return View(drivers_html(ordered), drivers_text(ordered), drivers_svg(ordered))
@@ -52,13 +52,14 @@ class Plot:
         return {"image/png": base64.b64encode(packed.getvalue()).decode(), "text/plain": repr(self)}
 
 
-def plot_trials(trials: Sequence[Trial]) -> Plot:
-    """Bytes and seconds of the drivers side by side, drawn by matplotlib.
+def plot_trials(results: Iterable[Trial | Refusal]) -> Plot:
+    """Bytes and seconds of the drivers that run, side by side, drawn by matplotlib.
 
     Raises KeyError without a trial of overlay2 and one of vfs.
     """
+    trials = _trials(results)
     relations(trials)
-    return Plot(list(trials))
+    return Plot(trials)
 
 
 def draw_figure(trials: Sequence[Trial]) -> Figure:
@@ -143,9 +144,13 @@ class Growth(AnyWidget):
         return {**bundle, "image/svg+xml": self._draw(), "text/plain": repr(self)}, metadata
 
 
-def grow(trials: Sequence[Trial]) -> Growth:
+def grow(results: Iterable[Trial | Refusal]) -> Growth:
     """Let the reader make up to ten containers and change one byte, and see the bytes that were measured."""
-    return Growth(trials)
+    return Growth(_trials(results))
+
+
+def _trials(results: Iterable[Trial | Refusal]) -> list[Trial]:
+    return [result for result in results if isinstance(result, Trial)]
 
 
 def _as_json(trial: Trial) -> dict[str, Any]:
