@@ -1,4 +1,4 @@
-"""Does an engine use the storage driver that was asked for, and does a container's layer hold a file that was copied up?"""
+"""Does an engine use the driver that was asked for? Does the layer of a container hold a file that was copied up?"""
 
 import io
 import json

@@ -84,8 +84,8 @@ def run_daemon(
     `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
     daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
     and runc go before the installed ones. With `has_network` slirp4netns leads it to the internet, else it has none.
-    `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed; its
-    namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
+    `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed.
+    Its namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
 
     Raises MachineError with dockerd's last words when it ends or does not answer within 30 s; OSError where a program
     that this takes is missing.

@@ -1,8 +1,8 @@
 """What does each storage driver cost, when a real engine does the same work with it?
 
-An engine is started for each driver: a dockerd of its own, in namespaces of its own, whose data root is a file system of
-its own. So the bytes of that file system are the driver's, and a block that two layers share counts once. The machine's
-own engine lends an image, and notices nothing.
+An engine is started for each driver: a dockerd of its own, in namespaces of its own, whose data root is a file system
+of its own. So the bytes of that file system are the driver's, and a block that two layers share counts once. The
+machine's own engine lends an image, and notices nothing.
 
     with start_driver("vfs") as second:
         second.engine.get("/info").json()["Driver"], second.used_bytes()
@@ -206,7 +206,15 @@ def _make_btrfs(file: Path, identity: str, driver: Driver) -> None:
     """Make a file with an empty btrfs in it, which keeps each block once: mkfs.btrfs(8)."""
     file.touch(mode=0o600)
     os.truncate(file, DISK_BYTES)
-    command = ["mkfs.btrfs", "--quiet", "--nodiscard", "--metadata=single", "--data=single", f"--uuid={identity}", file]
+    command = [
+        "mkfs.btrfs",
+        "--quiet",
+        "--nodiscard",
+        "--metadata=single",
+        "--data=single",
+        f"--uuid={identity}",
+        str(file),
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except FileNotFoundError as error:

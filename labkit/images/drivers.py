@@ -1,8 +1,8 @@
 """Which storage drivers are there, of what is each made, and what was measured on one?
 
-A driver has one task: to give a container a root directory in which the layers of an image lie on top of each other, and
-which can be written. Sources: "Storage drivers" of Docker's manual, the packages daemon/graphdriver of moby, "Snapshotters"
-of containerd's documentation.
+A driver has one task: to give a container a root directory in which the layers of an image lie on top of each other,
+and which can be written. Sources: "Storage drivers" of Docker's manual, the packages daemon/graphdriver of moby,
+"Snapshotters" of containerd's documentation.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ DRIVERS: Mapping[str, Driver] = {
         Driver(
             "aufs",
             "one directory, a branch of the union",
-            "a mount of type aufs, which was never taken into Linux; some distributions had added it",
+            "a mount of type aufs, which never was in Linux; some distributions had added it",
         ),
     )
 }

@@ -1,8 +1,8 @@
 """How does the file system in a file become a directory, and how is nothing of that left behind?
 
-A loop device shows a file as a disk. Loop devices belong to the whole kernel, also where a machine has namespaces of its
-own. So one is attached and marked to be detached (LO_FLAGS_AUTOCLEAR) in one system call; the mount is then all that
-holds it. When the last mount is gone, with its namespace and however that ended, the kernel detaches the file.
+A loop device shows a file as a disk. Loop devices belong to the whole kernel, also where a machine has namespaces of
+its own. So one is attached and marked to be detached (LO_FLAGS_AUTOCLEAR) in one system call; the mount is then all
+that holds it. When the last mount is gone, with its namespace and however that ended, the kernel detaches the file.
 Source: loop(4), LOOP_CONFIGURE of <linux/loop.h> (Linux 5.8).
 """
 
@@ -32,8 +32,8 @@ TRIES = 20  # another process may take the free device first
 def mount_file(file: Path, point: Path, fstype: str) -> None:
     """Mount the file system of that type in `file` at `point`, for as long as somebody holds the mount.
 
-    The device's node is made beside the file, under the name `loop`, where devices must be allowed (mount(8), nodev). It
-    stays there, as /proc/mounts names it. So this needs no /dev/loop0.
+    The device's node is made beside the file, under the name `loop`, where devices must be allowed (mount(8), nodev).
+    It stays there, as /proc/mounts names it. So this needs no /dev/loop0.
     Raises OSError, whose filename tells what is refused: the loop device (`loop-control`), or the mount (`point`).
     """
     node = file.with_name("loop")

@@ -121,7 +121,7 @@ class Growth(AnyWidget):
     _esm = HERE / "drivers.js"
     _css = HERE / "drivers.css"
     look = Unicode(STYLE).tag(sync=True)
-    trials = List().tag(sync=True)
+    trials: List[Any] = List().tag(sync=True)
     containers = Int(0).tag(sync=True)
     changed = Bool(False).tag(sync=True)
     chosen = Unicode().tag(sync=True)
