@@ -102,7 +102,7 @@ DRIVERS: Mapping[str, Driver] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the workload: what was done, the seconds that it took, and the bytes that the data root keeps then."""
+    """One step of the workload: what was done, the seconds that it took, and the bytes that the data root keeps."""
 
     name: str
     seconds: float

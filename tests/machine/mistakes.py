@@ -64,6 +64,15 @@ sh("docker run -d --name oops busybox sleep 600")
 oops_upper = read_root(sh("docker inspect --format '{{.State.Pid}}' oops").out.strip()).upper
 """
 
+# Files stay from one try to the next; a machine's settings begin empty.
+ANEW = 'sh("rm -f /root/*.json; echo {} >/etc/docker/daemon.json")\n'
+
+
+def settings(text: str, file: str = "/root/ci.json") -> str:
+    """A learner writes a file of settings, and nothing else."""
+    return f"{ANEW}Path({file!r}).write_text({text!r})"
+
+
 MISTAKES = [
     Mistake(
         "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
@@ -259,6 +268,22 @@ MISTAKES = [
         "the whiteout is gone, but oops does not see",
     ),
     Mistake("06-b", OOPS + 'sh("docker exec oops rm /bin/vi; docker stop -t 1 oops")', "oops exists, but it has ended"),
+    Mistake("07-a", settings('{"storage-driver": "vfs"'), "is no JSON"),
+    Mistake("07-a", settings('{"storage_driver": "vfs"}'), "don't match any configuration option: storage_driver"),
+    Mistake("07-a", settings('{"storage-driver": "overlay2"}'), "uses overlay2, not vfs"),
+    Mistake("07-a", settings('{"storage-driver": "vsf"}'), "driver not supported"),
+    Mistake("07-a", settings('"vfs"'), "is no JSON object"),
+    Mistake("07-a", settings('{"storage-driver": "vfs"}', "/root/daemon.json"), "but no /root/ci.json"),
+    Mistake("07-a", settings('{"storage-driver": "vfs"}', "/etc/docker/daemon.json"), "of the machine's own engine"),
+    Mistake("07-b", 'sh("docker run --name payer busybox cat /bin/busybox >/dev/null")', "has no new file at all"),
+    Mistake("07-b", 'sh("docker run --name payer busybox cp /bin/busybox /copy")', "It has /copy."),
+    Mistake("07-b", 'sh("docker create --name payer busybox chmod 700 /bin/busybox")', "has no copy of /bin/busybox"),
+    Mistake(
+        "07-b",
+        'sh("docker create --name payer busybox; docker cp /bin/true payer:/bin/busybox")',
+        "its content is another than in the image",
+    ),
+    Mistake("07-b", 'sh("docker run --name player busybox chmod 700 /bin/busybox")', "but none named payer"),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
