@@ -67,9 +67,9 @@ PACKAGES = {  # program: Debian package
     "strace": "strace",
     "gcc": "gcc",
     "docker-registry": "docker-registry",
-    "nsenter": "util-linux",
     "mkfs.btrfs": "btrfs-progs",
     "fuse-overlayfs": "fuse-overlayfs",
+    "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512
 NEEDED_PROCESSES = 100  # threads count, too: a machine with its engine and a few containers, and what is beside it
