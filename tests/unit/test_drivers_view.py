@@ -99,7 +99,7 @@ def test_bars_grow_as_it_was_measured() -> None:
 
 
 def test_the_live_bars_know_every_step() -> None:
-    """The page has eleven lengths a driver, and its still picture follows what the reader does; refusals have no bar."""
+    """The page has eleven lengths a driver, and its still picture follows the reader; a refusal has no bar."""
     view = grow([OVERLAY, REFUSED, VFS])
     assert ["overlay2", "vfs"] == [trial["driver"] for trial in view.trials]
     assert [VFS.bytes_after("build"), VFS.bytes_after("create 10")] == [view.trials[1]["kept"][n] for n in (0, 10)]
