@@ -32,7 +32,7 @@ class Driver:
 
     @property
     def title(self) -> str:
-        return f"{self.name}, containerd's" if self.in_containerd else self.name
+        return f"{self.name} (containerd)" if self.in_containerd else self.name
 
 
 DIRECTORIES = "two directories of the container's own, and a few small files; the image's files are not copied"

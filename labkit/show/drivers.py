@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from labkit.images.drivers import DRIVERS, Refusal, Trial
-from labkit.show.look import ROLES, figure, mark, mark_svg
+from labkit.show.look import ROLES, figure, mark
 from labkit.show.still import frame_svg, text_svg
 
 __all__ = ["drivers_html", "drivers_svg", "drivers_text", "growth_svg", "megabytes", "relations"]
@@ -17,16 +17,21 @@ Result = Trial | Refusal
 
 LAST = "create 10"
 TABLE_STYLE = (
-    "<style>.lk .lkd-table{overflow-x:auto}.lk .lkd-table table{border-collapse:collapse;width:100%;font-size:inherit}"
+    "<style>.lk .lkd-table{overflow-x:auto}.lk .lkd-table table{border-collapse:collapse;width:100%;font-size:inherit;"
+    "color:inherit}"
     ".lk .lkd-table :is(th,td){text-align:left;vertical-align:top;padding:6px 14px 6px 0;white-space:normal;"
     "border-bottom:1px solid var(--lk-line);background:none;min-width:9em}"
     ".lk .lkd-table th[scope=row]{font-family:var(--lk-code);white-space:nowrap}"
-    ".lk .lkd-table td:last-child{min-width:16em}.lk .lkd-table q{font-style:italic;overflow-wrap:anywhere}</style>"
+    ".lk .lkd-table td:last-child{min-width:16em}.lk .lkd-table q{font-style:italic;overflow-wrap:anywhere}"
+    ".lk .lkd-table{container-type:inline-size}@container (max-width:640px){.lk .lkd-table thead{display:none}"
+    ".lk .lkd-table :is(table,tbody,tr,td,th){display:block}.lk .lkd-table td{border:0;padding:1px 0}"
+    ".lk .lkd-table tr{padding:4px 0}.lk .lkd-table th[scope=row]{padding-bottom:2px}}</style>"
 )
 CAPTION = (
     "Look at the last column: a driver that runs says what it kept on the disk, and one that does not is quoted. The "
     "column before it says what each driver takes of the kernel. A driver runs where the kernel has that."
 )
+RUNS, RUNS_NOT = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
 WHO = {"dockerd": "dockerd says", "kernel": "the kernel refuses", "lab": "not tried here"}
 ROW_PX, WIDTH_PX = 34, 900
 BAR_X, BAR_PX = 190, 480
@@ -91,9 +96,8 @@ def drivers_svg(results: Sequence[Result]) -> str:
     parts = []
     for number, result in enumerate(results):
         y = 24 + number * 2 * ROW_PX
-        role = "answer" if isinstance(result, Trial) else "missing"
         parts += [
-            mark_svg(role, 12, y - 4),
+            text_svg(RUNS if result.runs else RUNS_NOT, 10, y, columns=1, rows=1),
             text_svg(result.driver, 26, y, columns=24, rows=1),
             text_svg(DRIVERS[result.driver].layer, BAR_X, y, columns=95, rows=1),
             text_svg(DRIVERS[result.driver].kernel_object, BAR_X, y + 15, columns=95, rows=1),
@@ -140,4 +144,4 @@ def _here_html(result: Result) -> str:
     if isinstance(result, Refusal):
         words = f"<q>{escape(result.words)}</q>" if result.who == "dockerd" else escape(result.words)
         return f'<span class="lk-ink-missing">{mark("missing")} {WHO[result.who]}:</span> {words}'
-    return f'<span class="lk-ink-answer">{mark("answer")} <b>runs</b></span>{escape(_here(result)[4:])}'
+    return f'<span class="lk-ink-answer">{RUNS} <b>runs</b></span>{escape(_here(result)[4:])}'

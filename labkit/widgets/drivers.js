@@ -16,8 +16,10 @@ const mb = bytes => {
 };
 const added = bytes => (bytes < 50_000 ? "less than 0.1 MB" : mb(bytes));
 
+const sentence = words => `${words[0].toUpperCase()}${words.slice(1)}.`;
+
 function explain(trial, containers, changed) {
-  if (changed) return `one byte of a file of ${mb(trial.big)} is changed: ${added(trial.change)} more. ${trial.onChange}.`;
+  if (changed) return `one byte of a file of ${mb(trial.big)} is changed: ${added(trial.change)} more. ${sentence(trial.onChange)}`;
   if (containers === 0) return `the image alone: ${mb(trial.kept[0])}. A layer is ${trial.layer}.`;
   const more = trial.kept[containers] - trial.kept[containers - 1];
   return `container ${containers} is made: ${added(more)} more. For it there are ${trial.onCreate}.`;
