@@ -152,7 +152,9 @@ def _verify(index: int, image: _Image, config: ImageConfig, layer: ParsedLayer, 
 
 def _compare(found: str, said: str, where: str) -> None:
     if said.startswith("sha256:") and found != said:
-        raise ImageError(where, f"its bytes have the digest {found or '(it was cut off)'}, and {said} is said of it")
+        raise ImageError(
+            where, f"its bytes have the digest {found or '(it cannot be read to its end)'}, and {said} is said of it"
+        )
 
 
 def _digest_in(path: str) -> str:

@@ -180,6 +180,8 @@ class DirectoryBlobs(_Seekable):
             fd = os.open(name, flags | os.O_NONBLOCK, dir_fd=at)  # a FIFO would wait for its writer
         except FileNotFoundError:
             return None
+        except UnicodeEncodeError:
+            return None  # a name that no file can have
         except OSError as error:
             raise ImageError(
                 f"{printable(path)} of {self.name}", f"{error.strerror} (no symlink is followed)"

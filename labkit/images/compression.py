@@ -134,7 +134,7 @@ class Hashing:
         return name in self._names
 
     def result(self, name: str) -> str:
-        """Wait for a digest; give it as "sha256:...", or as "" where the file has become shorter."""
+        """Wait for a digest; give it as "sha256:...", or as "" where the file is cut off or cannot be read."""
         with self._changed:
             while name not in self._found:
                 self._changed.wait(0.1)
@@ -149,7 +149,10 @@ class Hashing:
                 if not self._todo:
                     return
                 name, (file, offset, size) = self._todo.pop()
-            digest = self._digest(file, offset, size, buffer)
+            try:
+                digest = self._digest(file, offset, size, buffer)
+            except OSError:
+                digest = ""
             with self._changed:
                 self._found[name] = digest
                 self._changed.notify_all()

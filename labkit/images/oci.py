@@ -37,7 +37,7 @@ __all__ = [
 LARGEST_DOCUMENT = 8 * 2**20  # bytes; registries take manifests of 4 MiB at most
 MOST_LAYERS = 1000  # the engine's own limit is 127
 _MOST_DESCRIPTORS = 10_000
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ def digest_of(data: bytes) -> str:
 
 
 def is_digest(text: object) -> bool:
-    """Tell whether a text is a digest that can be computed: sha256 or sha512, in lower case."""
+    """Tell whether a text is a digest as labkit computes it: of sha256, in lower case."""
     return isinstance(text, str) and bool(_DIGEST.fullmatch(text))
 
 
@@ -151,7 +151,7 @@ def parse_config(data: bytes, where: str) -> ImageConfig:
     diff_ids = _list(rootfs, "diff_ids", where)
     for each in _few(diff_ids, where):
         if not is_digest(each):
-            raise ImageError(where, f"{printable(str(each))!r} is no digest of a layer")
+            raise ImageError(where, f"{printable(str(each))!r} is no sha256 digest of a layer")
     return ImageConfig(
         digest_of(data),
         _text(document, "architecture", where),
@@ -176,7 +176,7 @@ def _descriptor(found: object, where: str) -> Descriptor:
     table = _table(found, where)
     digest, size = table.get("digest"), table.get("size")
     if not is_digest(digest):
-        raise ImageError(where, f"{printable(str(digest))!r} is no digest")
+        raise ImageError(where, f"{printable(str(digest))!r} is no sha256 digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**63:
         raise ImageError(where, f"{printable(str(size))!r} is no size of {digest}")
     annotations: dict[str, Any] = _get(table, "annotations", dict, where, {})

@@ -148,6 +148,21 @@ def test_a_symlink_in_a_directory_is_not_followed(tmp_path: Path) -> None:
         analyse_file(place)
 
 
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path) -> None:
+    """A lone surrogate in JSON, where a directory is asked for it."""
+    place = layout(tmp_path / "saved", {})
+    (place / "manifest.json").write_text('[{"Config": "\\ud800.json", "Layers": []}]')
+
+    with pytest.raises(ImageError, match="is named, and is not there"):
+        analyse_file(place)
+
+
+def test_a_digest_that_is_not_computed_is_refused(tmp_path: Path) -> None:
+    """What cannot be compared is not passed over."""
+    with pytest.raises(ImageError, match="is no sha256 digest"):
+        analyse_file(layout(tmp_path / "oci", {"manifests": [{"digest": f"sha512:{'1' * 128}", "size": 1}]}))
+
+
 def test_a_bomb_is_stopped(tmp_path: Path) -> None:
     """Three gigabytes of zeros in three megabytes: at the limit, in seconds."""
     piece = gzip.compress(bytes(2**26), 9)
