@@ -171,7 +171,10 @@ def _find_image(blobs: Blobs, name: str | None) -> _Image:
         return _add_manifest(blobs, _choose(_read_manifest_json(blobs, where), name, where))
     if "index.json" in blobs:
         where = f"index.json of {blobs.name}"
-        return _choose([(_for_this_machine(images), names) for images, names in _read_index(blobs)], name, where)
+        found = _read_index(blobs)
+        if not found:
+            raise ImageError(where, "no image whose manifest is there")
+        return _choose([(_for_this_machine(images), names) for images, names in found], name, where)
     raise ImageError(blobs.name, "no image: there is neither a manifest.json nor an index.json")
 
 
@@ -225,8 +228,6 @@ def _read_index(blobs: Blobs) -> list[tuple[list[_Image], list[str]]]:
         notes = descriptor.annotations
         names = [notes[key] for key in _NAMES if key in notes]
         found[descriptor.digest][1].extend(names)
-    if not found:
-        raise ImageError(where, "no image whose manifest is there")
     return list(found.values())
 
 
