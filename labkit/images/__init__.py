@@ -5,6 +5,7 @@
 | `paths` | Which path inside the image does a name in a tar mean, and how is it shown? |
 | `oci` | What do the documents of an image say? |
 | `tar` | Which entries does a tar hold, and where do their bytes lie? |
+| `sparse` | Do the pieces of a sparse file, as a tar lists them, make a file? |
 | `content` | What do the entries of one layer say? |
 | `merged` | What is the tree when layers are laid on each other, and what does each of them change? |
 | `dive` | How much of an image is wasted, as dive counts it? |

@@ -40,13 +40,12 @@ def check_pax_pieces(
         pieces, length = _read_map(read_at, position, stored_bytes)
         check_pieces(pieces, size_bytes, stored_bytes - length)
     elif "GNU.sparse.map" in pax:
-        check_pieces(
-            _pairs([_number(text.encode()) for text in pax["GNU.sparse.map"].split(",")]), size_bytes, stored_bytes
-        )
+        listed = pax["GNU.sparse.map"].encode(errors="replace").split(b",")
+        check_pieces(_pairs([_number(digits) for digits in listed]), size_bytes, stored_bytes)
 
 
 def _read_map(read_at: Callable[[int, int], bytes], position: int, stored_bytes: int) -> tuple[Pieces, int]:
-    """Read how many pieces there are, then two numbers for each, a line a number; give them, and the bytes they take."""
+    """Read how many pieces there are, and two numbers for each, a line a number; give them, and their bytes."""
     text, lines, wanted = bytearray(), 0, 1
     while lines < wanted:
         block = read_at(position + len(text), _BLOCK)
