@@ -91,15 +91,19 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
                 _check_end(reader, position, header, notes)
                 return
             # The lower half of Adler-32 is 1 and the sum of all bytes, modulo 65521: much quicker than sum().
-            digits = header[148:154]
-            if not (
-                digits.isdigit()
-                and (int(digits, 8) - 255) % 65521 == adler32(header[156:], adler32(header[:148])) & 0xFFFF
-            ):
+            digits, size_digits = header[148:154], header[124:135]
+            try:
+                if not (
+                    digits.isdigit()
+                    and (int(digits, 8) - 255) % 65521 == adler32(header[156:], adler32(header[:148])) & 0xFFFF
+                ):
+                    _check_sum(header)
+                is_usual = size_digits.isdigit() and header[135] in b"\0 "
+                size = int(size_digits, 8) if is_usual else _number(header[124:136], "size")
+            except ValueError:  # 8 and 9 are no octal digits: say so in better words
                 _check_sum(header)
+                size = _number(header[124:136], "size")
             position += BLOCK
-            digits = header[124:135]
-            size = int(digits, 8) if digits.isdigit() else _number(header[124:136], "size")
             flag = header[156:157]
             kind = kinds.get(flag)
             if kind is None:
@@ -126,7 +130,7 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Entry]:
                 notes = _Notes()
             if kind != "file":
                 size = length = 0
-            elif name.endswith("/") and flag != b"S":  # as tars of before 1988 say it
+            elif flag == b"\0" and name.endswith("/"):  # as tars of before 1988 say it, and no others
                 kind, size, length = "directory", 0, 0
             elif flag == b"S":
                 length = _number(header[483:495], "size")
@@ -208,6 +212,8 @@ def _parse_pax(data: bytes) -> dict[str, str]:
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if end > len(data) or end <= space + 1 or data[end - 1 : end] != b"\n" or not equals:
             raise ValueError("a PAX header with a record that is not whole")
+        if not key:
+            raise ValueError("a PAX header with a record that has no name")
         if value and not key.startswith(b"SCHILY.xattr."):
             if b"\0" in value and key in (b"path", b"linkpath", b"GNU.sparse.name"):
                 raise ValueError("a PAX header with a NUL in a name")

@@ -2,7 +2,8 @@
 
 Every trap stands beside a benign twin, which looks like it and must still pass. A trap has `refused`, a pattern for the
 one line that says what is wrong and where; the rest has `tree`, some of the paths that the whole image then has, with
-their kinds. What the engine does (Go's archive/tar, docker/pkg/archive) decides where the answer is a matter of taste.
+their kinds ("" for a path that must not be there). What the engine does (Go's archive/tar, docker/pkg/archive) decides
+where the answer is a matter of taste.
 """
 
 import gzip
@@ -188,9 +189,14 @@ def headers() -> Iterator[Case]:
     yield Case("a GNU name after a PAX name", gnu_last, tree=A_FILE)
     yield Case("a GNU name before a PAX name", gnu_first, tree=A_FILE)
     hidden = tar(pax(("size", "1024")), header("f") + member("hidden", bytes(512)), FILE)
-    yield Case("a PAX size over a header's 0", layers(hidden), tree={"f": "file", **A_FILE})
+    yield Case("a PAX size over a header's 0", layers(hidden), tree={"f": "file", "hidden": "", **A_FILE})
     shown = tar(pax(("size", "0")), header("f", size=1024), member("shown", bytes(512)), FILE)
     yield Case("a PAX size of 0 over a header's", layers(shown), tree={"f": "file", "shown": "file", **A_FILE})
+    inner = member("hidden")
+    slash = entries(member("f/", inner), FILE)
+    yield Case("a file whose name ends in a slash", slash, tree={"f": "file", "hidden": "", **A_FILE})
+    folder = entries(header("d/", kind=b"\0", size=512, magic=bytes(8)), member("d/shown"), FILE)
+    yield Case("a directory of version 7 that claims bytes", folder, tree={"d": "directory", "d/shown": "file"})
     comment = entries(pax(("comment", "0" * 40), kind=b"g"), FILE)
     yield Case("a global header with a comment", comment, tree=A_FILE)
     everywhere = entries(pax(("path", "everywhere"), kind=b"g"), FILE)
