@@ -6,6 +6,7 @@ from dataclasses import replace
 from xml.dom.minidom import parseString
 
 import pytest
+from matplotlib.patches import Rectangle
 
 from labkit.images.drivers import DRIVERS, Refusal, Step, Trial
 from labkit.show.drivers import drivers_html, drivers_svg, drivers_text, growth_svg, megabytes, relations
@@ -115,7 +116,9 @@ def test_the_figure_has_a_row_for_each_driver() -> None:
     left, right = draw_figure([OVERLAY, VFS]).axes
 
     assert ["overlay2", "vfs"] == [label.get_text() for label in left.get_yticklabels()]
-    assert [6.0, 14.0, 0.4, 120.0, 4.0, 0.0] == [round(bar.get_width(), 1) for bar in left.patches]
+    assert [6.0, 14.0, 0.4, 120.0, 4.0, 0.0] == [
+        round(bar.get_width(), 1) for bar in left.patches if isinstance(bar, Rectangle)
+    ]
     assert ("MB on the disk", "seconds") == (left.get_xlabel(), right.get_xlabel())
     assert b"\x89PNG" in base64.b64decode(plot_trials([OVERLAY, VFS])._repr_mimebundle_()["image/png"])
 
