@@ -47,7 +47,8 @@ class Late(BaseException):
 
 def ask(arguments: list[str]) -> Answer:
     """Run `labkit layers` with these arguments in this process, and watch it."""
-    out, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="strict", write_through=True) for _ in range(2))
+    written = io.BytesIO(), io.BytesIO()
+    out, error = (io.TextIOWrapper(each, "utf-8", errors="strict", write_through=True) for each in written)
     before, start = rss("VmRSS"), time.monotonic()
     with suppress(OSError):  # a kernel without clear_refs gives the most of the whole process
         Path("/proc/self/clear_refs").write_text("5")
@@ -65,8 +66,8 @@ def ask(arguments: list[str]) -> Answer:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     deeds = [f"{event} {details}" for event, details in seen if event != "read"]
     read = [details for event, details in seen if event == "read"]
-    texts = [stream.detach().getvalue().decode() for stream in (out, error)]  # type: ignore[attr-defined]
-    return Answer(status, *texts, time.monotonic() - start, max(0, rss("VmHWM") - before), deeds, read)
+    said, cried = (each.getvalue().decode() for each in written)
+    return Answer(status, said, cried, time.monotonic() - start, max(0, rss("VmHWM") - before), deeds, read)
 
 
 def rss(word: str) -> int:

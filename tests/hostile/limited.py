@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Ran", "labkit_layers", "run_limited"]
 
@@ -33,10 +33,10 @@ class Ran(NamedTuple):
 
 
 def labkit_layers(
-    *arguments: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES, patience_s: float = PATIENCE_S, **more: str
+    *arguments: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES, patience_s: float = PATIENCE_S, **more: Any
 ) -> Ran:
     """Run `labkit layers`; `more` goes into its environment."""
-    program = [sys.executable, "-m", "labkit", "layers", *map(os.fspath, arguments)]
+    program = [sys.executable, "-m", "labkit", "layers", *(os.fspath(each) for each in arguments)]
     return run_limited(program, limit_bytes=limit_bytes, patience_s=patience_s, **more)
 
 

@@ -4,7 +4,20 @@ Python's tarfile refuses to write most of what a test of hostile archives needs,
 (POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format").
 """
 
-__all__ = ["BLOCK", "END", "gnu_long", "gnu_sparse", "header", "member", "number", "pax", "padded", "pax_sparse", "tar"]
+__all__ = [
+    "BLOCK",
+    "END",
+    "folder",
+    "gnu_long",
+    "gnu_sparse",
+    "header",
+    "member",
+    "number",
+    "pax",
+    "padded",
+    "pax_sparse",
+    "tar",
+]
 
 BLOCK = 512  # bytes
 END = bytes(2 * BLOCK)
@@ -19,6 +32,11 @@ def tar(*members: bytes) -> bytes:
 def member(name: str | bytes, data: bytes = b"", **fields: object) -> bytes:
     """Give a header with the right size, and the content, padded to whole blocks."""
     return header(name, **{"size": len(data), **fields}) + padded(data)  # type: ignore[arg-type]
+
+
+def folder(name: str, mode: int = 0o755) -> bytes:
+    """Give the header of a directory."""
+    return header(name, kind=b"5", mode=mode)
 
 
 def header(
@@ -66,7 +84,7 @@ def number(value: int | bytes, width: int) -> bytes:
         return value
     if 0 <= value < 8 ** (width - 1):
         return b"%0*o\0" % (width - 1, value)
-    return bytes([0x80 if value >= 0 else 0xFF]) + (value % 256 ** (width - 1)).to_bytes(width - 1, "big")
+    return (value % (1 << 8 * (width - 1)) | (0x80 if value >= 0 else 0xFF) << 8 * (width - 1)).to_bytes(width, "big")
 
 
 def pax(*records: tuple[str | bytes, str | bytes], kind: bytes = b"x") -> bytes:

@@ -9,27 +9,26 @@ from labkit.images.archives import analyse_file
 from labkit.images.layers import Analysis
 from tests.hostile.images import FORMS, NAME, Image, digest, gzipped, write_form, zstd
 from tests.hostile.reference import describe, lay_layers, read_layer
-from tests.hostile.tars import gnu_long, gnu_sparse, header, member, pax, pax_sparse, tar
+from tests.hostile.tars import folder, gnu_long, gnu_sparse, header, member, pax, pax_sparse, tar
 
 LONG, LONGER = "long/" + "n" * 120, "longer/" + "/".join(["d" * 90] * 5)
-FOLDER = {"kind": b"5", "mode": 0o755}
 BASE = tar(
-    header("./", **FOLDER),
-    header("etc/", **FOLDER),
+    folder("./"),
+    folder("etc/"),
     member("etc/passwd", b"root\n", mode=0o644),
     member("etc/shadow", b"root:*\n", mode=0o640, gid=42),
     header("bin", kind=b"2", link="usr/bin"),
-    header("usr/", **FOLDER),
-    header("usr/bin/", **FOLDER),
+    folder("usr/"),
+    folder("usr/bin/"),
     member("usr/bin/su", b"\x7fELF" * 300, mode=0o4755),
     header("usr/bin/su2", kind=b"1", link="usr/bin/su", mode=0o4755),
-    header("tmp/", kind=b"5", mode=0o1777),
-    header("var/", **FOLDER),
-    header("var/cache/", **FOLDER),
+    folder("tmp/", 0o1777),
+    folder("var/"),
+    folder("var/cache/"),
     member("var/cache/one", b"1" * 1000),
     member("var/cache/two", b"2" * 2000),
     member("var/cache/deep/three", b"3" * 3000),
-    header("var/log/", **FOLDER),
+    folder("var/log/"),
     member("var/log/old", b"log\n" * 100),
     header("dev/null", kind=b"3", device=(1, 3), mode=0o666),
     header("dev/sda", kind=b"4", device=(8, 0), mode=0o660, gid=6),
@@ -43,14 +42,14 @@ BASE = tar(
     member(b"latin/caf\xe9", b"latin"),
 )
 CHANGE = tar(
-    header("etc/", **FOLDER),
+    folder("etc/"),
     member("etc/passwd", b"root\nme\n", mode=0o600, uid=1000, gid=1000),
     member("etc/.wh.shadow"),
-    header("var/cache/", **FOLDER),
+    folder("var/cache/"),
     member("var/cache/.wh..wh..opq"),
     member("var/cache/two", b"22"),
     member("var/log", b"a file now\n"),
-    header("tmp/", kind=b"5", mode=0o700),
+    folder("tmp/", 0o700),
     member("usr/bin/su", b"other"),
     member("new/implied/file", b"new"),
     pax(("path", "café/.wh.ключ")) + member("caf/.wh."),
@@ -58,9 +57,9 @@ CHANGE = tar(
 TOP = tar(
     member("sparse/gnu", b"dense"),
     member(".wh.longer"),
-    header("var/log/", **FOLDER),
+    folder("var/log/"),
     member("var/log/again", b"log"),
-    header("bin/", **FOLDER),
+    folder("bin/"),
     member("bin/sh", b"sh", mode=0o755),
     header("etc/mtab", kind=b"2", link="/proc/mounts"),
 )

@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_no_name_is_shown_raw_whatever_the_terminal(layout: Path, tmp_path: Path
     place = tmp_path / f"é{ESCAPE}"
     image = Image(tar(member(f"café{ESCAPE}", b"x")), tar(member("caf\udce9", b"x")))
     write_form("old docker save", image, place)
-    plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    plain: dict[str, Any] = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
     for options in [], ["--json"]:
         good = labkit_layers(place, *options, **plain)
