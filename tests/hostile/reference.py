@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from labkit.images.layers import Node
 
-__all__ = ["Changes", "Place", "Tree", "describe", "lay_layers", "read_layer"]
+__all__ = ["KINDS", "Changes", "Place", "Tree", "describe", "lay_layers", "read_layer"]
 
 KINDS = {
     tarfile.REGTYPE: "file",

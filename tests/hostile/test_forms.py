@@ -12,6 +12,7 @@ from tests.hostile.reference import describe, lay_layers, read_layer
 from tests.hostile.tars import folder, gnu_long, gnu_sparse, header, member, pax, pax_sparse, tar
 
 LONG, LONGER = "long/" + "n" * 120, "longer/" + "/".join(["d" * 90] * 5)
+OLD_SPARSE = gnu_sparse("sparse/gnu", [(0, b"a" * 512), (2**20, b"b" * 512)], 2**21)  # engines refuse the kind "S"
 BASE = tar(
     folder("./"),
     folder("etc/"),
@@ -33,7 +34,6 @@ BASE = tar(
     header("dev/null", kind=b"3", device=(1, 3), mode=0o666),
     header("dev/sda", kind=b"4", device=(8, 0), mode=0o660, gid=6),
     header("run/pipe", kind=b"6"),
-    gnu_sparse("sparse/gnu", [(0, b"a" * 512), (2**20, b"b" * 512)], 2**21),
     pax_sparse("sparse/pax", [(4096, b"c" * 512)], 2**16),
     gnu_long(LONG) + member(LONG[:100], b"long"),
     pax(("path", LONGER)) + member("cut", b"longer"),
@@ -64,7 +64,8 @@ TOP = tar(
     header("etc/mtab", kind=b"2", link="/proc/mounts"),
 )
 EMPTY = tar()
-IMAGE = Image(BASE, CHANGE, EMPTY, TOP, EMPTY)
+IMAGE = Image(OLD_SPARSE + BASE, CHANGE, EMPTY, TOP, EMPTY)
+FOR_ENGINES = Image(BASE, CHANGE, EMPTY, TOP, EMPTY)
 
 
 WHOLE = {"gzip": gzipped, "zstd": zstd}
