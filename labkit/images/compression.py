@@ -33,6 +33,7 @@ MOST_UNCHECKED = 2**30  # bytes that any compressed layer may become,
 MOST_TIMES = 200  # and so many times its own size besides; what people pack shrinks to a tenth
 _WINDOW = 27  # log2 of the memory in which a zstd frame may refer back: 128 MB, as zstd's own program allows
 _HASHED = 2**20  # bytes that are hashed at a time, where nobody looks at them
+MOST_MEMBERS = 2_000_000  # of gzip, or frames of zstd; some tools write one for each file
 _FEED = 2**12  # bytes that a member is given first
 _WAITING = 4  # pieces that wait to be hashed
 
@@ -261,7 +262,7 @@ class Inflated(Sequential):
     def __init__(self, source: Reader, compression: str, digester: Digester | None = None) -> None:
         super().__init__(digester)
         self._source, self._compression = source, compression
-        self._position = self._given = 0
+        self._position = self._given = self._members = 0
         self._input, self._used = b"", 0
         self._member: Decompressor | None = None
         self._feed = _FEED
@@ -310,6 +311,9 @@ class Inflated(Sequential):
         return piece
 
     def _open_member(self) -> Decompressor:
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise ValueError(f"{self._compression} data in more than {MOST_MEMBERS:,} pieces")
         if compression_of(self._input[self._used : self._used + 4]) != self._compression:
             where = self._position - len(self._input) + self._used
             raise ValueError(f"no {self._compression} data at byte {where:,}, where more of it was expected")

@@ -11,5 +11,5 @@ set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")  # not into 
 # `make test` tries the same examples each time; `make fuzz` tries others for as long as it is told.
 usual: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("short", max_examples=150, derandomize=True, **usual)
-settings.register_profile("long", max_examples=1000, print_blob=True, **usual)
+settings.register_profile("long", max_examples=400, print_blob=True, **usual)
 settings.load_profile("short")

@@ -9,11 +9,15 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from backports import zstd as zstandard
 
+from labkit.errors import ImageError
+from labkit.images import compression
+from labkit.images.archives import analyse_file
 from labkit.images.content import Content
 from tests.hostile.images import OCI, Blobs, build_config, build_manifest, layout
 from tests.hostile.limited import labkit_layers, run_limited
@@ -67,6 +71,19 @@ def test_a_bomb_costs_no_memory(kind: str, tmp_path: Path) -> None:
         peaks.append(ran.peak_bytes)
     assert max(peaks) < BASE_BYTES
     assert abs(peaks[1] - peaks[0]) < 8 * MIB
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_a_layer_in_very_many_pieces_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece costs time, though it may hold nothing: so many are read, and no more."""
+    monkeypatch.setattr(compression, "MOST_MEMBERS", 1000)
+    layer = tar(member("f", b"x"))
+    pack = gzip.compress if kind == "gzip" else zstandard.compress
+    for count, is_refused in (998, False), (1001, True):
+        write_layout(tmp_path / "image.tar", build_config([layer]), pack(b"") * count + pack(layer), f"+{kind}")
+
+        with pytest.raises(ImageError, match="layer 1.*pieces") if is_refused else nullcontext():
+            analyse_file(tmp_path / "image.tar")
 
 
 def write_entries(place: Path, count: int, *, packed: bool) -> None:
