@@ -135,7 +135,7 @@ def mount_overlay(overlay: Overlay) -> ExitStack:
 def _explain(error: OSError, overlay: Overlay) -> str:
     words = f"The kernel refuses to mount an overlay at {overlay.merged} ({os.strerror(error.errno or 0)})"
     if error.errno == errno.EINVAL:
-        return f"{words}: overlays are stacked two deep at most, so keep the directories on a tmpfs, such as /run."
+        return f"{words}: overlays are stacked two deep at most. Keep the directories on a tmpfs, as /run is."
     if error.errno == errno.ENOENT:
         return f"{words}: make the lower, the upper, the work and the merged directory first."
     return f"{words}."

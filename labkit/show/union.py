@@ -199,7 +199,7 @@ def _more(entry: Entry) -> list[str]:
     if entry.kind == "file" and entry.mode & 0o111:
         found.append(f"mode {entry.mode:o}")
     if entry.names > 1:
-        found.append(f"{entry.names} names (hard links)")
+        found.append(f"{entry.names} names")
     if entry.redirect:
         found.append(f"redirect to {xml_safe(entry.redirect)}")
     if entry.is_metacopy:

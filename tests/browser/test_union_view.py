@@ -132,7 +132,8 @@ def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestc
     notebook.page.wait_for_timeout(1500)  # until what moved is still
     weak = [
         f"{text!r} has a contrast of {ratio:.1f}"
-        for ratio, text in view.evaluate("view => lab.contrasts(view)")
+        for part in view.locator(".lk").all()
+        for ratio, text in part.evaluate("part => lab.contrasts(part)")
         if ratio < READABLE
     ]
     if directory := pytestconfig.getoption("screenshots"):

@@ -154,7 +154,7 @@ def a_third_overlay_is_refused() -> None:
         else:
             raise AssertionError("a third overlay was mounted")
     try:
-        mount_overlay(Overlay(("/opt/nowhere",), "", "", "/opt/deep/top"))
+        mount_overlay(second._replace(lower=("/opt/nowhere",)))
     except LabError as error:
         assert "first" in str(error), error
     else:

@@ -41,7 +41,7 @@ def test_a_cell_has_the_colour_of_where_it_comes_from() -> None:
     assert (1, 2) == (rows["notes"].count("lk-fill-engine"), rows["notes"].count("lk-fill-container"))
     assert "u-mark" in rows["big"] and "u-mark" in rows["app"] and "u-mark" not in rows["notes"]
     assert 'aria-selected="true"' in rows["notes"] and 'aria-selected="false"' in rows["big"]
-    assert "2 names (hard links)" in rows["notes"] and "mode 700" in rows["notes"]
+    assert "2 names" in rows["notes"] and "mode 700" in rows["notes"]
 
 
 def test_what_changed_is_marked() -> None:
