@@ -155,7 +155,7 @@ def read_root(pid: Pid) -> Overlay:
     try:
         roots = [one for one in read_mounts(pid) if one.point == "/"]
     except OSError as error:
-        raise LabError(f"There is no process {pid} any more: start the container again.") from error
+        raise LabError(f"There is no process {pid or 'of that container'}: start the container first.") from error
     root = parse_overlay(roots[-1]) if roots else None
     if root is None:
         kind = roots[-1].fstype if roots else "unknown"
