@@ -177,7 +177,7 @@ def test_unknown_names(root: Path) -> None:
         ("record/diff", "sha256:\x1b[31m", r"\\x1b\[31m"),
         ("record/size", "-5", "is not what belongs there"),
         ("record/parent", "x" * 5000, "larger than 4,096 bytes"),
-        ("image", '{"rootfs": {"diff_ids": ["x"]}}', "is no digest of a layer"),
+        ("image", '{"rootfs": {"diff_ids": ["x"]}}', "is no sha256 digest of a layer"),
         ("image", "x" * 9_000_000, "larger than"),
         ("container", '{"Name": 5}', "a container without Name"),
         ("lower", "l/../../etc", "is no short name of a layer"),
