@@ -2,7 +2,8 @@
 
 Each pane has a title, and the text of what was said and what came back. Method, path, body and status have the same
 colour and the same mark in every pane, so that what is the same is seen, and what one pane does not have. Headers that
-do not matter are folded. Where the page is narrow, one pane is seen at a time, behind tabs.
+do not matter are folded. A wide table takes a whole row. Where the page is narrow, one pane is seen at a time, behind
+tabs. A legend names each mark that is seen, and no other.
 """
 
 import re
@@ -21,10 +22,16 @@ PANE_PX = (400, 40 + ROWS * LINE_PX)
 NARROW_PX, NARROW_DUMP_PX = 700, 860  # below that, tabs; a row of a dump needs more than half of the width
 MOST_TABS = 8
 DUMP_COLUMNS = 45  # a row of 71 characters, each some 0.6 of the type's size wide, is as wide as a pane
-
-SIGNS = {"body": ("lk-part-body", 'class="lk-body"', 'class="lk-rows"')}
+WIDE_COLUMNS = 48  # of a table: more than half of a page of 1280 px holds
 KEEP_KEYS = "data-lm-suppress-shortcuts"  # an arrow is for the tabs, and not for JupyterLab, which goes to another cell
-PARTS = ("method", "path", "body", "status")
+# What may be marked, in the order of the legend: how the page has it, and the words for it.
+SIGNS = {
+    "method": (("lk-part-method",), "method"),
+    "path": (("lk-part-path",), "path"),
+    "bar": (('class="lk-body"', 'class="lk-rows"'), "body"),
+    "body": (("lk-part-body",), "a value from a body"),
+    "status": (("lk-part-status",), "status"),
+}
 WORDS = re.compile(
     r"(?P<key>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')(?=\s*:)|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
     r"|(?P<word>\b(?:true|false|null|True|False|None)\b)|(?P<number>(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.]))"
@@ -32,6 +39,7 @@ WORDS = re.compile(
 REQUEST_LINE = re.compile(
     r"^(?P<method>[A-Z]+) (?P<version>/v\d+\.\d+(?=/))?(?P<path>/[^\s?]*)(?P<rest>.*)$", re.DOTALL
 )
+FLAG = re.compile(r"(?<=\s)--?\w[^\s<&]{0,24}(?![^\s<])")  # of a line of the shell: it would break after its dash
 CURL = re.compile(
     r"-X ?(?P<method>[A-Z]+)\b|(?:https?://)?[\w.-]+:\d+(?P<path>/[^\s'\"?]*)|http://\w+(?P<other>/[^\s'\"?]*)"
 )
@@ -51,6 +59,7 @@ def _tab_rules(look: str, narrow_px: int) -> str:
     )
     return (
         f"@container (max-width:{narrow_px}px){{{form} .lk-tabs{{display:flex}}{form} .lk-panes{{display:block}}"
+        f"{form}>.lk-marked{{display:none}}{form} .lk-pane .lk-marked{{display:block}}"
         f"{form} .lk-pane{{display:none}}{chosen}{{display:block}}}}"
     )
 
@@ -63,7 +72,12 @@ STYLE = (
     ".lk .lk-said{max-height:24em;overflow:auto;padding:8px 12px;container-type:inline-size;"
     "font:var(--lk-size)/1.4 var(--lk-code)}"
     ".lk .lk-said div{white-space:pre-wrap;overflow-wrap:anywhere}"
-    ".lk .lk-said .lk-table{white-space:pre;overflow-wrap:normal}"
+    # So does a line of a table.
+    ".lk .lk-said .lk-table{white-space:pre;overflow-wrap:normal;"
+    "font-size:clamp(10px,calc(100cqi/(var(--columns)*.62)),var(--lk-size))}"
+    ".lk-beside .lk-pane:has(.lk-wide){grid-column:1/-1}"
+    ".lk .lk-said .lk-flag{white-space:nowrap}"
+    ".lk .lk-marked{margin:8px 0 0}.lk .lk-pane .lk-marked{display:none;margin:0;padding:4px 12px 8px}"
     # A row of a dump stays a row: it is made smaller where there is little room, and then scrolls.
     ".lk .lk-said .lk-rows{margin-top:8px;padding-left:8px;border-left:3px solid var(--lk-body);white-space:pre;"
     f"overflow-wrap:normal;font-size:clamp(10px,calc(100cqi/{DUMP_COLUMNS}),var(--lk-size))}}"
@@ -83,6 +97,7 @@ STYLE = (
             "status": "font-weight:700;border-radius:1em;padding:0 6px;box-shadow:inset 0 0 0 1.5px var(--lk-status)",
         }.items()
     )
+    + ".lk .lk-part-bar{border-left:3px solid var(--lk-body);border-radius:0;padding-left:6px}"
     + _json_ink("key", "property")
     + _json_ink("text", "string")
     + _json_ink("word", "keyword")
@@ -107,20 +122,24 @@ def beside_html(panes: Mapping[str, str]) -> str:
     """Panes in a row, or behind tabs where the page is narrow; each scrolls by itself, by keyboard too."""
     said = {title: read_pieces(xml_safe(text)) for title, text in panes.items()}
     values: set[str] = set().union(*map(shared_values, said.values())) if len(said) > 1 else set()
-    shown = "".join(_pane_html(title, pieces, values) for title, pieces in said.items())
+    drawn = {title: _said_html(pieces, values) for title, pieces in said.items()}
+    several = len(drawn) > 1
+    shown = "".join(_pane_html(title, words, has_legend=several) for title, words in drawn.items())
+    legend = _legend_html("".join(drawn.values())) if several else ""
     has_rows = any(piece.kind == "rows" for pieces in said.values() for piece in pieces)
-    keys = [part for part in PARTS if any(name in shown for name in SIGNS.get(part, (f"lk-part-{part}",)))]
     look = ("lk-tabbed-dump" if has_rows else "lk-tabbed") if 1 < len(panes) <= MOST_TABS else ""
     # A form of its own keeps the tabs of two views apart; Enter sends it nowhere.
     body = (
-        f'<form method="dialog" class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div></form>'
+        f'<form method="dialog" class="lk-beside {look}">{_tabs_html(panes)}<div class="lk-panes">{shown}</div>'
+        f"{legend}</form>"
     )
-    return figure(beside_text(panes), body, caption=_caption(keys) if len(panes) > 1 else "", style=STYLE)
+    return figure(beside_text(panes), body, style=STYLE)
 
 
-def _caption(keys: Sequence[str]) -> str:
-    """Name what is marked, with each mark as it is in the panes."""
-    return f"Marked: {', '.join(_part(key, key) for key in keys)}." if keys else ""
+def _legend_html(drawn: str) -> str:
+    """Name what is marked in what is drawn, with each mark as it is there."""
+    found = [_part(part, words) for part, (signs, words) in SIGNS.items() if any(sign in drawn for sign in signs)]
+    return f'<div class="lk-marked">Marked: {", ".join(found)}.</div>' if found else ""
 
 
 def _tabs_html(panes: Collection[str]) -> str:
@@ -131,13 +150,17 @@ def _tabs_html(panes: Collection[str]) -> str:
     return f'<div class="lk-tabs" role="radiogroup" aria-label="panes">{tabs}</div>'
 
 
-def _pane_html(title: str, pieces: Sequence[Piece], values: Collection[str]) -> str:
-    shown = "".join(_piece_html(piece, values) for piece in _shortened(pieces))
+def _pane_html(title: str, shown: str, *, has_legend: bool) -> str:
+    """A pane; its own legend is seen where it is the only pane that is seen."""
     return (
         f'<section class="lk-card lk-pane" aria-label="{escape(title)}"><div class="lk-head">{escape(title)}</div>'
         f'<div class="lk-said" tabindex="0" role="region" aria-label="{escape(title)}, what was said">{shown}</div>'
-        "</section>"
+        f"{_legend_html(shown) if has_legend else ''}</section>"
     )
+
+
+def _said_html(pieces: Sequence[Piece], values: Collection[str]) -> str:
+    return "".join(_piece_html(piece, values) for piece in _shortened(pieces))
 
 
 def _shortened(pieces: Sequence[Piece]) -> Iterator[Piece]:
@@ -157,7 +180,7 @@ def _piece_html(piece: Piece, values: Collection[str]) -> str:
             words = f"{count} more header{'s' if count > 1 else ''}"
             return f"<details><summary>{words}</summary><div>{escape(text)}</div></details>"
         case "command":
-            shown = "".join(_command_html(text, values))
+            shown = FLAG.sub(r'<span class="lk-flag">\g<0></span>', "".join(_command_html(text, values)))
         case "request":
             shown = _request_html(text)
         case "status":
@@ -167,8 +190,11 @@ def _piece_html(piece: Piece, values: Collection[str]) -> str:
             return f'<div class="lk-{"body" if kind == "body" else "json"}">{shown}</div>'
         case "body" | "output":
             shown = _values_html(text, values)
-            look = "table" if _looks_tabular(text) else kind
-            return f'<div class="lk-{look}">{shown}</div>'
+            if not _looks_tabular(text):
+                return f'<div class="lk-{kind}">{shown}</div>'
+            columns = max(map(len, text.splitlines()))
+            wide = " lk-wide" if columns > WIDE_COLUMNS else ""
+            return f'<div class="lk-table{wide}" style="--columns:{columns}">{shown}</div>'
         case _:
             shown = escape(text)
     return f'<div class="lk-{kind}">{shown}</div>'

@@ -15,9 +15,16 @@ LEAST_EM = 16
 
 
 def _code(*boxes: str) -> str:
-    """Code that is not broken: a line would end after a dash, as in `--name`. What is wider than its box scrolls."""
+    """Code as large as the words beside it, and not broken: a line would end after a dash, as in `--name`.
+
+    Where code is wider than its box, the box scrolls: code that scrolls itself does not stand on the line of the words.
+    """
     within = ",".join(f".lk {box} code" for box in boxes)
-    return f"{within}{{white-space:nowrap;display:inline-block;max-width:100%;overflow-x:auto;vertical-align:bottom}}"
+    scrolls = ",".join(f".lk {box}" for box in boxes)
+    return (
+        f"{within}{{white-space:nowrap;font-size:.95em;padding:0 .3em;border-radius:4px;background:var(--lk-soft)}}"
+        f"{scrolls}{{overflow-x:auto}}"
+    )
 
 
 CARD_STYLE = (
@@ -39,13 +46,13 @@ CARD_STYLE = (
     "color:var(--lk-ground)}"
     ".lk .lk-answers [data-machine]{border-style:double;border-width:4px;border-color:var(--lk-answer)}"
     ".lk .lk-says{grid-column:2;display:flex;flex-wrap:wrap;gap:4px 8px}.lk .lk-says:empty{display:none}"
-    + _code(".lk-ask", ".lk-answers")
+    + _code(".lk-ask", ".lk-answer-words")
     + ".lk .lk-note{min-height:1.5em;margin:8px 0 0}</style>"
 )
 VERDICT_STYLE = (
     "<style>.lk .lk-verdict{max-width:62em;padding:8px 16px;border-style:solid;border-width:1px 1px 1px 8px;"
     "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-verdict p{margin:0}"
-    + _code(".lk-verdict")
+    + _code(".lk-verdict p")
     + "</style>"
 )
 
@@ -54,7 +61,7 @@ def card_html(question: str, answers: Sequence[str]) -> str:
     """Draw a question and its answers before a choice; the page marks what was chosen, and what the machine gave."""
     buttons = "".join(
         f'<button type="button" data-answer="{number}" aria-pressed="false"><span class="lk-letter">{letter}</span>'
-        f'<span>{with_code(answer)}</span><span class="lk-says"></span></button>'
+        f'<span class="lk-answer-words">{with_code(answer)}</span><span class="lk-says"></span></button>'
         for number, (letter, answer) in enumerate(zip(LETTERS, answers, strict=False))
     )
     body = (

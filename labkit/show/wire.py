@@ -90,10 +90,7 @@ def wire_html(exchanges: Iterable[WireExchange], forgotten: int = 0, lines: Sequ
         f"<div>{rows}</div></div>{_replay(picture)}</div>"
     )
     words = CAPTION_OPEN.format(tubes=_name_tubes(picture.tubes)) if picture.tubes and picture.lives else CAPTION
-    carried = {row.part.stream for row in picture.rows if row.part}
-    keys = ["request", "answer", *(stream for stream in STREAMS if stream in carried)]
-    bad = {role_of(talk) for talk in talks if talk.one.answer.status >= 400}
-    return figure("wire view", body, caption=with_code(words), keys=[*keys, *sorted(bad)], style=STYLE)
+    return figure("wire view", body, caption=with_code(words), keys=_name_roles(picture), style=STYLE)
 
 
 def wire_svg(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, query: bool = True) -> str:
@@ -102,6 +99,19 @@ def wire_svg(exchanges: Iterable[WireExchange], lines: Sequence[Line] = (), *, q
     settled, typed = settle(talks, _of(lines, first))
     picture = lay_out(settled, typed, to_scale=False)
     return draw_still(picture, _name_client(talks, lines), has_note=bool(left_out), query=query)
+
+
+def _name_roles(picture: Picture) -> list[str]:
+    """The roles that are in the picture, and no others, in the order of the legend."""
+    seen = {"request"}
+    for row in picture.rows:
+        if row.part is not None:
+            seen.add(row.part.stream if row.part.stream in ROLES else "answer")
+        elif row.kind == "ping":
+            seen.add("answer")
+        elif row.kind in ("exchange", "answer", "end"):
+            seen.add(role_of(row.talks[-1]))
+    return [role for role in ("request", "answer", *STREAMS, "missing", "trouble") if role in seen]
 
 
 def _name_tubes(tubes: Sequence[Tube]) -> str:
@@ -160,7 +170,7 @@ def _row_html(picture: Picture, number: int) -> str:
             arrows = _arrow(picture, talk, "w-to", "request")
             if row.kind == "exchange":
                 arrows += _arrow(picture, talk, "w-back", role_of(talk), ARROW_PX + 5)
-            drawer = _drawer(talk)
+            drawer = _drawer(talk, _answer_step(picture, talk))
         case "answer":
             assert talk is not None
             words = f'<span class="w-push">{_answer_words(talk)}</span>'
@@ -362,8 +372,16 @@ def _replay(picture: Picture) -> str:
     )
 
 
-def _drawer(talk: Talk) -> str:
+def _answer_step(picture: Picture, talk: Talk) -> int | None:
+    """The row in which an answer comes, if it has come."""
+    rows = enumerate(picture.rows)
+    return next((number for number, row in rows if row.kind in ("exchange", "answer") and talk in row.talks), None)
+
+
+def _drawer(talk: Talk, answer_step: int | None = None) -> str:
+    """What was said, and what was answered: in the replay the answer is pale until its row, `answer_step`."""
     one = talk.one
     request = message.request_html(one.request.method, one.request.target, one.request.head, one.request.body)
     answer = message.answer_html(one.answer.status, one.answer.reason, one.answer.head, one.answer.body)
-    return f'<div class="w-drawer">{request}{answer}</div>'
+    since = "" if answer_step is None else f' data-from="{answer_step}"'
+    return f'<div class="w-drawer">{request}<div{since}>{answer}</div></div>'

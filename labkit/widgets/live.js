@@ -4,7 +4,8 @@
 // until it is scrolled away from there.
 //
 // An element with data-replay has a slider that walks through the rows with data-step: those that come later are pale,
-// and data-says of the one that it stands on is told. A button with data-play moves the slider.
+// and so is, in a row that is open, what has data-from, the row in which it comes; data-says of the row on which the
+// slider stands is told. A button with data-play moves the slider.
 
 const isSame = (one, other) => one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
 const isHeld = one => one.dataset?.key
@@ -49,8 +50,9 @@ function changeChildren(old, wanted) {
 const sliders = root => [...root.querySelectorAll("[data-replay] input")];
 
 function replay(slider) {
-  const now = +slider.value, isWhole = slider.value === slider.max;
-  for (const row of slider.closest(".lk-card").querySelectorAll("[data-step]")) {
+  const now = +slider.value, isWhole = slider.value === slider.max, card = slider.closest(".lk-card");
+  for (const part of card.querySelectorAll("[data-from]")) part.classList.toggle("w-later", +part.dataset.from > now);
+  for (const row of card.querySelectorAll("[data-step]")) {
     const step = +row.dataset.step;
     row.classList.toggle("w-later", step > now);
     row.classList.toggle("w-now", step === now && !isWhole);

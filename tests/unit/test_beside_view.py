@@ -1,7 +1,7 @@
 """Does the side-by-side view show each way, and keep what differs from run to run out of what is stored?"""
 
 import re
-from html import escape
+from html import escape, unescape
 from xml.etree import ElementTree
 
 import pytest
@@ -48,21 +48,44 @@ def parts(drawn: str) -> list[tuple[str, str]]:
     return re.findall(r'lk-part-(\w+)">([^<]*)<', drawn)
 
 
+def apart(drawn: str) -> tuple[str, list[str]]:
+    """What is drawn without its legends; and the legends, that of each pane and then that of all."""
+    legends = re.findall(r'<div class="lk-marked">.*?</div>', drawn)
+    return re.sub(r'<div class="lk-marked">.*?</div>', "", drawn), legends
+
+
+def words(html: str) -> str:
+    return re.sub(r"<[^>]*>", "", html)
+
+
 def test_the_same_part_has_the_same_mark_in_every_pane() -> None:
-    """Method, path and status are marked in the bytes and in the line of curl, and the caption names the marks."""
-    panes, caption = beside_html({"raw": RAW, "curl": CURL, "docker": "$ docker tag x y"}).split("<figcaption>")
+    """Method, path and status are marked in the bytes and in the line of curl, and the legend has the same marks."""
+    panes, legends = apart(beside_html({"raw": RAW, "curl": CURL, "docker": "$ docker tag x y"}))
 
     same = [("method", "POST"), ("path", "/images/x/tag"), ("status", "201")]
     assert 2 * same == parts(panes)
-    assert ["method", "path", "status"] == [name for name, _ in parts(caption)]
+    assert ["method", "path", "status"] == [name for name, _ in parts(legends[-1])]
 
 
-def test_the_caption_names_what_is_marked() -> None:
-    """Where nothing is marked, there is none."""
-    caption = beside_html({"raw": RAW, "curl": CURL}).partition("<figcaption>")[2]
+def test_the_legend_names_what_is_marked() -> None:
+    """Below all panes what is marked in one of them; in a pane, for where it is seen alone, what is marked in it."""
+    body = "$ curl x:1/info\n{}"
+    _, legends = apart(beside_html({"raw": RAW, "plain": "$ docker tag x y", "curl": body}))
 
-    assert "Marked: method, path, status." == re.sub(r"<[^>]*>", "", caption.partition("</figcaption>")[0])
-    assert "<figcaption>" not in beside_html({"one": "$ true", "other": "$ false"})
+    expected = ["method, path, status", "path, body", "method, path, body, status"]
+    assert [f"Marked: {one}." for one in expected] == [words(one) for one in legends]
+    assert ("bar", "body") in parts(legends[1])  # as the body itself, with a bar at its left
+    assert [] == apart(beside_html({"one": "$ true", "other": "$ false"}))[1]
+    assert [] == apart(beside_html({"alone": RAW}))[1]
+
+
+def test_a_value_from_a_body_is_no_body() -> None:
+    """It has another mark, and the legend another entry."""
+    curl = """$ curl -d '{"Hostname": "rex"}' http://localhost:5678/containers/create"""
+    _, legends = apart(beside_html({"curl": curl, "docker": "$ docker create --hostname rex busybox"}))
+
+    both = "Marked: path, a value from a body."
+    assert [both, "Marked: a value from a body.", both] == [words(one) for one in legends]
 
 
 def test_what_was_sent_is_marked_where_it_is_said_otherwise() -> None:
@@ -70,7 +93,7 @@ def test_what_was_sent_is_marked_where_it_is_said_otherwise() -> None:
     curl = """$ curl -d '{"Hostname": "rex"}' http://localhost:5678/containers/create\n{"Id": "rex"}"""
     drawn = beside_html({"curl": curl, "docker": "$ docker create --hostname rex --name rex-2 busybox"})
 
-    assert 3 == parts(drawn.split("<figcaption>")[0]).count(("body", "rex"))  # not in rex-2
+    assert 3 == parts(apart(drawn)[0]).count(("body", "rex"))  # not in rex-2
 
 
 def test_what_stands_alone_is_compared_with_nothing() -> None:
@@ -101,10 +124,28 @@ def test_rows_and_tables_never_wrap() -> None:
     dump = beside_html({"curl": "$ curl x:1/logs | od -c\n0000000 001  \\0\n0000010"})
     table = beside_html({"docker": "$ docker images\nREPOSITORY   TAG\nbusybox      latest"})
 
-    assert '<div class="lk-rows">0000000' in dump and '<div class="lk-table">REPOSITORY' in table
+    assert '<div class="lk-rows">0000000' in dump and '<div class="lk-table" style="--columns:19">REPOSITORY' in table
     assert '<div class="lk-output">Error' in beside_html({"docker": "$ docker stop x\nError response   from daemon"})
     for name in ("rows", "table"):
         assert re.search(rf"\.lk-{name}\{{[^}}]*white-space:pre;", dump)
+
+
+@pytest.mark.parametrize(("columns", "is_wide"), [(48, False), (49, True)])
+def test_a_wide_table_has_a_row_of_its_own(columns: int, is_wide: bool) -> None:
+    """Half of a page is not enough for it: its last column would be out of sight."""
+    table = f"NAME{'SIZE':>{columns - 4}}\n{'x':<{columns - 4}}9 MB"
+
+    assert is_wide == ('class="lk-table lk-wide"' in beside_html({"docker": f"$ docker images\n{table}", "curl": "x"}))
+
+
+def test_a_flag_is_not_broken() -> None:
+    """A line may end before a flag of the shell's, and not after its dash; nothing of the line is lost."""
+    line = "$ curl -s -XGET http://localhost:5678/images/json | python -mjson.tool --sort-keys 'a - b' x-y"
+    drawn = beside_html({"curl": line})
+
+    flags = re.findall(r'<span class="lk-flag">([^<]*)</span>', drawn)
+    assert ["-s", "-X", "-mjson.tool", "--sort-keys"] == flags
+    assert line in unescape(words(drawn))
 
 
 @pytest.mark.parametrize("text", ["{" * 5000, '"' * 5000, "[[[" + "'a" * 3000, "-" * 6000])

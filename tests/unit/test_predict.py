@@ -125,9 +125,9 @@ def test_code_is_whole() -> None:
     """A line would end after a dash, as in `--name web`: nowhere on a card, a verdict or the end is code broken."""
     wide = card_html("Which?", ("`docker create --rm false busybox`", "none"))
 
-    assert ".lk .lk-ask code,.lk .lk-answers code{white-space:nowrap;" in wide and "--least:26em" in wide
+    assert ".lk .lk-ask code,.lk .lk-answer-words code{white-space:nowrap;" in wide and "--least:26em" in wide
     assert "--least:16em" in card_html("Who?", ANSWERS)
-    assert ".lk .lk-verdict code{white-space:nowrap;" in ask().verdict("he", "").html
+    assert ".lk .lk-verdict p code{white-space:nowrap;" in ask().verdict("he", "").html
     assert ".lk .lk-end code{white-space:nowrap}" in end_html("02", {}, {}, sentences=())
 
 

@@ -55,6 +55,32 @@ def test_a_hostile_body_is_shown_and_not_obeyed() -> None:
     assert "<script>" not in drawn and "<em>" not in drawn + json and "&lt;script&gt;" in drawn
 
 
+def test_the_legend_names_what_is_in_the_picture() -> None:
+    """Where no answer is green, the legend has no green answer; what is there is named, once."""
+
+    def legend(*exchanges: Exchange | Taken) -> list[str]:
+        drawn = wire_html(exchanges).partition('<div class="lk-legend">')[2]
+        return re.findall(r"</svg>([^<]+)</span>", drawn)
+
+    lost, bad = exchange("/x", 404, "Not Found"), exchange("/y", 400, "Bad Request")
+    assert ["request", "not found", "error"] == legend(lost, bad, lost)
+    assert ["request", "answer", "not found"] == legend(exchange("/x"), lost)
+    assert ["request", "answer"] == legend(exchange("/_ping"))
+    assert ["request", "answer", "stdout", "stderr"] == legend(Taken([Piece(0.1, "down", FRAMES)]))
+
+
+def test_in_the_replay_an_answer_waits_for_its_row() -> None:
+    """In the box of a request that was answered later, the answer has the number of its own row."""
+    soon = exchange("/soon")._replace(seconds=0.00001)
+    drawn = wire_html([soon, exchange("/late")._replace(seconds=5.0)])
+
+    rows = drawn.split('<div class="w-row')[1:]
+    came = [number for number, row in enumerate(rows) if "is answered: 200 OK" in row]
+    boxes = [(number, int(found[1])) for number, row in enumerate(rows) if (found := re.search('data-from="(.)"', row))]
+    assert came == [step for _, step in boxes]
+    assert [(0, 1), (2, 3)] == boxes  # the row of each request, and that of its answer
+
+
 def test_a_huge_body_is_cut() -> None:
     """A view stays small whatever came back."""
     assert len(wire_html([exchange("/x", body=b"a" * 5_000_000)])) < 12_000 + len(wire_html([exchange("/x")]))
