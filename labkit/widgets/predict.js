@@ -4,7 +4,9 @@
 // Keys: JupyterLab takes a letter or an arrow that is pressed on a button for a command of its own: A would insert a
 // cell. Its handler is the document's; a handler of the window comes first, and takes the keys of a card that has the
 // focus: every letter, and also after the verdict. With Shift, Ctrl and the like they are JupyterLab's as ever:
-// Shift+Enter runs the cell and goes on. So is an arrow that leads out of the card: it goes to the next cell.
+// Shift+Enter runs the selected cell and goes on. So is an arrow that leads out of the card: it goes to the next cell.
+// Which cell is to be selected is told with the event `labkit-card`, which the lab's extension of JupyterLab takes: after a
+// choice the next one, so that Shift+Enter goes on; when an arrow leads out, the card's own.
 
 const LETTERS = "ABCDEFGHIJ";
 const YOU = '<span class="lk-chip lk-ink-request">you</span>';
@@ -25,6 +27,7 @@ export default {
       if (chosen >= 0) return `You say ${LETTERS[chosen]}. Run the next cell, and see.`;
       return "What do you think? Click an answer, or go to it with Tab and press its letter.";
     };
+    const select = step => el.dispatchEvent(new CustomEvent("labkit-card", { bubbles: true, detail: { step } }));
     const draw = () => {
       const chosen = model.get("chosen"), given = model.get("given");
       for (const [number, button] of buttons.entries()) {
@@ -43,6 +46,7 @@ export default {
       model.set("chosen", number);
       model.save_changes();
       draw();
+      select(1);
     };
     const onKey = event => {
       if (!el.contains(event.target) || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -52,7 +56,10 @@ export default {
       if (focused >= 0 && (event.key === "Enter" || event.key === " ")) choose(focused);
       else if (letter >= 0 && letter < buttons.length) choose(letter);
       else if (focused >= 0 && buttons[focused + STEPS[event.key]]) buttons[focused + STEPS[event.key]].focus();
-      else if (!isLetter) return;
+      else if (!isLetter) {
+        if (focused >= 0 && event.key in STEPS) select(0);
+        return;
+      }
       event.preventDefault();
       event.stopImmediatePropagation();
     };

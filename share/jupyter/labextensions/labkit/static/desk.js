@@ -30,6 +30,7 @@
     const names = ["@jupyterlab/apputils", "@jupyterlab/coreutils", "@jupyterlab/notebook", "@jupyterlab/services",
       "@lumino/widgets"];
     const [apputils, coreutils, notebook, services, lumino] = await Promise.all(names.map(load));
+    const reading = await import(new URL("reading.js", base).href);
     // A teacher's page: `labkit demo` names the lesson.
     const demo = coreutils.PageConfig.getOption("labkitDemo") ? await import(new URL("demo.js", base).href) : null;
     demo?.prepare({ coreutils });
@@ -43,8 +44,11 @@
         style.href = new URL("desk.css", base).href;
         document.head.append(style);
         explainWords();
-        const desk = { app, apputils, coreutils, services, lumino };
+        const desk = { app, apputils, coreutils, services, lumino, reading };
         const keepHome = makeHomeKeeper(desk);
+        notebook.NotebookActions.executed.connect((_, { notebook: content, cell }) => {
+          if (content.hasClass("labkit-lesson")) reading.keepResult(content, cell);
+        });
         app.shell.currentChanged?.connect((_, { newValue }) => keepHome(newValue));
         tracker.forEach(panel => dress(panel, desk));
         tracker.widgetAdded.connect((_, panel) => dress(panel, desk));
@@ -74,12 +78,17 @@
     });
     void panel.context.ready.then(() => {
       if (panel.isDisposed || !isLesson(panel)) return;
+      const { reading } = desk;
       panel.content.addClass("labkit-lesson");
+      reading.followCards(panel.content);
       let planned = null; // not with each change: a live view makes many
       const look = () => {
         planned = null;
         if (panel.isDisposed) return;
         dressProse(panel.content.node);
+        reading.breakPaths(panel.content.node);
+        reading.unlink(panel.content.node);
+        reading.holdBack(panel.content);
         takeLinks(panel);
         views.forEach(view => view.check());
       };
@@ -347,11 +356,19 @@
 
   // --- the home page -----------------------------------------------------------------------------------------------
 
-  // Whoever comes back to the home page sees what has been done meanwhile.
+  // Whoever comes back to the home page sees what has been done meanwhile; its cards lead to the lessons.
   function makeHomeKeeper(desk) {
+    const watched = new WeakSet();
     return async widget => {
-      if (!hasDesk(desk) || widget?.context?.path !== HOME || widget.context.model.dirty) return;
+      if (widget?.context?.path !== HOME) return;
       await widget.context.ready;
+      if (!watched.has(widget)) {
+        watched.add(widget);
+        const look = () => void desk.reading.linkCards(widget.node);
+        new MutationObserver(look).observe(widget.node, { childList: true, subtree: true, attributeFilter: ["src"] });
+        look();
+      }
+      if (!hasDesk(desk) || widget.context.model.dirty) return;
       await ask(desk, "home", {});
       await widget.context.revert();
     };
