@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from labkit import progress
+from labkit.show.course import COURSE
 from tests.browser.conftest import LESSONS
 from tests.browser.lab import JupyterLab, Notebook
 from tests.machine.conftest import leave_out
@@ -171,6 +172,9 @@ def test_a_lesson_begins_anew(desk: JupyterLab, browser: Browser) -> None:
         page = notebook.page
         page.evaluate("() => { lab.cells()[0].model.sharedModel.setSource('my own words'); }")
         button = page.get_by_role("button", name="Begin this lesson anew")
+        page.set_viewport_size({"width": 900, "height": 1000})
+        bar = page.locator(".labkit-bar")
+        assert bar.evaluate("bar => bar.scrollHeight <= bar.clientHeight && bar.scrollWidth <= bar.clientWidth")
         button.click()
         page.get_by_role("button", name="No", exact=True).click()
         assert fresh == (desk.notebooks / f"{name}.ipynb").read_bytes()
@@ -184,7 +188,7 @@ def test_a_lesson_begins_anew(desk: JupyterLab, browser: Browser) -> None:
 
 
 def test_home(desk: JupyterLab, page: Page) -> None:
-    """The address opens the home page, drawn; its links open lessons; who comes back to it sees what was done."""
+    """The address opens the home page, drawn; links and cards open lessons; who comes back sees what was done."""
     viewer = page.locator(".jp-MarkdownViewer")
     viewer.locator("img").wait_for()
     page.wait_for_function("image => image.naturalWidth > 500", arg=viewer.locator("img").element_handle())
@@ -193,10 +197,12 @@ def test_home(desk: JupyterLab, page: Page) -> None:
     viewer.get_by_role("link", name="Speak the Engine API").first.click()
     page.locator(".jp-NotebookPanel").wait_for()
     bar = page.get_by_role("navigation", name="lessons")
-    assert page.locator(".jp-TableOfContents").first.is_visible()
+    page.locator(".jp-TableOfContents").first.wait_for()
     progress.keep(desk.notebooks, progress.Note(LESSONS[1], "opened"))
     bar.get_by_role("button", name="all lessons").click()
     viewer.locator("table tr").nth(2).get_by_text("begun", exact=True).wait_for()
+    viewer.locator(f".labkit-cards > [title^='{COURSE['02'].title}']").click()
+    page.wait_for_function("name => jupyterapp.shell.currentWidget?.context?.path === name", arg=f"{LESSONS[2]}.ipynb")
     assert 0 == page.locator(".Toastify__toast").count()  # no news
 
 

@@ -123,7 +123,15 @@ def test_a_choice_lasts_by_keyboard_alone(notebook: Notebook, copy: Path, lab: J
     assert ["A"] == pressed(notebook)
     assert len(CELLS) == page.evaluate("() => lab.cells().length")
 
-    # With the focus on a button Shift+Enter runs the card again, and goes on.
+    # After a choice the next cell is selected, and an arrow that leads out of the card goes no further.
+    assert ANSWER == active_cell(notebook)
+    press(notebook, "c", "ArrowDown")
+    assert ANSWER == active_cell(notebook)
+    go_to(notebook, ASK)
+    press(notebook, "Tab", "a")
+    assert ANSWER == active_cell(notebook)
+
+    go_to(notebook, ASK)
     run_and_go_on(notebook, ASK)
     expect(card).to_contain_text("You say A.")
     assert ["A"] == pressed(notebook)
