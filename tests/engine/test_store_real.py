@@ -4,8 +4,8 @@ import io
 import json
 import os
 import subprocess
-import time
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
