@@ -365,7 +365,7 @@
       if (!watched.has(widget)) {
         watched.add(widget);
         const look = () => void desk.reading.linkCards(widget.node);
-        new MutationObserver(look).observe(widget.node, { childList: true, subtree: true, attributeFilter: ["src"] });
+        new MutationObserver(look).observe(widget.node, { childList: true, subtree: true });
         look();
       }
       if (!hasDesk(desk) || widget.context.model.dirty) return;

@@ -66,12 +66,12 @@ export function unlink(root) {
   }
 }
 
-// A path in a table may go on in the next line after a slash, and nowhere else.
+// A path in a table may go on in the next line after a slash, but not after its first one.
 export function breakPaths(root) {
   for (const code of root.querySelectorAll(".jp-RenderedMarkdown :is(td, th) code:not([data-labkit])")) {
     code.dataset.labkit = "path";
     if (code.childElementCount > 0) continue;
-    const parts = code.textContent.split(/(?<=[/,=&?])(?=[^/])/);
+    const parts = code.textContent.split(/(?<=[^\s/]\/|[,=&?])(?=[^/,])/);
     code.replaceChildren(...parts.flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part])));
   }
 }
@@ -80,8 +80,10 @@ export function breakPaths(root) {
 // links of its own: they lie over it. They are for the mouse; the table is there for the keyboard.
 export async function linkCards(viewer) {
   const picture = viewer.querySelector('.jp-RenderedMarkdown img[alt^="The course"]:not([data-labkit])');
-  if (!picture?.src) return;
+  if (!picture) return;
   picture.dataset.labkit = "cards";
+  // At first the address is as the page has it, relative to nothing; JupyterLab puts that of the file in its place.
+  if (!picture.naturalWidth) await new Promise(resolve => picture.addEventListener("load", resolve, { once: true }));
   const text = await (await fetch(picture.src)).text();
   const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
   const cards = [...svg.querySelectorAll("rect[x][y]")];
