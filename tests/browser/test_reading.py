@@ -29,7 +29,7 @@ CELLS: list[Any] = [
     nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("stream", name="stdout", text=PRINTED)]),
     nbformat.v4.new_code_cell("from labkit.lesson import predict\nwho = predict('Who?', 'he', 'she')\nwho"),
     nbformat.v4.new_code_cell("who.verdict('she', 'She was there.')"),
-    nbformat.v4.new_markdown_cell("It was she."),
+    nbformat.v4.new_markdown_cell("It was she.\n\n## Next\n\nOther words."),
     nbformat.v4.new_code_cell("import time\ntime.sleep(0.5)\nfor number in range(200):\n    print(number)"),
     nbformat.v4.new_markdown_cell("Two hundred lines.\n\n" * 40),
 ]
@@ -107,9 +107,10 @@ def test_a_click_then_shift_enter(notebook: Notebook) -> None:
 
 
 def test_what_is_held_back_comes_on_a_click(notebook: Notebook) -> None:
-    """Who only reads may read on."""
+    """Who only reads may read on; what is below the next heading is seen at once."""
     explains = notebook.page.locator(EXPLANATION)
     expect(explains).not_to_be_visible()
+    expect(notebook.page.locator('.jp-MarkdownOutput p:has-text("Other words.")')).to_be_visible()
     notebook.page.locator(".labkit-not-yet").click()
     expect(explains).to_be_visible()
 

@@ -3,6 +3,7 @@
 
 const LOCAL = /^https?:\/\/(localhost|127(\.\d+){3}|\[::1\])(?=[:/]|$)/i;
 const VERDICT = /\.verdict\(/;
+const HEADING = /^#{1,3} /;
 const SETTLE_MS = 1500; // a view is drawn a moment after its cell is done
 const ROOM_PX = 8;
 const shown = new WeakSet(); // the texts that the learner wanted to read before their time
@@ -25,13 +26,15 @@ export function followCards(content) {
   });
 }
 
-// The text below the cell that answers a prediction says what came out: it is read when that cell has run.
+// The text below the cell that answers a prediction says what came out: it is read when that cell has run. The next
+// heading begins something else, and is seen with what is below it.
 export function holdBack(content) {
   let isOpen = false; // does a cell above ask for its run before one reads on?
   for (const cell of content.widgets) {
     if (cell.model.type === "code") {
       isOpen = cell.model.executionCount === null && VERDICT.test(cell.model.sharedModel.getSource());
     } else {
+      if (HEADING.test(cell.model.sharedModel.getSource())) isOpen = false;
       cell.toggleClass("labkit-not-yet", isOpen && !shown.has(cell));
     }
   }
