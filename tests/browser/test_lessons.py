@@ -165,16 +165,19 @@ def test_a_slider_replays_the_wire(lesson: Notebook) -> None:
     """The arrow keys walk through what happened: what comes later is pale, and what comes now is told."""
     for view in seen(lesson, "wire"):
         lesson.show(view)
-        slider, told, later = view.get_by_label("replay"), view.locator("output"), view.locator(".w-later")
+        slider, told, later = view.get_by_label("replay"), view.locator("output"), view.locator(".w-later[data-step]")
         rows = view.locator("[data-step]").count()
+        answers = view.locator("[data-from]")  # in the boxes; each has the row in which it came
         assert ("", 0) == (told.inner_text(), later.count())
         slider.press("Home")
         assert rows - 1 == later.count()
+        for answer in answers.all():
+            assert (answer.get_attribute("class") == "w-later") == (answer.get_attribute("data-from") != "0")
         slider.press("ArrowRight")
         assert max(rows - 2, 0) == later.count()
         assert view.locator("[data-step='1']").get_attribute("data-says") == told.inner_text() or rows < 3
         slider.press("End")
-        assert ("", 0) == (told.inner_text(), later.count())
+        assert ("", 0) == (told.inner_text(), view.locator(".w-later").count())
 
 
 def test_the_panes_of_a_view_scroll_by_keyboard(lesson: Notebook) -> None:
