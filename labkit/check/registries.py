@@ -50,7 +50,9 @@ def _judge_without(registry: Registry, target: str, tag: str, has: list[bool]) -
         return Verdict(True, f"{target} has {sum(has)} of the {len(has)} blobs, but no manifest with the tag {tag}")
     near = [name for name in registry.repositories() if name.endswith(target.rpartition("/")[2])]
     others = [name for name in near if name not in (target, target.replace("prod", "test"))]
-    return Verdict(True, f"there is a repository {others[0]}, but no {target}") if others else Verdict(attempted=False)
+    if others:
+        return Verdict(True, f"there is a repository {others[0]}, but no {target}")
+    return Verdict(True, f"{target} has none of the {len(has)} blobs, and no manifest yet")
 
 
 def _answers(registry: Registry) -> bool:

@@ -68,9 +68,9 @@ def explain_build(steps: Sequence[Step], changed: str) -> str:
     if not built:
         return "Each line came from the cache."
     if len(built) == 1:
-        return f"`{changed}` changed. Only its own line was built again: `{built[0]}`."
+        return f"`{changed}` changed. Only the line `{built[0]}` was built again."
     after = len(built) - 1
     return (
-        f"`{changed}` changed. Its own line was built again, `{built[0]}`, and so "
-        f"{'was the line' if after == 1 else f'were the {after} lines'} after it."
+        f"`{changed}` changed. The line `{built[0]}` was built again. "
+        f"The {'line' if after == 1 else f'{after} lines'} after it {'was' if after == 1 else 'were'} built again, too."
     )

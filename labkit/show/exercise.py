@@ -21,7 +21,7 @@ STATES = {
     "not yet": ("container", "◐ Not yet"),
     "not attempted": ("you", "○ Not attempted"),
 }
-NOTHING = "There is nothing here yet that comes near to what the exercise asks for."
+NOTHING = "The check has found nothing yet of what the exercise asks for."
 
 
 def exercise_html(exercise: str, state: str, seen: str, tries: int, hints: Sequence[str] = (), after: str = "") -> str:

@@ -34,8 +34,9 @@ STYLE = f"<style>{read_css('layer_stack')}</style>"
 KEYS = ("layer", "added", "changed", "hidden", "lost")
 CAPTION = (
     "Move through the layers: drag over them, or press the arrow keys on them. A layer that is pale is not there yet. "
-    "The tree on the other side is what a container would see with the layers up to that one. Marks say what the layer "
-    "itself did: a folder counts what it did further down. What it hides is struck through, and is gone above it."
+    "The tree on the other side is what a container would see with the layers up to that one. A mark shows what "
+    "this layer did; at a folder, a number counts the changes inside it. A hidden file is struck through here, and "
+    "later layers do not show it."
 )
 # What the old builder and BuildKit write around a line of a Dockerfile.
 _NO_SHELL = re.compile(r"^/bin/sh -c #\(nop\) +")
@@ -62,7 +63,7 @@ def line_of(created_by: str) -> str:
     >>> line_of("/bin/sh -c #(nop) COPY file:" + 64 * "a" + " in /app "), line_of("RUN /bin/sh -c make # buildkit")
     ('COPY a file in /app', 'RUN make')
     >>> line_of("/bin/sh -c apt-get update"), line_of("")
-    ('RUN apt-get update', '(no line is kept)')
+    ('RUN apt-get update', '(imported, without a line)')
     """
     line = re.sub(r"\s+", " ", created_by).strip().removesuffix(" # buildkit")
     if _NO_SHELL.match(line):
@@ -70,7 +71,7 @@ def line_of(created_by: str) -> str:
     elif _SHELL.match(line):
         line = "RUN " + _SHELL.sub("", line)
     what = {"file": "a file in ", "dir": "a directory in ", "multi": "files in "}
-    return printable(_HASH.sub(lambda found: what[found[1]], line)) or "(no line is kept)"
+    return printable(_HASH.sub(lambda found: what[found[1]], line)) or "(imported, without a line)"
 
 
 def layer_facts(analysis: Analysis, tree: Tree) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ LINES = {
     "settings": "ENV GREETING=hello",
 }
 FIRST, AGAIN = "labkit-view:first", "labkit-view:again"
+OTHER_ORDER = "This is the last build, of another order. Press the button to build the order above."
 HEADING = "FROM busybox is the first line. Put the others in an order: drag a line, or press the arrow keys on it"
 
 
@@ -59,6 +60,8 @@ class BuildOrder(VBox):  # type: ignore[misc]
             order=list(LINES), labels=LINES, column=True, heading=HEADING, action=f"Change {CHANGES} and build again"
         )
         self._cards.on_msg(lambda *_: self.try_it())
+        self._cards.observe(lambda _: self._tell_of_another_order(), "order")
+        self._tried: tuple[str, ...] = ()
         self._picture = Picture()
         super().__init__([self._cards, self._picture])
 
@@ -74,12 +77,17 @@ class BuildOrder(VBox):  # type: ignore[misc]
         self._cards.busy = True
         try:
             with Engine(self.host) as engine:  # its own, so that `lesson.wire` shows nothing of this
-                self.steps = try_lines(engine, self.order)
+                self.steps, self._tried = try_lines(engine, self.order), self.order
             self._picture.html = build_html(self.steps, self._words)
         except EngineError as error:
             self._picture.html = f'{STYLE}<div class="lk">{escape(str(error))}</div>'
         finally:
             self._cards.busy = False
+
+    def _tell_of_another_order(self) -> None:
+        """A result is of the order that was built, which is no longer the one that stands above it."""
+        if self.steps:
+            self._picture.html = build_html(self.steps, self._words if self.order == self._tried else OTHER_ORDER)
 
     @property
     def _words(self) -> str:

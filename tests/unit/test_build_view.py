@@ -45,11 +45,9 @@ def test_one_sentence_says_why() -> None:
     run = Step("RUN slow", BUILT)
 
     assert "Each line came from the cache." == explain_build([from_line, cached], "a")
-    assert "`a` changed. Only its own line was built again: `COPY a /`." == explain_build(
-        [from_line, cached, copy], "a"
-    )
-    assert explain_build([from_line, copy, run], "a").endswith("`COPY a /`, and so was the line after it.")
-    assert explain_build([from_line, copy, run, run], "a").endswith("`COPY a /`, and so were the 2 lines after it.")
+    assert "`a` changed. Only the line `COPY a /` was built again." == explain_build([from_line, cached, copy], "a")
+    assert explain_build([from_line, copy, run], "a").endswith("The line after it was built again, too.")
+    assert explain_build([from_line, copy, run, run], "a").endswith("The 2 lines after it were built again, too.")
 
 
 def test_the_picture_has_every_line() -> None:
@@ -83,7 +81,9 @@ def test_a_cell_that_runs_again_keeps_the_order(monkeypatch: pytest.MonkeyPatch)
 
     lines._cards.order = ["packages", "settings", "app"]
     assert cache_of_build(engine) is lines
+    assert "of another order" in lines._picture.html
     lines.try_it()
+    assert "of another order" not in lines._picture.html
     assert ("packages", "settings", "app") == tried[-1] == lines.order
     lines._cards.order = ["packages"]
     lines.try_it()

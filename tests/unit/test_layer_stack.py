@@ -184,7 +184,7 @@ def test_the_text_says_nothing_of_what_was_imported() -> None:
     lines = layer_stack_text(imported, read_tree(imported)).splitlines()
 
     assert "layer stack of shop:1.4: 5 layers, 30 MB lost below later layers" == lines[0]
-    assert "  1  imported  (no line is kept)" == lines[5]
+    assert "  1  imported  (imported, without a line)" == lines[5]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_the_text_says_nothing_of_what_was_imported() -> None:
         ("COPY app /app # buildkit", "COPY app /app"),
         ("/bin/sh -c #(nop) COPY multi:" + 64 * "0" + " in /srv/ ", "COPY files in /srv/"),
         ("RUN a\x1b[31m  \n b", "RUN a\\x1b[31m b"),
-        ("", "(no line is kept)"),
+        ("", "(imported, without a line)"),
     ],
 )
 def test_a_line_is_that_of_the_dockerfile(created_by: str, line: str) -> None:
