@@ -167,6 +167,12 @@ MISTAKES = [
     Mistake("04-b", PROMOTE.format(to="prod/box", put=""), "blobs, but no manifest with the tag v1"),
     Mistake(
         "04-b",
+        "lesson.registry()\n"
+        'sh("docker tag busybox localhost:5000/test/box:v1 && docker push localhost:5000/test/box:v1")',
+        "prod/box has none of the 2 blobs, and no manifest yet",
+    ),
+    Mistake(
+        "04-b",
         PROMOTE.format(
             to="prod/box",
             put='registry.put_manifest("prod/box", "v1", json.dumps(manifest.json()).encode(), manifest.media_type)',
