@@ -123,7 +123,7 @@ class _Seekable(Blobs):
                 file, offset, size = places[path]
                 here = _place(index, self.name)
                 inline = digests and not hashing.has(path)
-                parsed[path] = parse_layer(file.part(offset, size), here, budget, digests=inline)
+                parsed[path] = parse_layer(file.part(offset, size), here, budget, digests=inline, layer=index)
                 if inline and budget.progress:
                     done += size
                     budget.progress(done)
@@ -259,9 +259,12 @@ class StreamBlobs(Blobs):
 _NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of no bytes
 
 
-def parse_layer(reader: Reader, where: Place, budget: Budget, *, digests: bool) -> ParsedLayer:
-    """Read the entries of a layer; with `digests`, all its bytes, else no more than it takes. ImageError says where."""
-    content = Content()
+def parse_layer(reader: Reader, where: Place, budget: Budget, *, digests: bool, layer: int = 0) -> ParsedLayer:
+    """Read the entries of a layer; with `digests`, all its bytes, else no more than it takes. ImageError says where.
+
+    `layer` is the index that its nodes name; where it is known only later, `Content.at` makes them anew.
+    """
+    content = Content(layer)
     digesters: list[Digester] = []
     try:
         compression = compression_of(reader.read_at(0, 4))

@@ -77,9 +77,9 @@ def find_layer_directories(info: dict[str, object], diff_ids: Sequence[str]) -> 
     return found if all(os.access(each, os.R_OK | os.X_OK) for each in found) else None
 
 
-def read_directory(path: str) -> Content:
+def read_directory(path: str, layer: int = 0) -> Content:
     """Read the upper directory of an overlay as a layer; whiteouts and opaque directories as a tar would say them."""
-    content = Content()
+    content = Content(layer)
     content.take(_entries(path))
     return content
 
@@ -141,7 +141,7 @@ def _analyse_directories(
     contents = []
     for index, directory in enumerate(directories):
         try:
-            contents.append(read_directory(directory))
+            contents.append(read_directory(directory, index))
         except (OSError, ValueError) as error:
             where = f"layer {index + 1} of {printable(name)}, {printable(directory)}"
             raise ImageError(where, printable(str(error))) from None
