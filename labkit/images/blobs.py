@@ -294,7 +294,7 @@ def _files_of(reader: Reader, name: str, links: dict[str, str]) -> Iterator[tupl
     def where(number: int) -> str:
         return f"entry {number} of {name}"
 
-    for number, entry in enumerate(walk(reader, where), 1):
+    for number, entry in enumerate(map(Entry._make, walk(reader, where)), 1):
         if number > MOST_FILES:
             raise ImageError(where(number), f"more than {MOST_FILES:,} files in an archive of an image")
         if entry.kind == "directory":

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from labkit.images.content import Content, Node
 from labkit.images.dive import Dive
-from labkit.images.merged import Change, Merged
+from labkit.images.merged import Change, Changes, Merged
 from labkit.images.oci import ImageConfig, chain_ids
 from labkit.images.paths import printable
 
@@ -38,22 +38,24 @@ class Layer(NamedTuple):
     digest: str  # of the blob as it is stored; "" where it is not known
     size_bytes: int  # content bytes of its regular files, as the engine keeps it in layerdb as "size"
     created_by: str  # the line of the history that made it; "" where there is none
-    changes: tuple[Change, ...]  # sorted by path
+    does: Changes
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All of them, sorted by path."""
+        return self.does.by_path()
 
     @property
     def added(self) -> int:
-        return self._count("added")
+        return len(self.does.added)
 
     @property
     def modified(self) -> int:
-        return self._count("modified")
+        return len(self.does.modified)
 
     @property
     def deleted(self) -> int:
-        return self._count("deleted")
-
-    def _count(self, word: str) -> int:
-        return [each[3] for each in self.changes].count(word)
+        return len(self.does.deleted)
 
 
 class Waste(NamedTuple):
