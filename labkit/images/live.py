@@ -21,6 +21,7 @@ from labkit.images.content import OPAQUE, WHITEOUT, Content
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import History, ImageConfig, chain_ids
 from labkit.images.paths import printable
+from labkit.images.tar import Fields
 
 if TYPE_CHECKING:
     from labkit.api.engine import Engine
@@ -84,40 +85,45 @@ def read_directory(path: str, layer: int = 0) -> Content:
     return content
 
 
-def _entries(top: str) -> Iterator[tuple[str, str, int, int, int, int, str, int, int]]:
-    waiting = [(top, "")]
+def _entries(top: str) -> Iterator[Fields]:
+    waiting = [""]
     links: dict[tuple[int, int], str] = {}
     while waiting:
-        directory, prefix = waiting.pop()
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                path = prefix + entry.name
-                about = entry.stat(follow_symlinks=False)
-                mode = about.st_mode
-                kind = _KINDS.get(stat.S_IFMT(mode))
-                if kind is None:
-                    continue  # a socket: no tar of a layer holds one
-                target = ""
-                if kind == "directory":
-                    waiting.append((entry.path, path + "/"))
-                    if _is_opaque(entry.path):
-                        yield f"{path}/{OPAQUE}", "file", 0, 0, 0, 0, "", 0, 0
-                elif kind == "character device" and about.st_rdev == 0:
-                    yield f"{prefix}{WHITEOUT}{entry.name}", "file", 0, 0, 0, 0, "", 0, 0
-                    continue
-                elif kind == "symlink":
-                    target = os.readlink(entry.path)
-                elif kind == "file" and about.st_nlink > 1:
-                    first = links.setdefault((about.st_dev, about.st_ino), path)
-                    if first != path:
-                        kind, target = "hardlink", first
-                size = about.st_size if kind == "file" else 0
-                yield path, kind, size, stat.S_IMODE(mode), about.st_uid, about.st_gid, target, 0, 0
+        prefix = waiting.pop()
+        # Names are looked up in the open directory: by whole paths it is a quarter slower.
+        folder = os.open(f"{top}/{prefix}"[:-1], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if prefix and _is_opaque(folder):
+                yield prefix + OPAQUE, "file", 0, 0, 0, 0, "", 0, 0
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    about = entry.stat(follow_symlinks=False)
+                    mode, name = about.st_mode, entry.name
+                    kind = _KINDS.get(stat.S_IFMT(mode))
+                    if kind is None:
+                        continue  # a socket: no tar of a layer holds one
+                    path, target, size = prefix + name, "", 0
+                    if kind == "file":
+                        size = about.st_size
+                        if about.st_nlink > 1:
+                            first = links.setdefault((about.st_dev, about.st_ino), path)
+                            if first != path:
+                                kind, target, size = "hardlink", first, 0
+                    elif kind == "directory":
+                        waiting.append(path + "/")
+                    elif kind == "symlink":
+                        target = os.readlink(name, dir_fd=folder)
+                    elif kind == "character device" and about.st_rdev == 0:
+                        yield f"{prefix}{WHITEOUT}{name}", "file", 0, 0, 0, 0, "", 0, 0
+                        continue
+                    yield path, kind, size, stat.S_IMODE(mode), about.st_uid, about.st_gid, target, 0, 0
+        finally:
+            os.close(folder)
 
 
-def _is_opaque(path: str) -> bool:
+def _is_opaque(folder: int) -> bool:
     try:
-        return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
+        return os.getxattr(folder, "trusted.overlay.opaque") == b"y"
     except OSError:  # it has no such attribute
         return False
 
