@@ -16,13 +16,14 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
 from labkit.machine import KINDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labkit.images.layers import Analysis
 
 __all__ = ["main"]
@@ -80,7 +81,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     doctor = verbs.add_parser("doctor", help="what this host can do, and the cure for what it cannot")
     doctor.add_argument("--json", action="store_true", help="for programs")
     lab = verbs.add_parser("lab", help="lay the lessons in a folder of yours, and open them in JupyterLab")
-    lab.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="default: $LABKIT_DESK, or ~/docker-lab")
+    lab.add_argument("folder", nargs="?", type=_path, metavar="DIR", help="default: $LABKIT_DESK, or ~/docker-lab")
     lab.add_argument("--again", metavar="LESSON", help="begin this lesson anew, as 01; your copy is kept beside it")
     lab.add_argument("--no-open", action="store_true", help="lay the lessons, and do not start JupyterLab")
     demo = verbs.add_parser("demo", help="show a lesson to a class, one step a key press; Ctrl-C ends it")
@@ -93,7 +94,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     layers.add_argument("--max-wasted", type=_size, metavar="SIZE", help="exit with 1 where more is wasted, as 20MB")
     layers.add_argument("--min-efficiency", type=float, metavar="SHARE", help="exit with 1 where it is lower, as 0.9")
     progress = verbs.add_parser("progress", help="what was done in the lessons; nothing leaves this computer")
-    progress.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="a learner's folder; default: your own")
+    progress.add_argument("folders", nargs="*", type=_path, metavar="DIR", help="a learner's folder; default: your own")
     progress.add_argument("--json", action="store_true", help="for programs")
     attach = verbs.add_parser("attach", help="open a root shell on the machine of a lesson that is open")
     attach.add_argument("lesson", nargs="?", default="", metavar="LESSON", help="how its name begins, as 01")
@@ -130,11 +131,13 @@ def _lab(options: argparse.Namespace) -> int:
     open_lab(folder)
 
 
-def _own_folder() -> Path:
+def _own_folder() -> "Path":
+    from pathlib import Path
+
     return Path(os.environ.get("LABKIT_DESK") or Path.home() / "docker-lab")
 
 
-def _progress(folders: list[Path], as_json: bool) -> int:
+def _progress(folders: "list[Path]", as_json: bool) -> int:
     """Show what is kept in learners' folders; 1 where one of them has nothing to show."""
     from labkit.progress import read_learner
     from labkit.show.progress import progress_text
@@ -218,6 +221,12 @@ class _Progress:
     def clear(self) -> None:
         if self._is_shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _path(text: str) -> "Path":
+    from pathlib import Path  # only now: its import is a hundredth of what `labkit layers` takes
+
+    return Path(text)
 
 
 def _size(text: str) -> int:

@@ -10,13 +10,11 @@ metadata.db is a bbolt file (`bbolt/internal/common/page.go`); Linux, Documentat
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from labkit.errors import ImageError
 from labkit.images.archives import analyse_stream
-from labkit.images.containerd_store import snapshot_numbers
 from labkit.images.content import OPAQUE, WHITEOUT, Content
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import History, ImageConfig, chain_ids
@@ -135,6 +133,10 @@ def _overlay2_directory(root: str, chain_id: str) -> str:
 
 def _snapshot_directories(place: str, chain: Sequence[str]) -> list[str]:
     """Find the snapshots by their names in the snapshotter's database."""
+    from pathlib import Path  # only now: an engine with overlay2 needs none of it
+
+    from labkit.images.containerd_store import snapshot_numbers
+
     numbers = snapshot_numbers(Path(place, "metadata.db"))
     if missing := set(chain) - numbers.keys():
         raise FileNotFoundError(f"no snapshot of {', '.join(sorted(missing))}")
