@@ -1,9 +1,10 @@
 """Does an overlay hide what it was asked to hide, and does a write layer hold what it should?"""
 
+import time
 from pathlib import Path
 
 from labkit.api.engine import Engine
-from labkit.check.finding import find_container, judge_image, judge_running
+from labkit.check.finding import Container, find_container, judge_image, judge_running
 from labkit.check.verdict import Verdict
 from labkit.errors import LabError
 from labkit.images.overlay import WHITEOUT, Overlay
@@ -13,6 +14,7 @@ from labkit.linux.proc import read_mounts
 __all__ = ["check_overlay_hides", "check_restored"]
 
 OF_OTHERS = ("/var/lib/docker/", "/run/union/", "/run/hand/")  # overlays of the engine, and of the lesson's own cells
+TICK_NS = 20_000_000  # a kernel sets the time of a file from a clock that goes on by up to 10 ms at a time
 
 
 def check_overlay_hides(merged: str, shown: str, hidden: str) -> Verdict:
@@ -24,7 +26,7 @@ def check_overlay_hides(merged: str, shown: str, hidden: str) -> Verdict:
     lower = [Path(merged).parent / one for one in overlay.lower]
     for name in (shown, hidden):
         if not any((found := read_entry(one, name)) and found.kind == "file" for one in lower):
-            return Verdict(True, f"no lower directory has a file {name}: lower is only read, and keeps both files")
+            return Verdict(True, f"{name} is gone from lower. Put it back: lower must keep both files")
     if read_entry(merged, hidden) is not None:
         return Verdict(True, f"{hidden} is still seen in {merged}{_explain(overlay, merged, hidden)}")
     if read_entry(merged, shown) is None:
@@ -54,6 +56,7 @@ def _explain(overlay: Overlay, merged: str, hidden: str) -> str:
 def check_restored(engine: Engine, name: str, path: str, image: str = "busybox") -> Verdict:
     """Does a running container see the image's own file again, which was deleted in it, and not a copy?
 
+    A whiteout that was removed while the overlay was mounted does not count: overlayfs.rst calls the result undefined.
     `path` has no leading slash. Raises EngineRefusal where the engine cannot tell.
     """
     container = find_container(engine, name)
@@ -76,12 +79,30 @@ def check_restored(engine: Engine, name: str, path: str, image: str = "busybox")
             True, f"/{path} is there, but as a copy in the write layer of {name}: it is to be the image's own"
         )
     # A directory is copied up before anything in it is deleted, and stays in the write layer.
-    if read_entry(upper, str(Path(path).parent)) is None:
+    parent = Path(path).parent
+    if read_entry(upper, str(parent)) is None:
         return Verdict(True, f"nobody has deleted /{path} in {name}: its write layer has no trace of that")
-    if read_entry(f"/proc/{pid}/root", path) is None:
+    if _ran_at(engine, container, (Path(upper) / parent).stat().st_mtime_ns):
         return Verdict(
             True,
-            f"the whiteout is gone, but {name} does not see /{path} yet: the same overlay is still mounted "
-            "(`docker restart` keeps it mounted, too)",
+            f"the write layer of {name} was changed while {name} ran, and then the result is undefined: delete "
+            f"/{path} once more, stop {name}, remove the whiteout, and start {name}",
         )
+    if read_entry(f"/proc/{pid}/root", path) is None:
+        return Verdict(True, f"the whiteout is gone, but {name} does not see /{path}: another mark hides it")
     return Verdict(True)
+
+
+def _ran_at(engine: Engine, container: Container, moment_ns: int) -> bool:
+    """Did a container run at a moment (ns since 1970)? The engine remembers its last 256 events; False: it forgot."""
+    query = {
+        "since": "0",
+        "until": f"{time.time():.9f}",  # now: else the answer would wait
+        "filters": {"container": [container["Id"]], "event": ["start", "die"]},
+    }
+    ran = False
+    with engine.json_lines("GET", "/events", query=query) as events:
+        for event in events:
+            if event["timeNano"] <= moment_ns + TICK_NS:
+                ran = event["Action"] == "start"
+    return ran
