@@ -25,7 +25,7 @@ from labkit.linux.syscalls import MNT_DETACH, mount, umount2
 
 __all__ = [
     *("ACTS", "Act", "Did", "Files", "Union", "find_mount", "mount_overlay", "open_union"),
-    *("read_directories", "read_entries", "read_entry", "read_overlays", "read_root"),
+    *("read_directories", "read_entries", "read_entry", "read_overlays", "read_root", "unmount_below"),
 ]
 
 PLACE = Path("/run/union")
@@ -38,17 +38,23 @@ Files = Mapping[str, str | bytes | Path]  # by path: text, bytes, or the path of
 
 
 class Act(NamedTuple):
-    """Something that a program does to a path in the merged directory, and how a shell would say it."""
+    """Something that a program does to a path in the merged directory, how a shell says it, and where that is then."""
 
     line: str
     do: Callable[[Path], object]
+    after: str = "{0}"
 
 
 class Did(NamedTuple):
-    """What was done, as a shell would say it, and the kernel's words where it refused; "": it did not."""
+    """What was done, as a shell would say it, and the kernel's words where it refused; "": it did not.
+
+    `path` is where the file or directory lies now; `is_new` says that none was there before.
+    """
 
     line: str
     refusal: str = ""
+    path: str = ""
+    is_new: bool = False
 
 
 class Union:
@@ -88,11 +94,13 @@ class Union:
             raise ValueError(f"{path!r} is no path inside the merged directory: give one such as 'a.txt'")
         act = ACTS[name]
         line = act.line.format(path)
+        was_there = os.path.lexists(target)
         try:
             act.do(target)
         except OSError as error:
-            return Did(line, f"{errno.errorcode.get(error.errno or 0, 'error')}: {os.strerror(error.errno or 0)}")
-        return Did(line)
+            words = f"{errno.errorcode.get(error.errno or 0, 'error')}: {os.strerror(error.errno or 0)}"
+            return Did(line, words, path)
+        return Did(line, "", act.after.format(path), not was_there)
 
     def close(self) -> None:
         """Unmount what was mounted; more than once does no harm. Programs that are still in it keep what they have."""
@@ -137,7 +145,7 @@ def _explain(error: OSError, overlay: Overlay) -> str:
     if error.errno == errno.EINVAL:
         return f"{words}: overlays are stacked two deep at most. Keep the directories on a tmpfs, as /run is."
     if error.errno == errno.ENOENT:
-        return f"{words}: make the lower, the upper, the work and the merged directory first."
+        return f"{words}: there is no {error.filename}. Make the lower, upper, work and merged directories first."
     return f"{words}."
 
 
@@ -167,6 +175,16 @@ def find_mount(overlay: Overlay, mounts: list[Mount] | None = None) -> str:
     """Where an overlay with the same upper directory is mounted, as this process sees it; "": nowhere."""
     seen = map(parse_overlay, read_mounts() if mounts is None else mounts)
     return next((one.merged for one in seen if one is not None and one.upper == overlay.upper), "")
+
+
+def unmount_below(directory: str | Path) -> None:
+    """Unmount all that is mounted at a directory or in it, the newest first, also where a program is still in it.
+
+    Raises OSError when the kernel refuses.
+    """
+    for one in reversed(read_mounts()):
+        if Path(one.point).is_relative_to(directory):
+            umount2(one.point, MNT_DETACH)
 
 
 def read_directories(overlay: Overlay, below: str = "") -> Directories:
@@ -265,8 +283,8 @@ def _beside(path: Path, ending: str) -> Path:
 ACTS: Mapping[str, Act] = {
     "append": Act("echo more >> {0}", _append),
     "chmod": Act("chmod 700 {0}", lambda path: path.chmod(0o700)),
-    "rename": Act('rename("{0}", "{0}.new")', lambda path: os.rename(path, _beside(path, "new"))),
-    "mv": Act("mv {0} {0}.new", lambda path: shutil.move(path, _beside(path, "new"))),
+    "rename": Act('rename("{0}", "{0}.new")', lambda path: os.rename(path, _beside(path, "new")), "{0}.new"),
+    "mv": Act("mv {0} {0}.new", lambda path: shutil.move(path, _beside(path, "new")), "{0}.new"),
     "link": Act("ln {0} {0}.link", lambda path: os.link(path, _beside(path, "link"))),
     "delete": Act("rm -r {0}", _delete),
     "mkdir over": Act("rm -r {0}; mkdir {0}", _make_anew),

@@ -5,6 +5,7 @@ raises OSError with the kernel's errno, as the functions of `os` do.
 """
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -59,7 +60,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: str, target: str | Path, fstype: str = "", flags: int = 0, data: str = "") -> None:
-    """Attach a file system at `target`: mount(2). `data` holds the file system's own options."""
+    """Attach a file system at `target`: mount(2). `data` holds the file system's own options.
+
+    Raises OSError. Where a directory is missing that an option names (`workdir=/w`), the error names that directory.
+    """
     _check(
         _libc.mount(
             os.fsencode(source),
@@ -69,6 +73,7 @@ def mount(source: str, target: str | Path, fstype: str = "", flags: int = 0, dat
             os.fsencode(data) or None,
         ),
         target,
+        *_directories(data),
     )
 
 
@@ -137,7 +142,15 @@ def power_off() -> None:
     _check(_libc.reboot(_RB_POWER_OFF))
 
 
-def _check(result: int, path: str | Path | None = None) -> None:
+def _directories(options: str) -> list[str]:
+    """The absolute paths in a file system's options, as in lowerdir=/b:/a,workdir=/w."""
+    values = [option.partition("=")[2] for option in options.split(",")]
+    return [path for value in values for path in value.split(":") if path.startswith("/")]
+
+
+def _check(result: int, path: str | Path | None = None, *others: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
+        if number == errno.ENOENT:
+            path = next((one for one in (path, *others) if one and not os.path.exists(one)), path)
         raise OSError(number, os.strerror(number), *([str(path)] if path is not None else []))

@@ -19,8 +19,10 @@ from labkit.images.union import (
     read_entry,
     read_overlays,
     read_root,
+    unmount_below,
 )
 from labkit.linux.proc import read_mounts
+from labkit.linux.syscalls import mount
 from labkit.shell import sh
 
 __all__ = ["FACTS"]
@@ -80,7 +82,9 @@ def a_directory_of_lower_is_not_renamed() -> None:
     assert union.read().upper == (), "the refusal has left something"
     assert union.act("mv", "app").refusal == ""
     assert (state_of(union, "app"), state_of(union, "app.new/deep/er")) == ("whiteout", "new")
-    assert union.act("rename", "big").refusal == ""
+    assert (renamed := union.act("rename", "big")).refusal == ""
+    assert (renamed.path, renamed.is_new) == ("big.new", False), renamed
+    assert union.act("append", "fresh").is_new
     assert (state_of(union, "big"), state_of(union, "big.new")) == ("whiteout", "new")
     copy = read_entry(union.overlay.upper, "big.new")
     assert copy is not None and copy.has_origin, copy
@@ -153,12 +157,13 @@ def a_third_overlay_is_refused() -> None:
             assert "two deep at most" in str(error), error
         else:
             raise AssertionError("a third overlay was mounted")
-    try:
-        mount_overlay(second._replace(lower=("/opt/nowhere",)))
-    except LabError as error:
-        assert "first" in str(error), error
-    else:
-        raise AssertionError("an overlay without a lower directory was mounted")
+    for missing in (second._replace(lower=("/opt/nowhere",)), second._replace(work="/opt/nowhere")):
+        try:
+            mount_overlay(missing)
+        except LabError as error:
+            assert "there is no /opt/nowhere" in str(error), error
+        else:
+            raise AssertionError("an overlay without a lower or a work directory was mounted")
 
 
 def closing_leaves_nothing() -> None:
@@ -180,6 +185,18 @@ def closing_leaves_nothing() -> None:
     first = open_union(FILES, Path("/run/closing"))
     open_union(FILES, Path("/run/closing")).close()
     assert (first.is_mounted, read_mounts()) == (False, before)
+
+
+def all_below_a_directory_is_unmounted() -> None:
+    """Also where one lies on another, and nothing else is."""
+    before = read_mounts()
+    Path("/run/below/one").mkdir(parents=True)
+    for _ in range(2):
+        mount("tmpfs", "/run/below/one", "tmpfs")
+    Path("/run/below/one/two").mkdir()
+    mount("tmpfs", "/run/below/one/two", "tmpfs")
+    unmount_below("/run/below")
+    assert read_mounts() == before
 
 
 def a_containers_root_is_found() -> None:
@@ -216,6 +233,7 @@ FACTS: dict[str, Callable[[], None]] = {
         a_whiteout_by_hand_hides,
         a_third_overlay_is_refused,
         closing_leaves_nothing,
+        all_below_a_directory_is_unmounted,
         a_containers_root_is_found,
     )
 }
