@@ -21,16 +21,14 @@ COLUMNS = (
     ("merged", "what a program sees", ""),
 )
 MEANINGS = {
-    "lower": "seen through: nothing of it is in upper",
+    "lower": "comes from lower; upper has nothing",
     "new": "lies in upper alone",
     "covers": "upper covers lower",
-    "merges": "both directories, shown as one",
+    "merges": "{} directories, shown as one",
     "opaque": "opaque: nothing of lower is seen in it",
     "whiteout": "the whiteout hides what is in lower",
     "hidden": "still in lower, and hidden by what is above",
 }
-COPIED = "upper covers lower: copied up"
-MOVED = "copied up from lower, under another name"
 STYLE = f"<style>{read_css('union')}</style>"
 CAPTION = (
     "Look at the column <b>merged</b>: the colour of a cell says whether the file comes from lower or from upper. "
@@ -57,13 +55,9 @@ def size_words(size_bytes: int) -> str:
 def explain_row(row: Row) -> str:
     """What the overlay makes of a path, in a few words."""
     below = any(entry.kind != WHITEOUT for _, entry in row.lower)
-    if row.state == "new" and row.upper is not None and row.upper.has_origin:
-        return MOVED
-    if row.state == "covers" and row.upper is not None and row.upper.has_origin:
-        return COPIED
     if row.state == "whiteout" and not below:
         return "a whiteout that hides nothing"
-    return MEANINGS[row.state]
+    return MEANINGS[row.state].format(1 + _merging(row))
 
 
 def union_html(
@@ -95,11 +89,12 @@ def _row_html(row: Row, is_changed: bool, chosen: str | None) -> str:
 
 
 def _lower_html(row: Row) -> str:
-    """The lower cell; where several lower directories have the path, the hidden ones are struck out."""
+    """The lower cell; where several have the path, those that another lower directory hides are struck out."""
     if len(row.lower) < 2:
         return _cell_html(row.lower[0][1] if row.lower else None, LOWER)
+    seen = max(1, _merging(row))
     shown = "".join(
-        f'<span class="{"u-more" if place == 0 else "u-more u-below"}">lower {number}: {escape(_words(entry))}</span>'
+        f'<span class="{"u-more" if place < seen else "u-more u-below"}">lower {number}: {escape(_words(entry))}</span>'
         for place, (number, entry) in enumerate(row.lower)
     )
     return f'<td class="u-cell lk-fill-{LOWER}">{shown}</td>'
@@ -161,6 +156,18 @@ def _cell_svg(entry: Entry | None, role: str, x: float, y: float) -> list[str]:
         text_svg(cut(_words(entry), 18), x + (22 if is_mark else 6), y + 18, columns=18, rows=1),
         text_svg(second, x + 6, y + 31, columns=18, rows=1),
     ]
+
+
+def _merging(row: Row) -> int:
+    """How many lower directories are shown as one here: from the topmost on, until one hides what lies below it."""
+    number = 0
+    for entry in _entries(row):
+        if entry.kind != "directory":
+            break
+        number += 1
+        if entry.is_opaque:
+            break
+    return number
 
 
 def _provider(row: Row) -> str:

@@ -70,8 +70,10 @@ class UnionView(AnyWidget):
         if not self.is_live:
             raise LabError(CLOSED)
         did = self.union.act(name, path)
+        if path == self.chosen:  # the choice goes with what was renamed
+            self.chosen = did.path
         self.look()
-        self.said = f"{did.line}: " + (f"the kernel refuses. {did.refusal}" if did.refusal else "done.")
+        self.said = f"{did.line}: {_tell(did)}"
         return did
 
     def look(self) -> None:
@@ -130,6 +132,12 @@ class UnionView(AnyWidget):
         self.look()
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return {**bundle, "image/svg+xml": union_svg(self._now), "text/plain": repr(self)}, metadata
+
+
+def _tell(did: Did) -> str:
+    if did.refusal:
+        return f"the kernel refuses. {did.refusal}"
+    return f"done. It made {did.path} new: none was in merged." if did.is_new else "done."
 
 
 def watch_union(lower: Files = EXAMPLE) -> UnionView:

@@ -64,7 +64,7 @@ def test_a_file_is_chosen_and_touched_by_mouse(notebook: Notebook) -> None:
     view = show(notebook)
     row(view, "big.bin").get_by_role("rowheader").click()
     press(view, "append")
-    expect(row(view, "big.bin")).to_contain_text("copied up")
+    expect(row(view, "big.bin")).to_contain_text("upper covers lower")
     expect(view.locator(".u-changed")).to_have_count(1)
     expect(view.locator("output")).to_have_text("echo more >> big.bin: done.")
     assert "20000005" == notebook.evaluate("os.path.getsize('/run/union/upper/big.bin')")
@@ -78,6 +78,25 @@ def test_a_file_is_chosen_and_touched_by_mouse(notebook: Notebook) -> None:
     press(view, "begin anew")
     expect(view.locator(".u-mark")).to_have_count(0)
     assert "[]" == notebook.evaluate("os.listdir('/run/union/upper')")
+
+
+def test_the_choice_goes_with_what_is_renamed(notebook: Notebook) -> None:
+    """So the next button acts on it; a file that is made anew where a mark was is told; the columns stay in place."""
+    view = show(notebook)
+    places = "one => [...one.querySelectorAll('thead th')].map(head => head.getBoundingClientRect().x)"
+    before = view.locator(".u-grid").evaluate(places)
+    row(view, "same.txt").get_by_role("rowheader").click()
+    press(view, "rename")
+    expect(row(view, "same.txt.new")).to_have_attribute("aria-selected", "true")
+    press(view, "append")
+    expect(view.locator("output")).to_have_text("echo more >> same.txt.new: done.")
+    row(view, "same.txt").get_by_role("rowheader").click()
+    press(view, "append")
+    expect(view.locator("output")).to_contain_text("It made same.txt new: none was in merged.")
+    row(view, "app").get_by_role("rowheader").click()
+    press(view, "mkdir over")
+    expect(row(view, "app")).to_contain_text("opaque directory")
+    assert before == view.locator(".u-grid").evaluate(places)
 
 
 def test_it_works_by_keyboard(notebook: Notebook) -> None:

@@ -28,8 +28,8 @@ path      lower           upper             merged
 app/      directory       opaque directory  directory       opaque: nothing of lower is seen in it
   old.py  file, 6 bytes                                     still in lower, and hidden by what is above
 big       file, 20 MB     whiteout (c 0,0)                  the whiteout hides what is in lower
-moved                     file, 3 bytes     file, 3 bytes   copied up from lower, under another name
-notes     file, 14 bytes  file, 19 bytes    file, 19 bytes  upper covers lower: copied up""" == union_text(SEEN)
+moved                     file, 3 bytes     file, 3 bytes   lies in upper alone
+notes     file, 14 bytes  file, 19 bytes    file, 19 bytes  upper covers lower""" == union_text(SEEN)
 
 
 def test_a_cell_has_the_colour_of_where_it_comes_from() -> None:
@@ -84,6 +84,26 @@ def test_several_lower_directories_stand_in_one_cell() -> None:
 
     assert "1: whiteout (c 0,0), 2: file, 1 byte" in union_text(seen)
     assert 1 == union_html(seen).count('class="u-more u-below"')
+
+
+def test_directories_that_are_shown_as_one_are_not_struck_out() -> None:
+    """Each of them counts; what lies below an opaque one, or below a file, is hidden."""
+    here, opaque, file = Entry("etc", "directory"), Entry("etc", "directory", is_opaque=True), Entry("etc", "file", 1)
+    merged = Directories(((here,), (here,)), (here,), (here,))
+
+    assert "3 directories, shown as one" == explain_row(rows_of(merged)[0])
+    assert 0 == union_html(merged).count("u-more u-below")
+    assert 1 == union_html(merged._replace(lower=((here,), (opaque,), (here,)))).count("u-more u-below")
+    assert 1 == union_html(merged._replace(lower=((here,), (file,)))).count("u-more u-below")
+    assert "2 directories, shown as one" == explain_row(rows_of(merged._replace(lower=((here,), (file,))))[0])
+
+
+def test_the_same_event_has_the_same_words() -> None:
+    """Also where the kernel sets no mark of origin on a copy, as on that of a file with two names."""
+    for covers in (Entry("notes", "file", 19), Entry("notes", "file", 19, has_origin=True)):
+        row = rows_of(Directories((LOWER,), (covers,), (covers,)))[-1]
+
+        assert "upper covers lower" == explain_row(row)
 
 
 def test_a_whiteout_of_nothing_is_told() -> None:
