@@ -193,8 +193,8 @@ class Lesson:
             print("not undone:", problem)
         if stopped:
             sentences.append(
-                f"The lesson has ended, and so have these views: {', '.join(stopped)}. To use one again, select the "
-                "cell below it and choose Run > Run All Above Selected Cell."
+                f"The lesson has ended, and so have these views: {', '.join(stopped)}. To use a view again, select "
+                "the cell below it and choose Run > Run All Above Selected Cell."
             )
         if not left:
             sentences.append("The engine is as it was at the beginning: nothing is left behind.")
