@@ -92,7 +92,7 @@ COURSE: Mapping[str, Topic] = {
     "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 40, ("images",)),
-    "06": Topic("The union file system", 30, ("images", "mounts")),
+    "06": Topic("The union file system", 40, ("images", "mounts")),
     "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
     "08": Topic("Namespaces", 40, ("process", "namespaces")),
     "09": Topic("The system calls of namespaces", 40, ("runc", "process", "namespaces")),

@@ -2,15 +2,9 @@
 # Hint: `mknod /run/mine/upper/b c 0 0` makes a whiteout by hand. Make it before you mount. The options of the mount are
 #   `lowerdir=...,upperdir=...,workdir=...`.
 
-sh(
-    "umount -q /run/mine/merged; rm -rf /run/mine; mkdir -p /run/mine/lower /run/mine/upper /run/mine/work /run/mine/merged"
-)
-sh("echo one > /run/mine/lower/a; echo two > /run/mine/lower/b; mknod /run/mine/upper/b c 0 0")
-mount(
-    "overlay",
-    "/run/mine/merged",
-    "overlay",
-    0,
-    "lowerdir=/run/mine/lower,upperdir=/run/mine/upper,workdir=/run/mine/work",
-)
-lesson.undo(umount2, "/run/mine/merged", 2)  # 2: MNT_DETACH, even if somebody is in it
+sh("umount -q /run/mine/merged; rm -rf /run/mine")  # in case of a second try
+sh("mkdir -p /run/mine/lower /run/mine/upper /run/mine/work /run/mine/merged")
+sh("echo one > /run/mine/lower/a; echo two > /run/mine/lower/b")
+sh("mknod /run/mine/upper/b c 0 0")
+options = "lowerdir=/run/mine/lower,upperdir=/run/mine/upper,workdir=/run/mine/work"
+mount("overlay", "/run/mine/merged", "overlay", 0, options)
