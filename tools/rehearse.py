@@ -13,6 +13,7 @@ import configparser
 import itertools
 import json
 import re
+import struct
 import sys
 import threading
 import time
@@ -79,7 +80,7 @@ class Kernel:
         outputs: list[dict[str, Any]] = []
         reply, idle, result = False, False, None
         while not (reply and idle):
-            answer = json.loads(self.socket.recv())
+            answer = read_message(self.socket.recv())
             if answer["parent_header"].get("msg_id") != number:
                 continue
             kind, content = answer["msg_type"], answer["content"]
@@ -91,6 +92,18 @@ class Kernel:
                 shown = content.get("user_expressions", {}).get("value", {}).get("data", {}).get("text/plain")
                 result = None if shown is None else ast.literal_eval(shown)
         return outputs, result
+
+
+def read_message(frame: str | bytes) -> dict[str, Any]:
+    """Read a message of a kernel; in a frame of bytes those of a view follow it, after a table of where each begins.
+
+    Source: "The default WebSocket wire protocol" of Jupyter Server's manual.
+    """
+    if isinstance(frame, str):
+        return json.loads(frame)  # type: ignore[no-any-return]
+    count = struct.unpack_from(">I", frame)[0]
+    places = [*struct.unpack_from(f">{count}I", frame, 4), len(frame)]
+    return json.loads(frame[places[0] : places[1]])  # type: ignore[no-any-return]
 
 
 def texts(outputs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
