@@ -108,7 +108,8 @@ def _cell_html(entry: Entry | None, role: str) -> str:
     text = f"<code>{escape(xml_safe(entry.text))}</code>" if entry.text else ""
     more = "".join(f'<span class="u-more">{escape(words)}</span>' for words in _more(entry))
     look = "u-mark" if is_mark else f"lk-fill-{role}"
-    return f'<td class="u-cell {look}">{sign}{escape(_words(entry))}{text}{more}</td>'
+    words = escape(_words(entry)).replace("c 0,0", "c&nbsp;0,0")
+    return f'<td class="u-cell {look}">{sign}{words}{text}{more}</td>'
 
 
 def union_text(directories: Directories) -> str:

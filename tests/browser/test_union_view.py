@@ -97,6 +97,10 @@ def test_the_choice_goes_with_what_is_renamed(notebook: Notebook) -> None:
     press(view, "mkdir over")
     expect(row(view, "app")).to_contain_text("opaque directory")
     assert before == view.locator(".u-grid").evaluate(places)
+    edges = view.locator("td.lk-fill-engine, td.lk-fill-container").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).borderTopColor)"
+    )
+    assert edges and "rgba(0, 0, 0, 0)" not in edges
 
 
 def test_it_works_by_keyboard(notebook: Notebook) -> None:
