@@ -78,14 +78,15 @@ def test_who_refuses_is_quoted(kind: str) -> None:
     assert no_program.startswith("('lab', 'the program mkfs.btrfs is missing: `apt install btrfs-progs`")
 
 
-def test_after_kill_9_no_loop_device_is_attached() -> None:
+@pytest.mark.parametrize("kind", ["native"])
+def test_after_kill_9_no_loop_device_is_attached(kind: str) -> None:
     """A loop device of the host's kernel is detached with the machine, whoever is killed."""
     hold = "from labkit.daemons.trials import start_driver\nimport time\n"
     hold += "with start_driver('btrfs'):\n    print('ready', flush=True)\n    time.sleep(1000)\n"
     before = attached()
     machine = subprocess.Popen(
         [LABKIT, "run", "--", sys.executable, "-c", hold],
-        env={**os.environ, "LABKIT_MACHINE": "native"},
+        env={**os.environ, "LABKIT_MACHINE": kind},
         stdout=subprocess.PIPE,
     )
     assert machine.stdout is not None

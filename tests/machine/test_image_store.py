@@ -67,9 +67,10 @@ print(engine.get("/_ping", versioned=False).answer.status)
 """
 
 
-def test_an_engine_that_has_one_store_only(state: Path) -> None:
+@pytest.mark.parametrize("kind", ["native"])
+def test_an_engine_that_has_one_store_only(kind: str, state: Path) -> None:
     """Its own store is no reason to start it again; for the other one there is a sentence, and it goes on as before."""
-    done = run("native", sys.executable, "-c", OLDER, timeout=PATIENCE_S)
+    done = run(kind, sys.executable, "-c", OLDER, timeout=PATIENCE_S)
 
     lines = done.stdout.decode().splitlines()
     if "it has both stores" in lines:
