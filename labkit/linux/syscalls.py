@@ -1,4 +1,4 @@
-"""Which system calls make a machine out of a process?
+"""Which system calls make a machine or a container out of a process?
 
 Each function is one system call under its kernel name, with the manual page that describes it. A refused call
 raises OSError with the kernel's errno, as the functions of `os` do.
@@ -7,14 +7,20 @@ raises OSError with the kernel's errno, as the functions of `os` do.
 import ctypes
 import errno
 import os
+import signal
+import struct
 from pathlib import Path
 
 __all__ = [
+    "CLONE_FS",
+    "CLONE_INTO_CGROUP",
     "CLONE_NEWCGROUP",
     "CLONE_NEWIPC",
     "CLONE_NEWNET",
     "CLONE_NEWNS",
     "CLONE_NEWPID",
+    "CLONE_NEWTIME",
+    "CLONE_NEWUSER",
     "CLONE_NEWUTS",
     "MCL_FUTURE",
     "MNT_DETACH",
@@ -23,15 +29,23 @@ __all__ = [
     "MS_NOEXEC",
     "MS_NOSUID",
     "MS_PRIVATE",
+    "MS_RDONLY",
     "MS_REC",
+    "MS_REMOUNT",
     "MS_SHARED",
+    "MS_SLAVE",
     "become_subreaper",
+    "clone",
+    "clone3",
     "die_with_parent",
     "mlockall",
     "mount",
     "munlockall",
+    "pidfd_open",
     "pivot_root",
     "power_off",
+    "prctl",
+    "setdomainname",
     "sethostname",
     "setns",
     "syncfs",
@@ -40,8 +54,8 @@ __all__ = [
 ]
 
 # <linux/mount.h>
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
-MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
+MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE, MS_SHARED = 0x1000, 0x4000, 0x40000, 0x80000, 0x100000
 MNT_DETACH = 0x2
 
 # <linux/mman.h>
@@ -50,10 +64,16 @@ MCL_FUTURE = 0x2
 # <linux/sched.h>
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
+CLONE_NEWUSER, CLONE_NEWTIME = 0x10000000, 0x00000080
+CLONE_FS, CLONE_INTO_CGROUP = 0x00000200, 0x200000000
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _RB_POWER_OFF = 0x4321FEDC
+
+# <asm/unistd.h>: calls for which libc has no function, or one that needs a stack of its own
+_NR_CLONE3, _NR_PIDFD_OPEN = 435, 434  # the same on both
+_NR_CLONE = {"x86_64": 56, "aarch64": 220}
 _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -112,9 +132,50 @@ def munlockall() -> None:
     _check(_libc.munlockall())
 
 
+def clone(flags: int) -> int:
+    """Make a child in the new namespaces named by `flags`: clone(2). Returns its pid, and 0 in the child, as fork does.
+
+    Only for a process of one thread. The lowest eight bits of `flags` are the signal that the parent gets when the
+    child ends; here it is SIGCHLD. CLONE_NEWTIME lies among these bits: clone(2) cannot make a time namespace.
+
+    Raises OSError, and ValueError for flags in those bits.
+    """
+    if flags & 0xFF:
+        raise ValueError(f"clone(2) would take {flags & 0xFF:#x} for the number of a signal: use clone3, or unshare")
+    return _result(_libc.syscall(_NR_CLONE[os.uname().machine], ctypes.c_ulong(flags | signal.SIGCHLD), 0, 0, 0, 0))
+
+
+def clone3(flags: int, cgroup: int | None = None) -> int:
+    """Make a child as `clone` does, with all 64 bits for flags, CLONE_NEWTIME too: clone3(2).
+
+    `cgroup` is a descriptor of a control group's directory (version 2), in which the child begins its life.
+    Raises OSError.
+    """
+    if cgroup is not None:
+        flags |= CLONE_INTO_CGROUP
+    # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+    # set_tid_size, cgroup
+    arguments = struct.pack("<11Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup or 0)
+    return _result(_libc.syscall(_NR_CLONE3, arguments, ctypes.c_size_t(len(arguments))))
+
+
+def pidfd_open(pid: int) -> int:
+    """A descriptor that stands for a process, and for no later process with the same number: pidfd_open(2)."""
+    return _result(_libc.syscall(_NR_PIDFD_OPEN, pid, 0))
+
+
 def setns(namespace: int, kind: int) -> None:
-    """Move this thread into a namespace, given by a descriptor of its file; `kind` is its CLONE_NEW...: setns(2)."""
+    """Move this thread into a namespace, given by a descriptor of its file; `kind` is its CLONE_NEW...: setns(2).
+
+    With a descriptor of a process (`pidfd_open`), `kind` may name several: it moves into all of that process's
+    namespaces of these kinds, or into none.
+    """
     _check(_libc.setns(namespace, kind))
+
+
+def prctl(option: int, *arguments: int) -> int:
+    """Do one of many things to this process, as `option` says: prctl(2). Returns what that option returns."""
+    return _result(_libc.prctl(option, *map(ctypes.c_ulong, (*arguments, 0, 0, 0, 0)[:4])))
 
 
 def sethostname(name: str) -> None:
@@ -122,19 +183,24 @@ def sethostname(name: str) -> None:
     _check(_libc.sethostname(name.encode(), len(name.encode())))
 
 
+def setdomainname(name: str) -> None:
+    """Rename the NIS domain of the machine, in this UTS namespace: setdomainname(2)."""
+    _check(_libc.setdomainname(name.encode(), len(name.encode())))
+
+
 def die_with_parent(parent: int, signal_number: int) -> None:
     """Have the kernel send this process a signal when its parent ends: PR_SET_PDEATHSIG of prctl(2).
 
     `parent` is the parent's pid as this process sees it; if that parent is gone already, the process ends now.
     """
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
+    prctl(_PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def become_subreaper() -> None:
     """Become the parent of descendants whose own parent ends: PR_SET_CHILD_SUBREAPER of prctl(2)."""
-    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0))
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def power_off() -> None:
@@ -146,6 +212,13 @@ def _directories(options: str) -> list[str]:
     """The absolute paths in a file system's options, as in lowerdir=/b:/a,workdir=/w."""
     values = [option.partition("=")[2] for option in options.split(",")]
     return [path for value in values for path in value.split(":") if path.startswith("/")]
+
+
+def _result(result: int) -> int:
+    """What a call has returned that gives a number, and -1 when it was refused."""
+    if result < 0:
+        _check(result)
+    return result
 
 
 def _check(result: int, path: str | Path | None = None, *others: str) -> None:

@@ -45,6 +45,7 @@ FLOORS = {
     "check": 2,
     "daemons": 2,
     "images.union": 2,
+    "isolation": 2,
     "desk": 3,
     "leftovers": 2,
     "lesson": 3,
