@@ -2,4 +2,6 @@
 
 | module | question |
 |---|---|
+| interfaces | Which interfaces, addresses, routes and rules does a network namespace have? |
+| network | How does a container get a network: veth, bridge, addresses, routes, NAT, a published port? |
 """
