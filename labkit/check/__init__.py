@@ -4,6 +4,7 @@ verdict       What does a check say?
 finding       Is there a container, or an image, of that name, or one that comes near?
 solution      Which hints and which solution has an exercise, and may the solution be read already?
 containers    Is there the container that was asked for, and does it do what was asked for?
+isolation     Did somebody enter a namespace of a container? Does runc run a bundle that was written by hand?
 images        Is there the image that was asked for?
 log           What did a container without a terminal write?
 overlays      Does an overlay hide what it was asked to hide, and does a write layer hold what it should?

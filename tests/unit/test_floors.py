@@ -33,6 +33,8 @@ FLOORS = {
     "images.stored": 0,
     "images.tar": 0,
     "images.tar_split": 0,
+    "isolation.refusals": 0,
+    "isolation.tracing": 0,
     "linux": 0,
     "show": 0,
     "api": 1,
@@ -53,7 +55,10 @@ FLOORS = {
     "__main__": 4,
     "cli": 4,
 }
-VALUES_FOR_SHOW = ("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images")
+VALUES_FOR_SHOW = (
+    *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show"),
+    *("labkit.api.frames", "labkit.images", "labkit.isolation"),
+)
 
 Imports = dict[str, set[str]]
 
