@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from labkit.errors import LabError
-from labkit.isolation.interfaces import find_peer, read_interfaces, read_routes, read_rules, run_program, within
+from labkit.isolation.interfaces import read_interfaces, read_routes, read_rules, run_program, within
 from labkit.isolation.network import HAND, Wiring, attach, make_bridge, publish
+from labkit.linux.network import find_peer
 from labkit.shell import sh
 
 __all__ = ["FACTS"]

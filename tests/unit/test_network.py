@@ -7,7 +7,9 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.isolation import interfaces, network
-from labkit.isolation.interfaces import (
+from labkit.isolation.interfaces import run_program, within
+from labkit.isolation.network import HAND, Wiring, attach, find_inverse, make_bridge, publish
+from labkit.linux.network import (
     Counters,
     Interface,
     Route,
@@ -16,10 +18,7 @@ from labkit.isolation.interfaces import (
     parse_interfaces,
     parse_routes,
     parse_rules,
-    run_program,
-    within,
 )
-from labkit.isolation.network import HAND, Wiring, attach, find_inverse, make_bridge, publish
 
 MACHINE = [
     {"ifindex": 1, "ifname": "lo", "flags": ["LOOPBACK"], "addr_info": [{"family": "inet6", "local": "::1"}]},
