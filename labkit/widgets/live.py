@@ -63,8 +63,8 @@ class Picture(AnyWidget):
 class Drawing(VBox):  # type: ignore[misc]
     """A picture of what is over, with all that the page can do; its text and its still picture are stored."""
 
-    def __init__(self, html: str, text: str, picture: str) -> None:
-        super().__init__([Picture(html=html)])
+    def __init__(self, html: str, text: str, picture: str, canvas: type[Picture] = Picture) -> None:
+        super().__init__([canvas(html=html)])
         self._text, self._svg = text, picture
 
     def __repr__(self) -> str:
@@ -83,8 +83,11 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
 
     `html`, `text` and `picture` (SVG) draw items; each gets them, and how many came before those that are kept.
     The text and the picture are stored with the notebook once the view has stopped; before, the text only says
-    that it is live. `controls` are widgets: whoever changes them calls `redraw`.
+    that it is live. `controls` are widgets: whoever changes them calls `redraw`. A view that has more on its page than
+    `Picture` has names another `canvas`.
     """
+
+    canvas: type[Picture] = Picture
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class LiveView(VBox, Generic[T]):  # type: ignore[misc]
         self._problem = ""
         self._changed, self._over = threading.Event(), threading.Event()
         self._taking, self._drawing = threading.Lock(), threading.Lock()
-        self._canvas = Picture()
+        self._canvas = self.canvas()
         self._button = Button(description="Stop", icon="stop", layout={"width": "auto"}, tooltip=f"Stop {name}")
         self._button.on_click(lambda _: self.stop())
         self._controls = list(controls)

@@ -15,7 +15,9 @@ from labkit.show.events import events_html, read_events
 from labkit.show.exercise import exercise_html
 from labkit.show.layer_stack import layer_stack_html
 from labkit.show.layer_tree import read_tree
+from labkit.show.namespace_map import namespace_map_html
 from labkit.show.wire import wire_html
+from tests.processes import LABELS, MACHINE
 from tests.stacks import make_app
 from tests.unit.test_events_view import of_run
 from tests.unit.test_wire_view import FRAMES, Piece, Taken, exchange
@@ -35,6 +37,7 @@ VIEWS = {
     "verdict": verdict_html("he", "`she`", "So."),
     "exercise": exercise_html("A", "not yet", "nothing", 1, ("Look.",)),
     "stack": layer_stack_html(make_app(), read_tree(make_app())),
+    "namespaces": namespace_map_html(MACHINE, (), LABELS),
     "end": end_html("02", WRONG, {"A": {"done": True, "tries": 1}}, sentences=("So.",)),
 }
 
