@@ -166,7 +166,7 @@ class Lesson:
         """
         sentences = self._clean()
         self.progress.note_closed()
-        predictions, exercises = self.progress.predictions, self.progress.exercises
+        predictions, exercises = self.progress.predictions, self._exercises.seen
         page, still = (draw(self.name, predictions, exercises, sentences=sentences) for draw in (end_html, end_svg))
         show(View(page, END_TEXT, still=still))  # type: ignore[no-untyped-call]
 

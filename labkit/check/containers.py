@@ -45,7 +45,7 @@ def check_container_runs(engine: Engine, name: str, hostname: str, image: str = 
         return Verdict(True, f"{name} was removed while it was looked at")
     if trouble := judge_running(container):
         return Verdict(True, f"{name} exists, but {trouble}")
-    return Verdict(True, "" if inside == hostname else f"{name} runs, but calls itself {inside}, not {hostname}")
+    return Verdict(True, "" if inside == hostname else f"{name} runs, but its host name is {inside}, not {hostname}")
 
 
 def _read_hostname(pid: int) -> str:

@@ -20,11 +20,14 @@ from labkit.errors import LabError
 __all__ = ["TERMINAL", "open_lab", "server_options"]
 
 TERMINAL = ["labkit", "attach", "--wait"]  # what JupyterLab's terminal runs
+WORKSPACES = ".workspaces"  # where JupyterLab keeps which tabs are open, below the learner's folder
 
 
 def open_lab(folder: Path, *options: str) -> NoReturn:
     """Become JupyterLab on a learner's folder. Raises LabError where JupyterLab cannot be started."""
     command = [sys.executable, "-m", "jupyterlab", *server_options(folder)]
+    # The tabs that were open come back. They are this folder's, not those of another JupyterLab of the same user.
+    command += [f"--LabApp.workspaces_dir={folder / WORKSPACES}"]
     command += ["--allow-root"] if os.geteuid() == 0 else []
     command += [] if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else ["--no-browser"]
     os.chdir(folder)

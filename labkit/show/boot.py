@@ -110,7 +110,7 @@ def _ready_words(ready: Mapping[str, Any]) -> str:
 
 def _caption() -> str:
     return (
-        "The picture shows which part is inside which. The seconds count from the start of the kernel. "
+        "The picture shows which part is inside which. The seconds count from the moment when you opened the lesson. "
         "Click on a name, or press Enter on it: a box opens, with commands that prove it."
     )
 

@@ -19,7 +19,7 @@ END_STYLE = (
     "border-bottom:1px solid var(--lk-line);background:none}.lk .lk-end code{white-space:nowrap}</style>"
 )
 HEADINGS = ("question", "you said", "the machine says", "why")
-NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
+NUMBERS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
 def end_html(
@@ -73,20 +73,17 @@ def _count_predictions(predictions: Mapping[str, Mapping[str, Any]]) -> str:
     if not answered:
         return ""
     right = sum(one["right"] is True for one in made)
-    words = f"Predictions: you made {len(made)} of {len(answered)}, and {right} of them {_be(right)} right."
-    if right < len(made):
-        words += f" {_look_again(len(made) - right)}"
+    words = f"Predictions: you made {len(made)} of {len(answered)}, and {right or 'none'} of them {_be(right)} right."
+    wrong = len(made) - right
+    if wrong and right:
+        words += f" {NUMBERS.get(wrong, str(wrong))} {'prediction was' if wrong == 1 else 'predictions were'} not right."
+    if wrong:
+        words += f" Look at {'it' if wrong == 1 else 'them'} again:"
     return words
 
 
-def _look_again(count: int) -> str:
-    if count == 1:
-        return "One prediction was not right. Look at it again:"
-    return f"{NUMBERS.get(count, str(count))} predictions were not right. Look at them again:"
-
-
 def _be(count: int) -> str:
-    return "was" if count == 1 else "were"
+    return "was" if count < 2 else "were"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -107,6 +104,8 @@ def _list_exercises(exercises: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _exercise(name: str, exercise: Mapping[str, Any]) -> str:
+    if not exercise["tries"] and not exercise["done"]:
+        return f"Exercise {name}: not tried yet."
     tries = f"{exercise['tries']} {'try' if exercise['tries'] == 1 else 'tries'}"
     if exercise["done"]:
         return f"Exercise {name}: done, with {tries}."

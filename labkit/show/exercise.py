@@ -13,7 +13,7 @@ STYLE = (
     "border-radius:8px;font-size:calc(var(--lk-size)*1.1);line-height:1.6}.lk .lk-judged p{margin:4px 0}"
     ".lk .lk-judged .lk-state{font-size:calc(var(--lk-size)*1.5);font-weight:700;margin:0}"
     ".lk .lk-hint{max-width:62em;margin:8px 0 0;padding:8px 16px;border-left:4px solid var(--lk-line);line-height:1.6}"
-    "</style>"
+    ".lk .lk-hint code{white-space:nowrap}</style>"
 )
 # The role that gives the box its colour, and the words, by what the verdict begins with.
 STATES = {

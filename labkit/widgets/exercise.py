@@ -5,6 +5,7 @@ is stored is the verdict alone: it does not depend on how often somebody tried.
 """
 
 from pathlib import Path
+from typing import Any
 
 from labkit.check.solution import Solution, is_released, read_solution
 from labkit.check.verdict import Verdict
@@ -25,9 +26,16 @@ class Exercises:
         self._lesson = lesson
         self._journal = journal
         self._asked: dict[str, int] = {}  # hints, by exercise
+        self._checked: set[str] = set()
+
+    @property
+    def seen(self) -> dict[str, dict[str, Any]]:
+        """What is noted of each exercise, and no try of each that was checked before anybody tried it."""
+        return {name: {"done": False, "tries": 0} for name in self._checked} | self._journal.exercises
 
     def check(self, exercise: str, verdict: Verdict) -> View:
         """Show a verdict, and count the try if there was one."""
+        self._checked.add(exercise)
         if verdict.attempted:
             self._journal.note_exercise(exercise, done=not verdict.missing)
         tries = self._journal.tries(exercise)
@@ -59,8 +67,8 @@ class Exercises:
         if left <= 0 or is_done or is_released(Path.cwd(), self._lesson, exercise):
             print(given.code, end="")
         else:
-            tries = f"{left} {'try' if left == 1 else 'tries'}"
-            print(f'The solution is shown after {tries} more. lesson.hint("{exercise}") gives a hint.')
+            tries = f"{left} more {'try' if left == 1 else 'tries'}"
+            print(f'The solution is shown after {tries}. lesson.hint("{exercise}") gives a hint.')
 
     def _help(self, exercise: str, given: Solution) -> tuple[tuple[str, ...], str]:
         """The hints that tries and questions have earned so far, and where there is more."""

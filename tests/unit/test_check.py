@@ -107,7 +107,7 @@ def test_image_tagged(prepared: dict[str, Any], verdict: str) -> None:
         (container("paused"), "rex", "not yet: pet exists, but its state is paused"),
         (container("running", restarts=2), "rex", "not yet: pet does not keep running: its restart count is 2"),
         (container("running", image="a1"), "rex", "not yet: pet runs, but it was made from other, not from busybox"),
-        (container("running"), "cat", "not yet: pet runs, but calls itself cat, not rex"),
+        (container("running"), "cat", "not yet: pet runs, but its host name is cat, not rex"),
         (container("running"), "rex", "done"),
     ],
 )

@@ -20,8 +20,11 @@ def test_what_was_not_right_is_counted_in_words() -> None:
     """One or three, and there is nothing to look at where all were right."""
     right = {"Question?": {"choice": "x", "answer": "x", "right": True, "when": ""}}
 
-    assert "and 0 of them were right. Three predictions were not right. Look at them again:</p>" in end(wrong(3), {})
-    assert "One prediction was not right. Look at it again:</p>" in end(wrong(1), {})
+    assert "you made 3 of 3, and none of them was right. Look at them again:</p>" in end(wrong(3), {})
+    assert "and none of them was right. Look at it again:</p>" in end(wrong(1), {})
+    some = end({**right, **wrong(3)}, {})
+    assert "and 1 of them was right. Three predictions were not right. Look at them again:</p>" in some
+    assert "One prediction was not right. Look at it again:</p>" in end({**right, **wrong(1)}, {})
     assert "Look at" not in end(right, {}) and "<table" not in end(right, {})
 
 
@@ -40,6 +43,11 @@ def test_an_exercise_that_is_done_has_a_tick() -> None:
     assert "✓" not in end({}, {}, A={"done": False, "tries": 1})
 
 
+def test_an_exercise_that_nobody_has_tried_is_named() -> None:
+    """Who closes a lesson without its exercises reads that they are still there."""
+    assert "Exercise B: not tried yet." in end({}, {}, B={"done": False, "tries": 0})
+
+
 def test_the_still_picture_says_the_same() -> None:
     """The count, what was not right and why, and the exercises; marks of code are left out."""
     predictions = {"Who?": {"choice": "x", "answer": "`y`", "right": False, "when": "", "why": "It is <y>."}}
@@ -47,8 +55,7 @@ def test_the_still_picture_says_the_same() -> None:
 
     assert [text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")] == [
         "02: what you have done",
-        "Predictions: you made 1 of 1, and 0 of them were right. One prediction was not",
-        "right. Look at it again:",
+        "Predictions: you made 1 of 1, and none of them was right. Look at it again:",
         "Who? You said: x. The machine says: y. It is <y>.",
         "Exercise A: done, with 1 try.",
         "So.",

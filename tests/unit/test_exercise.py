@@ -59,6 +59,7 @@ def test_what_was_not_tried_is_no_try(opened: Exercises) -> None:
     """Nor is a look at what is done already; other exercises have tries of their own."""
     for _ in range(3):
         assert "not attempted" == repr(opened.check("A", UNTOUCHED))
+    assert {"A": {"done": False, "tries": 0}} == opened.seen  # the end of the lesson names it
     opened.check("B", MISSING)
 
     assert "Hint" not in opened.check("A", MISSING).html
@@ -89,8 +90,8 @@ def test_the_solution_takes_two_tries(opened: Exercises, capsys: pytest.CaptureF
     opened.check("A", MISSING)
     opened.solution("A")
 
-    more = 'The solution is shown after {} more. lesson.hint("A") gives a hint.\n'
-    assert more.format("2 tries") + more.format("1 try") + "sh('it')\n" == capsys.readouterr().out
+    more = 'The solution is shown after {}. lesson.hint("A") gives a hint.\n'
+    assert more.format("2 more tries") + more.format("1 more try") + "sh('it')\n" == capsys.readouterr().out
 
 
 def test_who_has_done_it_may_compare(opened: Exercises, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +108,7 @@ def test_the_teacher_may_release_it(opened: Exercises, capsys: pytest.CaptureFix
     opened.solution("A")
     opened.solution("B")
 
-    assert capsys.readouterr().out.startswith("sh('it')\nThe solution is shown after 2 tries more.")
+    assert capsys.readouterr().out.startswith("sh('it')\nThe solution is shown after 2 more tries.")
 
 
 @pytest.mark.parametrize(
