@@ -20,6 +20,7 @@ from dataclasses import dataclass
 __all__ = ["Cell", "find_maker", "find_maker_of_container", "find_maker_of_image", "names_made", "parse_cells"]
 
 COMMAND = re.compile(r"^(\s*)[!%].*$", re.MULTILINE)  # !docker ps, %time: no Python
+ALONE = re.compile(r"\s*%%alone\b(.*)")
 COMMAND_KEPT = re.compile(r"=\s*[!%].*$", re.MULTILINE)  # words = !docker ps
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 MAKES_CONTAINER = re.compile(r"\bcreate\b|\bdocker (?:container )?run\b")
@@ -57,7 +58,12 @@ def parse_cells(text: str) -> tuple[Cell, ...]:
 
 
 def names_made(source: str) -> set[str]:
-    """The names that a code cell binds in the notebook; none where it is not Python."""
+    """The names that a code cell binds in the notebook; none where it is not Python.
+
+    A cell that runs in a process of its own (`%%alone a b`) binds those that come back from there.
+    """
+    if alone := ALONE.match(source):
+        return set(re.findall(r"\w+", alone[1]))
     try:
         tree = ast.parse(COMMAND_KEPT.sub("= None", COMMAND.sub(r"\1pass", source)))
     except (SyntaxError, ValueError):

@@ -6,6 +6,7 @@
     │   ├── DriverRefused         a storage driver does not run here
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     ├── ShellStopped              a shell line did not end in time, or wrote without end
+    ├── ExperimentError           an experiment in a process of its own did not end as it should
     ├── NotHeard                  nobody said to the engine what a record was asked for
     ├── ImageError                the bytes of an image are not what an image's bytes must be
     ├── RegistryError             a conversation with a registry went wrong, or what it sent is not what was asked for
@@ -27,6 +28,7 @@ __all__ = [
     "EngineTimeout",
     "EngineUnfit",
     "EngineUnreachable",
+    "ExperimentError",
     "ImageError",
     "LabError",
     "MachineError",
@@ -81,6 +83,10 @@ class ShellStopped(LabError):
     def __init__(self, words: str, said: object) -> None:
         super().__init__(words)
         self.said = said
+
+
+class ExperimentError(LabError):
+    """An experiment in a process of its own (`labkit.isolation.helper`) did not end as it should."""
 
 
 class NotHeard(LabError):

@@ -148,7 +148,8 @@ def _hard_python(tree: ast.AST) -> Iterator[str]:
 
 
 def _parse(source: str) -> ast.Module:
-    """A cell's Python; lines for the shell and for IPython become calls."""
+    """A cell's Python; lines for the shell and for IPython become calls. One that runs alone is Python all the same."""
+    source = re.sub(r"\A%%alone\b.*\n", "", source)
     return ast.parse(TransformerManager().transform_cell(source))
 
 

@@ -23,7 +23,8 @@ __all__ = ["boot_engine", "run_command", "run_kernel"]
 
 CLOSING_PATIENCE_S = 2
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-ERRORS_OF_CELLS = "labkit.widgets.trouble"  # an extension of IPython's, which is named, not imported
+# Of IPython's, and named, not imported: how errors of cells are shown, and how a cell runs in a process of its own.
+EXTENSIONS = ("labkit.widgets.trouble", "labkit.widgets.alone")
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # and by what it executes, if nothing is done
 
 
@@ -51,7 +52,8 @@ def run_kernel(request: Request, announce: int, listening: list[int]) -> None:
     app.initialize()  # type: ignore[no-untyped-call]
     del sys.modules["debugpy"]
     assert app.shell is not None
-    app.shell.extension_manager.load_extension(ERRORS_OF_CELLS)
+    for extension in EXTENSIONS:
+        app.shell.extension_manager.load_extension(extension)
     log_stage(request.began, "kernel", "the notebook's Python answers")
     os.write(announce, b"1")
     os.close(announce)
