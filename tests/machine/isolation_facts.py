@@ -75,7 +75,8 @@ def two_threads_are_refused_what_one_may() -> None:
 def every_kind_can_be_made() -> None:
     """By unshare; PID and time for the children to come. A kernel need not know time (Debian's for UML does not)."""
     text = (
-        "made = []\nfor kind in KINDS:\n    if not os.path.exists(f'/proc/self/ns/{kind.name}'):\n        continue\n    pid = os.fork()\n    if pid == 0:\n"
+        "made = []\nfor kind in KINDS:\n    if not os.path.exists(f'/proc/self/ns/{kind.name}'):\n        continue\n"
+        "    pid = os.fork()\n    if pid == 0:\n"
         "        before = read_process('self')\n        unshare(kind.flag)\n        after = read_process('self')\n"
         "        same = before.namespaces == after.namespaces and not after.children_in\n        os._exit(same)\n"
         "    made.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0)"
