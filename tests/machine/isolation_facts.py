@@ -9,9 +9,9 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from labkit.isolation import helper
 from labkit.isolation.helper import Source, run_source
 from labkit.isolation.namespaces import KINDS, join, read_process
+from labkit.isolation.running import Outcome
 from labkit.linux import syscalls
 from labkit.shell import sh
 
@@ -22,7 +22,7 @@ HAS_TIME = os.path.exists("/proc/self/ns/time")
 CALLS = "import os\nfrom labkit.linux.syscalls import *\nfrom labkit.isolation.namespaces import *\n"
 
 
-def run(text: str, *wanted: str, **values: object) -> helper.Outcome:
+def run(text: str, *wanted: str, **values: object) -> Outcome:
     return run_source(Source(CALLS + text, values, wanted=wanted))
 
 
