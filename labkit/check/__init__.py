@@ -7,6 +7,7 @@ containers    Is there the container that was asked for, and does it do what was
 isolation     Did somebody enter a namespace of a container? Does runc run a bundle that was written by hand?
 images        Is there the image that was asked for?
 log           What did a container without a terminal write?
+namespaces    Did the learner put a process into new namespaces, or into those of a container?
 overlays      Does an overlay hide what it was asked to hide, and does a write layer hold what it should?
 streams       Does a container hear, and does it answer?
 storage       Did the learner find a layer in the data root, and is its tar the exact one?

@@ -95,7 +95,7 @@ COURSE: Mapping[str, Topic] = {
     "06": Topic("The union file system", 40, ("images", "mounts")),
     "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
     "08": Topic("Namespaces", 40, ("process", "namespaces")),
-    "09": Topic("The system calls of namespaces", 40, ("runc", "process", "namespaces")),
+    "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 40, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 30, ("process", "cgroups")),
     "12": Topic("The network of a container", 40, ("process", "network")),
