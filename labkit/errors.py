@@ -7,6 +7,9 @@
     │   └── PortTaken             a port of the notebook's kernel belongs to another program
     ├── ShellStopped              a shell line did not end in time, or wrote without end
     ├── ExperimentError           an experiment in a process of its own did not end as it should
+
+
+    ├── ContainerError            a container that is made by hand was not started, or is not there
     ├── NotHeard                  nobody said to the engine what a record was asked for
     ├── ImageError                the bytes of an image are not what an image's bytes must be
     ├── RegistryError             a conversation with a registry went wrong, or what it sent is not what was asked for
@@ -21,6 +24,7 @@ Every message says what happened and, where there is something to do, what to do
 """
 
 __all__ = [
+    "ContainerError",
     "DriverRefused",
     "EngineError",
     "EngineProtocolError",
@@ -87,6 +91,10 @@ class ShellStopped(LabError):
 
 class ExperimentError(LabError):
     """An experiment in a process of its own (`labkit.isolation.helper`) did not end as it should."""
+
+
+class ContainerError(LabError):
+    """A container that is made by hand was not started, or is not there: the step, and the kernel's words."""
 
 
 class NotHeard(LabError):

@@ -14,4 +14,21 @@
 | tracing | What did the processes of a command do, as strace saw it? |
 | interfaces | Which interfaces, addresses, routes and rules does a network namespace have? |
 | network | How does a container get a network: veth, bridge, addresses, routes, NAT, a published port? |
+| `spec` | What is a container, as a value? |
+| `seccomp` | Which system calls may a container make, and how is the kernel told? |
+| `defences` | What keeps a container in, one name for each defence? |
+| `targets` | How is a path opened in a container's root directory, when a symlink in it may lead anywhere? |
+| `kernel_mounts` | How does one line of a container's mounts become a mount that lies nowhere yet? |
+| `rootfs` | How does a directory become the root of a container? |
+| `groups` | How does a container get control groups of its own, with limits, in either version? |
+| `limits` | Which files of a control group hold which limit, in either version? |
+| `users` | Which user and groups does a name mean in a container? |
+| `privileges` | How does a process give up what it could do, for good? |
+| `first_process` | What does the first process of a container do, before it becomes the program? |
+| `shim` | Who makes the first process of a container, waits for its end, and tidies up after it? |
+| `streams` | Where does a program that is run by hand read from, and where does what it writes stay? |
+| `started` | How does a caller make a shim, and hear from it? |
+| `layers` | Which directories are the layers of an image, and what does the image say of a container? |
+| `container` | How does one run a container by hand, as `docker run` does? |
+| `join` | How does one more program come into a container that runs? |
 """

@@ -1,0 +1,213 @@
+"""How does one run a container by hand, as `docker run` does?
+
+    run("busybox", ["echo", "hello"])     to its end: its status, what it wrote, and the steps with their times
+    box = start("busybox", ["sleep", "60"])
+    logs(box), stop(box), remove(box)     labkit.isolation.join has `execute`, for one more program in it
+
+The caller makes a **shim**, and the shim makes the container's first process, in new namespaces
+(labkit.isolation.first_process has its steps). The shim waits for its end, as containerd's does, and removes what would
+stay: the control groups. Mounts, the writable layer, the logs and all other processes live only as long as the
+processes that hold them. So nothing is left however caller, shim or container end; if caller and shim are killed at
+once, empty groups stay, and the next start removes them.
+
+Only for a process of one thread, as each of these functions forks. In a notebook, call them by labkit.isolation.helper.
+"""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from labkit.errors import ContainerError
+from labkit.isolation.defences import ALL, Defences
+from labkit.isolation.first_process import OnStep
+from labkit.isolation.layers import image_spec
+from labkit.isolation.shim import Network
+from labkit.isolation.spec import Spec, directory_root, docker_spec
+from labkit.isolation.started import fork_shim
+from labkit.isolation.streams import read_all
+from labkit.linux.proc import read_stat
+
+__all__ = ["Container", "Finished", "Step", "is_running", "logs", "remove", "run", "start", "stop", "wait"]
+
+STOP_PATIENCE_S = 10.0  # as `docker stop`
+NAP_S = 0.002
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+What = Spec | str | Path
+
+
+class Step(NamedTuple):
+    """Something that was done to make the container, and how long it took."""
+
+    name: str
+    seconds: float
+
+
+class Finished(NamedTuple):
+    """How a container ended. `status` is 128 and the signal's number where a signal ended it, as a shell says it."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+    steps: tuple[Step, ...]
+    ran_out_of_memory: bool = False
+
+
+class Container(NamedTuple):
+    """A container that was started. `pid` is its first process as seen from here, `shim` the process that made it."""
+
+    name: str
+    pid: int
+    shim: int
+    shim_start: int  # when the shim began, in ticks: a later process with its number is another one
+    spec: Spec
+    descriptors: tuple[int, int, int]  # of the shim: what the program writes to stdout and stderr, and how it ended
+    steps: tuple[Step, ...]
+
+
+def run(
+    what: What,
+    args: Sequence[str] = (),
+    *,
+    stdin: bytes | int = b"",
+    network: Network | None = None,
+    timeout_s: float | None = None,
+    defences: Defences = ALL,
+    on_step: OnStep | None = None,
+    **changes: Any,
+) -> Finished:
+    """Run a container to its end.
+
+    `what` is a Spec; or the name of an image in the engine's store; or a Path: a directory with a root file system, or
+    the archive of an image. `args` are the program and its arguments, if `what` is no Spec; `changes` are fields of the
+    Spec. `stdin` is what the program reads, or a descriptor. `network` is called with the first process's pid before
+    the program starts, and what it returns is called at the end; without, there is only `lo`. After `timeout_s` the
+    container is killed. Raises ContainerError with the step and the kernel's words when the program does not start.
+    """
+    spec = _spec(what, args, changes)
+    started = fork_shim(spec, stdin, os.getpid(), network, timeout_s, defences, on_step, stays=False)
+    try:
+        report = started.read_report()
+        final = report if "status" in report else started.read_report()
+        return Finished(
+            final["status"], read_all(started.stdout), read_all(started.stderr), _steps(report), final["oom"]
+        )
+    finally:
+        started.close()
+        started.reap()
+
+
+def start(
+    what: What,
+    args: Sequence[str] = (),
+    *,
+    stdin: bytes | int = b"",
+    network: Network | None = None,
+    owner: int | None = None,
+    defences: Defences = ALL,
+    on_step: OnStep | None = None,
+    **changes: Any,
+) -> Container:
+    """Start a container, and return as soon as its program is executed.
+
+    It lives as long as the process `owner`, by default the caller, unless it ends earlier; `remove` forgets it.
+    All else is as with `run`.
+    """
+    spec = _spec(what, args, changes)
+    started = fork_shim(spec, stdin, owner or os.getpid(), network, None, defences, on_step, stays=True)
+    try:
+        report = started.read_report()
+        shim = read_stat(started.shim)
+        if shim is None:
+            raise ContainerError(f"The shim of {spec.name} was killed.")
+        places = (started.stdout, started.stderr, started.state)
+        return Container(started.name, report["pid"], started.shim, shim.start_time, spec, places, _steps(report))
+    except BaseException:
+        started.reap()
+        raise
+    finally:
+        started.close()
+
+
+def is_running(container: Container) -> bool:
+    """Has its first process not ended yet?"""
+    return _shim_lives(container) and not _read_of_shim(container, container.descriptors[2])
+
+
+def logs(container: Container) -> tuple[bytes, bytes]:
+    """What the program has written so far: stdout, stderr. Raises ContainerError when it was removed."""
+    return _read_of_shim(container, container.descriptors[0]), _read_of_shim(container, container.descriptors[1])
+
+
+def wait(container: Container, timeout_s: float | None = None) -> int:
+    """Wait for its end; give its status. Raises TimeoutError, and ContainerError when it was removed."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while not (state := _read_of_shim(container, container.descriptors[2])):
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"the container {container.name} has not ended after {timeout_s} s")
+        time.sleep(NAP_S)
+    return int(json.loads(state)["status"])
+
+
+def stop(container: Container, timeout_s: float = STOP_PATIENCE_S) -> int:
+    """Send SIGTERM, and SIGKILL if it has not ended after `timeout_s`; give its status.
+
+    The kernel keeps from the first process of a PID namespace each signal for which it has no handler, but SIGKILL.
+    """
+    for number, patience in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, None)):
+        if is_running(container):
+            with suppress(ProcessLookupError):
+                os.kill(container.pid, number)
+        with suppress(TimeoutError):
+            return wait(container, patience)
+    raise ContainerError(f"The container {container.name} does not end.")  # unreachable: the last wait is without end
+
+
+def remove(container: Container) -> None:
+    """Kill it if it still runs, and forget it with its logs. What was removed already is no error."""
+    if _shim_lives(container):
+        stop(container, 0)
+        os.kill(container.shim, signal.SIGKILL)
+    with suppress(ChildProcessError):  # it may be the child of another process
+        os.waitpid(container.shim, 0)
+
+
+def _spec(what: What, args: Sequence[str], changes: dict[str, Any]) -> Spec:
+    """Fill in what is not said. A container has a name, and calls its machine by it, as Docker's do by their id."""
+    if isinstance(what, Spec):
+        spec = what
+    elif isinstance(what, Path) and what.is_dir():
+        spec = docker_spec(directory_root(what), args, **changes)
+    else:
+        spec = image_spec(what, args, **changes)
+    if not spec.args:
+        raise ContainerError("There is no program to run: neither was one given, nor does the image name one.")
+    name = spec.name or os.urandom(6).hex()
+    if not _NAME.fullmatch(name):
+        raise ContainerError(
+            f"{name!r} cannot be the name of a container: use letters, digits, and _ . - between them."
+        )
+    return replace(spec, name=name, hostname=spec.hostname or ("" if isinstance(what, Spec) else name))
+
+
+def _steps(report: dict[str, Any]) -> tuple[Step, ...]:
+    return tuple(Step(name, seconds) for name, seconds in report["steps"])
+
+
+def _shim_lives(container: Container) -> bool:
+    stat = read_stat(container.shim)
+    return stat is not None and stat.start_time == container.shim_start and stat.state != "Z"
+
+
+def _read_of_shim(container: Container, descriptor: int) -> bytes:
+    if not _shim_lives(container):
+        raise ContainerError(f"The container {container.name} was removed.")
+    with open(f"/proc/{container.shim}/fd/{descriptor}", "rb") as file:
+        return file.read()

@@ -1,0 +1,140 @@
+"""How does one more program come into a container that runs, as with `docker exec`?
+
+setns(2) joins its namespaces, but nothing else: the process must also go into the container's control groups, and give
+up the same privileges. A PID namespace is entered by the next child only, so there are two processes: the one in
+between waits for the program.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, NoReturn
+
+from labkit.errors import ContainerError
+from labkit.isolation import groups, privileges
+from labkit.isolation.container import Container, Finished, is_running
+from labkit.isolation.defences import ALL, Defences
+from labkit.isolation.first_process import execute, tell_error
+from labkit.isolation.spec import Spec, User
+from labkit.isolation.streams import as_file, read_all
+from labkit.isolation.users import find_user, home_of
+from labkit.linux import syscalls
+
+__all__ = ["execute_in"]
+
+_KINDS = {
+    "mount": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "uts": syscalls.CLONE_NEWUTS,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "network": syscalls.CLONE_NEWNET,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+}
+
+
+class _Program(NamedTuple):
+    """What is to be run where: `tells` is a pipe for one line, if it cannot be, and the status at the end."""
+
+    spec: Spec
+    pidfd: int
+    groups: groups.Groups
+    streams: tuple[int, int, int]
+    tells: int
+    defences: Defences
+
+
+def execute_in(
+    container: Container,
+    args: Sequence[str],
+    *,
+    stdin: bytes | int = b"",
+    env: Sequence[str] = (),
+    cwd: str = "",
+    user: User | None = None,
+    defences: Defences = ALL,
+) -> Finished:
+    """Run a program in a container, to its end. What is not given is as in the container: user, environment, directory.
+
+    Raises ContainerError when the container does not run, or the program does not start.
+    """
+    if not args:
+        raise ContainerError('There is no program to run: give one, as ["ls"].')
+    if not is_running(container):
+        raise ContainerError(f"The container {container.name} does not run.")
+    spec = container.spec
+    spec = replace(spec, args=tuple(args), env=(*spec.env, *env), cwd=cwd or spec.cwd, user=user or spec.user)
+    streams = as_file(stdin), os.memfd_create("stdout"), os.memfd_create("stderr")
+    pidfd = syscalls.pidfd_open(container.pid)
+    hears, tells = os.pipe2(os.O_CLOEXEC)
+    try:
+        program = _Program(spec, pidfd, groups.groups_of(container.pid), streams, tells, defences)
+        between = _fork_into_groups(program.groups)
+        if between == 0:
+            _stand_between(program, os.getppid())
+        os.close(tells)
+        told = b""
+        while data := os.read(hears, 65536):
+            told += data
+        os.waitpid(between, 0)
+        if not told:
+            raise ContainerError(f"The program was not run in {container.name}: who was to start it was killed.")
+        if told.startswith(b"!"):
+            words = told.decode().splitlines()[0].partition(": ")[2]
+            raise ContainerError(f"The program was not run in {container.name}: {words}")
+        return Finished(json.loads(told)["status"], read_all(streams[1]), read_all(streams[2]), ())
+    finally:
+        for each in (*streams, pidfd, hears):
+            os.close(each)
+
+
+def _fork_into_groups(own: groups.Groups) -> int:
+    """Fork; in version 2 the child is born in the group."""
+    if not own.is_version_2:
+        return syscalls.clone(0)
+    group = os.open(own.paths[""], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.clone3(0, group)
+    finally:
+        os.close(group)
+
+
+def _stand_between(program: _Program, parent: int) -> NoReturn:
+    """Join the namespaces, make the process that becomes the program, and tell how it ended."""
+    try:
+        syscalls.die_with_parent(parent, signal.SIGKILL)
+        if program.defences.hides_runtime:
+            privileges.forbid_peeking()
+        if not program.groups.is_version_2:
+            groups.join(program.groups)
+        syscalls.setns(program.pidfd, sum(_KINDS[each] for each in program.spec.namespaces))
+        pid = syscalls.clone(0)
+        if pid == 0:
+            _become(program)
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        os.write(program.tells, json.dumps({"status": code if code >= 0 else 128 - code}).encode())
+    except BaseException as error:
+        tell_error(program.tells, error)
+    finally:
+        os._exit(0)
+
+
+def _become(program: _Program) -> NoReturn:
+    try:
+        syscalls.prctl(1, signal.SIGKILL)
+        spec = program.spec
+        for number, each in enumerate(program.streams):
+            os.dup2(each, number)
+        user = find_user(spec.user)
+        os.umask(0o022 if spec.umask is None else spec.umask)
+        os.chdir(spec.cwd)
+        privileges.write_rlimits(spec.rlimits)
+        privileges.give_up(spec, user.uid, user.gid, user.more_gids)
+        env = {"HOME": home_of(user.uid)} | dict(each.split("=", 1) for each in spec.env if "=" in each)
+        execute(spec.args, env, program.defences)
+    except BaseException as error:
+        tell_error(program.tells, error)
+    finally:
+        os._exit(127)

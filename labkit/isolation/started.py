@@ -1,0 +1,81 @@
+"""How does a caller make a shim, and hear from it?"""
+
+import gc
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from labkit.errors import ContainerError
+from labkit.isolation.defences import Defences
+from labkit.isolation.first_process import OnStep
+from labkit.isolation.groups import find_groups, remove_groups, sweep
+from labkit.isolation.shim import Network, Orders, be_shim
+from labkit.isolation.spec import Spec
+from labkit.isolation.streams import as_file
+from labkit.linux.syscalls import clone, pidfd_open
+
+__all__ = ["Started", "fork_shim"]
+
+
+class Started:
+    """The shim that was made, as its maker sees it: by descriptors of what it writes."""
+
+    def __init__(self, name: str, stdin: bytes | int) -> None:
+        self.name = name
+        self.shim = 0
+        self.stdout, self.stderr, self.state = (os.memfd_create(each) for each in ("stdout", "stderr", "state"))
+        self.report, self.report_write = os.pipe2(os.O_CLOEXEC)
+        self.stdin = as_file(stdin)
+        self._reports: Iterator[bytes] = iter(())
+
+    def close(self) -> None:
+        for each in (self.stdout, self.stderr, self.state, self.report, self.stdin):
+            os.close(each)
+
+    def read_report(self) -> dict[str, Any]:
+        """The next line of the shim. Raises ContainerError where it tells of an error, or was killed."""
+        while (line := next(self._reports, None)) is None:
+            data = os.read(self.report, 1 << 20)
+            if not data:
+                raise ContainerError(f"The shim of the container {self.name} was killed.")
+            self._reports = iter(data.splitlines())
+        report: dict[str, Any] = json.loads(line)
+        if "error" in report:
+            raise ContainerError(report["error"])
+        return report
+
+    def reap(self) -> None:
+        """Wait for the end of the shim, which is at it; if it was killed, do what it could not do any more."""
+        _, status = os.waitpid(self.shim, 0)
+        if os.WIFSIGNALED(status):
+            remove_groups(find_groups(self.name))
+
+
+def fork_shim(
+    spec: Spec,
+    stdin: bytes | int,
+    owner: int,
+    network: Network | None,
+    timeout_s: float | None,
+    defences: Defences,
+    on_step: OnStep | None,
+    *,
+    stays: bool,
+) -> Started:
+    """Make a shim that makes the container of the spec; with `stays` it waits for the end of its owner after that."""
+    sweep()
+    started = Started(spec.name, stdin)
+    watched = pidfd_open(owner)
+    streams = (started.stdin, started.stdout, started.stderr)
+    orders = Orders(
+        spec, streams, started.state, started.report_write, watched, network, timeout_s, stays, defences, on_step
+    )
+    gc.freeze()  # a collection in a child would touch, and so copy, all memory
+    started.shim = clone(0)
+    if started.shim == 0:
+        os.close(started.report)
+        be_shim(orders)
+    os.close(started.report_write)
+    os.close(watched)
+    return started
