@@ -22,6 +22,7 @@
 | `rootfs` | How does a directory become the root of a container? |
 | `groups` | How does a container get control groups of its own, with limits, in either version? |
 | `limits` | Which files of a control group hold which limit, in either version? |
+| `device_filter` | Which devices may the processes of a control group open, where the group is of version 2? |
 | `users` | Which user and groups does a name mean in a container? |
 | `privileges` | How does a process give up what it could do, for good? |
 | `first_process` | What does the first process of a container do, before it becomes the program? |

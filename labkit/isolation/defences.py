@@ -16,7 +16,7 @@ class Defences:
     # Targets of mounts are opened once, within the root directory, and mounts are attached to what was opened.
     # Without it, a symlink in the image leads to the host: CVE-2019-16884, CVE-2021-30465, CVE-2025-52565.
     opens_targets_in_root: bool = True
-    # What is laid over masked files is the host's /dev/null, and is looked at after it was opened: CVE-2025-31133.
+    # What is laid over masked files is looked at after it was opened: it must be the device null. CVE-2025-31133.
     checks_null: bool = True
     # Settings of the kernel are written in a /proc that was just made, whatever lies at /proc: CVE-2025-52881.
     writes_to_own_proc: bool = True

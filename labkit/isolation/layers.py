@@ -27,7 +27,7 @@ def image_spec(name: str | Path, args: Sequence[str] = (), env: Sequence[str] = 
     """
     root, config = read_image(str(name))
     entrypoint, command = config.get("Entrypoint") or [], config.get("Cmd") or []
-    said = {"cwd": config.get("WorkingDir") or "/", "user": User(name=config.get("User") or "")}
+    said = {"cwd": config.get("WorkingDir") or "/", "user": User(name=config.get("User") or "0")}
     return docker_spec(root, [*entrypoint, *(args or command)], [*(config.get("Env") or []), *env], **(said | changes))
 
 

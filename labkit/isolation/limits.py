@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from labkit.errors import ContainerError
+from labkit.isolation.device_filter import attach_rules
 from labkit.isolation.groups import Groups, read, write
 from labkit.isolation.spec import Limits
 
@@ -27,6 +28,10 @@ def write_limits(groups: Groups, limits: Limits) -> None:
     _check(limits)
     for path, text in _version_2(groups, limits) if groups.is_version_2 else _version_1(groups, limits):
         write(path, text)
+    if groups.is_version_2 and limits.only_these_devices:
+        group = os.open(groups.paths[""], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        attach_rules(group, ALLOWED_DEVICES)
+        os.close(group)
 
 
 def _check(limits: Limits) -> None:

@@ -12,6 +12,7 @@ memory too. Paths in the container are never looked up from outside: `labkit.iso
 Sources: pivot_root(2), overlayfs.rst, mount_namespaces(7); OCI runtime specification, config-linux.md.
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -19,7 +20,7 @@ from contextlib import suppress
 from labkit.isolation.defences import Defences
 from labkit.isolation.kernel_mounts import make_mount
 from labkit.isolation.spec import Device, Mount, Root, Spec
-from labkit.isolation.targets import open_target
+from labkit.isolation.targets import open_in_root, open_target
 from labkit.linux import mounts, syscalls
 
 __all__ = ["STAGING", "enter", "hide", "make_devices", "make_private", "mount_all", "mount_root", "write_sysctl"]
@@ -115,7 +116,9 @@ def make_devices(root: int, spec: Spec, defences: Defences) -> None:
         return
     directory = open_target(root, "/dev", defences, is_directory=True)
     links = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1"}
-    links |= {"stderr": "/proc/self/fd/2", "core": "/proc/kcore", "ptmx": "pts/ptmx"}
+    links |= {"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+    if os.path.exists("/proc/kcore"):
+        links["core"] = "/proc/kcore"
     for name, to in links.items():
         with suppress(FileExistsError):
             os.symlink(to, name, dir_fd=directory)
@@ -163,14 +166,16 @@ def hide(root: int, spec: Spec, defences: Defences) -> None:
 
 
 def _open_null(root: int, defences: Defences) -> int:
-    """A copy of the host's /dev/null, which whoever made the image cannot have laid there."""
+    """A copy of the container's /dev/null, if it is one: whoever made the image may have laid something else there."""
     if not defences.checks_null:
         named = os.open(f"/proc/self/fd/{root}/dev/null", os.O_PATH | os.O_CLOEXEC)  # whatever lies there
         return mounts.clone_tree("", named)
-    tree = mounts.clone_tree("/dev/null")
-    found = os.fstat(tree)
+    null = open_in_root(root, "/dev/null", os.O_PATH, may_be_link=False)
+    found = os.fstat(null)
     if not stat.S_ISCHR(found.st_mode) or found.st_rdev != NULL:
-        raise OSError(0, "this is not the device null (character device 1, 3)", "/dev/null")
+        raise OSError(errno.EINVAL, "this is not the device null (character device 1, 3)", "/dev/null")
+    tree = mounts.clone_tree("", null)
+    os.close(null)
     return tree
 
 

@@ -54,6 +54,10 @@ MASKED = (
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
+# In its own network a container may do what root's programs alone could: moby, daemon/daemon_unix.go
+SYSCTL = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """Something to mount in the container: `fstype` "bind" shows a file or directory `source` of the host."""
@@ -195,7 +199,7 @@ def docker_spec(root: Root, args: Sequence[str], env: Sequence[str] = (), **chan
     Docker's, the program can gain no privileges (no_new_privs), as with `docker run --security-opt no-new-privileges`.
     """
     kept = capability_bits(KEPT)
-    user = changes.get("user", User())
+    user = changes.get("user", User(name="0"))
     is_root = not user.uid and user.name in ("", "0", "root")
     capabilities = Capabilities(kept, kept, kept) if is_root else Capabilities(kept)
     is_private = os.path.exists("/sys/fs/cgroup/cgroup.controllers")  # as Docker: only in version 2
@@ -208,6 +212,8 @@ def docker_spec(root: Root, args: Sequence[str], env: Sequence[str] = (), **chan
         "capabilities": capabilities,
         "no_new_privileges": True,
         "seccomp": DOCKER,
+        "sysctl": SYSCTL,
+        "user": user,
     } | changes
     paths = () if any(each.startswith("PATH=") for each in env) else (f"PATH={PATH}",)
     return Spec(args=tuple(args), root=root, env=(*paths, *env), **settings)

@@ -25,10 +25,11 @@ def find_user(user: User) -> User:
     uid, gid = _find(name, _read_table("/etc/passwd"), "user")
     groups = [line for line in _read_table("/etc/group") if len(line) > 3]
     if colon:
-        return User(uid, _find(group, groups, "group")[0])
+        gid = _find(group, groups, "group")[0]
+        return User(uid, gid, (gid,))
     names = {line[0] for line in _read_table("/etc/passwd") if len(line) > 3 and line[2] == str(uid)}
     more = [int(line[2]) for line in groups if names & set(line[3].split(",")) and line[2].isdigit()]
-    return User(uid, gid, tuple(more))
+    return User(uid, gid, tuple(dict.fromkeys((gid, *more))))  # its own among them: CVE-2022-36109
 
 
 def home_of(uid: int) -> str:
