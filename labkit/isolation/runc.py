@@ -31,12 +31,12 @@ def list_containers() -> list[RuncContainer]:
     return sorted(found)
 
 
-def delete_containers(bundles: Path | str = "") -> None:
-    """End and remove all containers of /run/runc, and the directory of their bundles, where one is named."""
+def delete_containers(*bundles: Path | str) -> None:
+    """End and remove all containers of /run/runc, and the bundles that are named. Raises LabError with runc's words."""
     for container in list_containers():
         _runc("delete", "--force", container.name)
-    if bundles:
-        shutil.rmtree(bundles, ignore_errors=True)
+    for bundle in bundles:
+        shutil.rmtree(bundle, ignore_errors=True)
 
 
 def _runc(*words: str) -> str:

@@ -1,6 +1,7 @@
 """What did the processes of a command do, as strace saw it?
 
-calls = parse_trace(Path("trace").read_text())     what `strace -f -s 200 -o trace ...` has written
+sh(f"strace -f -s 200 -e trace={CALLS} -o trace ...")
+calls = parse_trace(Path("trace").read_text())     what strace has written
 for process in read_processes(calls):              each process with what it did, in order, its threads put together
     print(process.number, process.parent, process.steps)
 
@@ -29,7 +30,8 @@ _KINDS = {
 }
 _MAKERS = ("clone", "clone3", "fork", "vfork")
 _LOOKS = ("newfstatat", "stat", "faccessat", "faccessat2")
-CALLS = ("execve", "setns", "capset", "write", *_MAKERS, *_LOOKS)  # what strace has to be asked for
+# What strace has to be asked for; the question mark: where the processor has such a call.
+CALLS = ",".join(f"?{name}" for name in ("execve", "setns", "capset", "write", *_MAKERS, *_LOOKS))
 
 
 class Call(NamedTuple):
@@ -62,6 +64,10 @@ class Process(NamedTuple):
     number: int
     parent: int
     steps: Sequence[Step]
+
+    def did(self, what: str) -> bool:
+        """Has it made a step of this kind?"""
+        return any(step.what == what for step in self.steps)
 
 
 def parse_trace(text: str) -> list[Call]:
@@ -114,7 +120,13 @@ def read_processes(calls: Sequence[Call]) -> list[Process]:
             mine[-1] = Step("setns", f"{mine[-1].words} {step.words}")
         else:
             mine.append(step)
-    return [Process(numbers[pid], numbers.get(parents.get(pid, 0), 0), tuple(steps[pid])) for pid in born]
+    return [Process(numbers[pid], numbers.get(parents.get(pid, 0), 0), _drop_found(steps[pid])) for pid in born]
+
+
+def _drop_found(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Without the search for a program that was found in the end: then the next execve tells it."""
+    last = steps[-1] if steps else None
+    return tuple(step for step in steps if step.what != "look" or (last and last.what != "execve"))
 
 
 def _read_step(call: Call, numbers: dict[int, int], wanted: str) -> Step | None:

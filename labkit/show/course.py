@@ -96,7 +96,7 @@ COURSE: Mapping[str, Topic] = {
     "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
     "08": Topic("Namespaces", 40, ("process", "namespaces")),
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
-    "10": Topic("How docker exec gets in", 40, ("runc", "process", "namespaces")),
+    "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 30, ("process", "cgroups")),
     "12": Topic("The network of a container", 40, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),

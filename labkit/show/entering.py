@@ -25,7 +25,6 @@ STYLE = (
     ".lke-step{border:1px solid;border-radius:4px;padding:.15em .5em}.lke-step b{font-family:monospace}</style>"
 )
 COLUMN_PX, ROW_PX, TOP_PX = 225, 46, 60
-LONG_ID = 24  # characters of a word of a command line that say enough
 
 
 class Placed(NamedTuple):
@@ -38,18 +37,16 @@ class Placed(NamedTuple):
 
 
 def name_process(process: Process, processes: Sequence[Process]) -> str:
-    """The program that it runs first: its own, or that of the process that made it."""
-    for step in process.steps:
-        if step.what == "execve":
-            return _shorten(step.words, 2)
+    """The program that it begins with: its own, or that of the process that made it."""
+    if process.steps and process.steps[0].what == "execve":
+        return _shorten(process.steps[0].words)
     parent = next((one for one in processes if one.number == process.parent), None)
     return name_process(parent, processes) if parent else "a process"
 
 
 def count_threads(process: Process) -> str:
     """Does Go's runtime run in it?"""
-    is_go = any(step.what == "thread" for step in process.steps)
-    return "Go: several threads" if is_go else "C: one thread"
+    return "Go: several threads" if process.did("thread") else "C: one thread"
 
 
 def say(step: Step) -> tuple[str, str]:
@@ -60,7 +57,7 @@ def say(step: Step) -> tuple[str, str]:
         case "process":
             return "clone", f"makes process {step.words}"
         case "execve":
-            return "execve", f"becomes {_shorten(step.words, 2)}"
+            return "execve", f"becomes {_shorten(step.words)}"
         case "setns":
             return "setns", f"joins {step.words}"
         case "capset":
@@ -75,7 +72,7 @@ def entering_html(processes: Sequence[Process], *, caption: str = CAPTION) -> st
     """The columns, as a grid."""
     heads = "".join(
         f'<div class="lke-head" style="grid-column:{process.number};grid-row:1">'
-        f"{process.number}. {escape(_title(process, processes))}<small>{count_threads(process)}</small></div>"
+        f"{process.number}. {escape(name_process(process, processes))}<small>{count_threads(process)}</small></div>"
         for process in processes
     )
     steps = "".join(
@@ -92,7 +89,7 @@ def entering_text(processes: Sequence[Process]) -> str:
     """A block of lines for each process. Which namespaces a container has is not told: engines differ in that."""
     lines = []
     for process in processes:
-        lines.append(f"{process.number}. {_title(process, processes)} ({count_threads(process)})")
+        lines.append(f"{process.number}. {name_process(process, processes)} ({count_threads(process)})")
         for step in process.steps:
             call, words = say(step)
             lines.append(f"     {call:<7} {'joins namespaces of the container' if call == 'setns' else words}")
@@ -105,7 +102,7 @@ def entering_svg(processes: Sequence[Process]) -> str:
     parts = []
     for process in processes:
         x = 8 + (process.number - 1) * COLUMN_PX
-        parts.append(words_svg(cut(f"{process.number}. {_title(process, processes)}", 27), x, 22, 700))
+        parts.append(words_svg(cut(f"{process.number}. {name_process(process, processes)}", 27), x, 22, 700))
         parts.append(words_svg(count_threads(process), x, 42))
     for one in placed:
         ink = ROLES[one.role].light
@@ -148,17 +145,13 @@ def _place(processes: Sequence[Process]) -> list[Placed]:
     return placed
 
 
-def _title(process: Process, processes: Sequence[Process]) -> str:
-    return name_process(process, processes)
-
-
-def _shorten(words: str, count: int) -> str:
+def _shorten(words: str) -> str:
     """The program and the first word after its options: `runc --root R exec ID true` is `runc exec`.
 
-    >>> _shorten("/usr/sbin/runc --root /run/x exec 0123 true", 2)
+    >>> _shorten("/usr/sbin/runc --root /run/x exec 0123 true")
     'runc exec'
     """
     first, *rest = words.split() or [""]
     program = first.rpartition("/")[2]
-    known = [word for word in rest if word in ("exec", "init", "run", "create")][: count - 1]
+    known = [word for word in rest if word in ("exec", "init", "run", "create")][:1]
     return " ".join([program, *known])

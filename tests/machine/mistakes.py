@@ -64,6 +64,28 @@ sh("docker run -d --name oops busybox sleep 600")
 oops_upper = read_root(sh("docker inspect --format '{{.State.Pid}}' oops").out.strip()).upper
 """
 
+# The machine keeps an address from one try to the next.
+LONELY = """
+sh("ip address del 10.9.8.7/32 dev lo; docker run -d --name lonely %s busybox sleep 600")
+"""
+ENTER = "sh(f\"nsenter --target {container_pid(engine, 'lonely')} --net ip address add %s dev lo\")"
+BUNDLE = """
+delete_containers("/run/mine")
+sh("mkdir -p /run/mine/rootfs; docker create --name files busybox")
+sh("docker export files | tar -x -C /run/mine/rootfs; cd /run/mine; runc spec")
+config = json.loads(Path("/run/mine/config.json").read_text())
+config["process"]["terminal"] = False
+config["process"]["args"], config["hostname"] = {args!r}.split(), {hostname!r}
+config["process"]["rlimits"] = [{{"type": "RLIMIT_NOFILE", "hard": {hard}, "soft": 64}}]
+Path("/run/mine/config.json").write_text(json.dumps(config))
+"""
+RUN_BUNDLE = 'sh("runc run --detach --bundle /run/mine {name} >/dev/null 2>&1")'
+
+
+def bundle(args: str = "sleep 600", hostname: str = "handmade", hard: int = 64, name: str = "mine") -> str:
+    return BUNDLE.format(args=args, hostname=hostname, hard=hard) + RUN_BUNDLE.format(name=name)
+
+
 # Files stay from one try to the next; a machine's settings begin empty.
 ANEW = 'sh("rm -f /root/*.json; echo {} >/etc/docker/daemon.json")\n'
 
@@ -295,6 +317,31 @@ MISTAKES = [
         "its content is another than in the image",
     ),
     Mistake("07-b", 'sh("docker run --name player busybox chmod 700 /bin/busybox")', "but none named payer"),
+    Mistake(
+        "10-a",
+        LONELY % "--network none" + 'sh("ip address add 10.9.8.7/32 dev lo")',
+        "the machine itself has 10.9.8.7: that line ran in the machine's network namespace",
+    ),
+    Mistake("10-a", LONELY % "--network none", "the network namespace of lonely does not have 10.9.8.7"),
+    Mistake("10-a", LONELY % "--network none" + ENTER % "10.9.8.8/32", "has 10.9.8.8, not 10.9.8.7"),
+    Mistake("10-a", LONELY % "" + ENTER % "10.9.8.7/32", "lonely is in the network bridge"),
+    Mistake(
+        "10-a",
+        LONELY % "--network none --cap-add NET_ADMIN" + 'sh("docker exec lonely ip address add 10.9.8.7/32 dev lo")',
+        "lonely has rights of its own",
+    ),
+    Mistake("10-b", 'sh("mkdir -p /run/mine/rootfs")', "no config.json in it"),
+    Mistake("10-b", 'sh("cd /run/mine; runc spec")', "no root directory in /run/mine/rootfs"),
+    Mistake("10-b", BUNDLE.format(args="sleep 600", hostname="handmade", hard=64), "runc runs no container mine"),
+    Mistake("10-b", bundle(hostname="runc"), "the process of mine sees is runc, not handmade"),
+    Mistake("10-b", bundle(hard=1024), "may open 64 files, and up to 1024 if it asks"),
+    Mistake("10-b", bundle(name="yours"), "runc has a container yours, but none named mine"),
+    Mistake("10-b", bundle(args="true"), "mine does not run: runc says stopped"),
+    Mistake(
+        "10-b",
+        'delete_containers("/run/mine")\nsh("docker run -d --name mine --hostname handmade busybox sleep 600")',
+        "mine was made by the engine",
+    ),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
