@@ -8,6 +8,7 @@ lesson.wire()                           what this cell said to the engine, and w
 lesson.tap()                            what others say to the engine: `with lesson.tap() as said`, live
 lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
+lesson.gauges("name")                   what a container uses, its limits, and what the kernel does there, live
 lesson.registry()                       an empty registry on port 5000 of this machine
 lesson.keep(view)                       has a live view stopped at the end
 lesson.check("A", check_x(engine))      what a check says of an exercise; lesson.hint("A"), lesson.solution("A")
@@ -42,6 +43,7 @@ from labkit.widgets.boot import require_lab_machine, wait_for_boot
 from labkit.widgets.consoles import Consoles
 from labkit.widgets.events import EventsView, watch_events
 from labkit.widgets.exercise import Exercises
+from labkit.widgets.gauges import GaugesView, watch_gauges
 from labkit.widgets.live import Drawing
 from labkit.widgets.predict import Prediction
 from labkit.widgets.view import View
@@ -142,6 +144,13 @@ class Lesson:
         The client is the view's own, so that `wire` shows what the cell says, and nothing of this.
         """
         return self.keep(watch_events(Engine(self.engine.host), filters))
+
+    def gauges(self, container: str) -> GaugesView:
+        """Follow a container's memory, processor time and processes, live, from before its start on.
+
+        The client is the view's own, as for `events`.
+        """
+        return self.keep(watch_gauges(Engine(self.engine.host), container))
 
     def registry(self) -> RegistryServer:
         """Start an empty registry on port 5000 of this machine; it ends with the lesson, and before a next one.

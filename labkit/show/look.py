@@ -61,6 +61,13 @@ ROLES = {
     "changed": Role("#8a5200", "#ffd24d", "wave", "changed"),
     "hidden": Role("#b5174b", "#ff8073", "struck", "hidden"),
     "lost": Role("#6b3fa0", "#c0a8ff", "hatched", "bytes lost below"),
+    # What a control group counts, and what it does to who wants more.
+    "used": Role("#75580a", "#e8c55c", "box", "used"),
+    "limit": Role("#1f2328", "#f4f6f8", "dashes", "limit"),
+    "throttled": Role("#6b3fa0", "#c0a8ff", "hatched", "had to wait"),
+    "killed": Role("#b5174b", "#ff8073", "cross", "killed"),
+    "refused": Role("#8a1c5c", "#e184c6", "diamond", "refused"),
+    "frozen": Role("#00687a", "#8ce8f5", "pause", "frozen"),
 }
 # The page's own ink, a paler one for what matters less, lines, the ground of panels, and the grounds of notebooks.
 PAGE = {
@@ -90,6 +97,8 @@ SHAPES = {
     "plus": '<path d="M6 1.5V10.5M1.5 6H10.5" fill="none" stroke="{0}" stroke-width="2.5"/>',
     "wave": '<path d="M1 7.5C3 2.5 5 4 6 6S9 9.5 11 4.5" fill="none" stroke="{0}" stroke-width="2.5"/>',
     "struck": '<path d="M3 1.5H9V10.5H3ZM0 6H12" fill="none" stroke="{0}" stroke-width="1.8"/>',
+    "dashes": '<path d="M0 6H3M4.5 6H7.5M9 6H12" fill="none" stroke="{0}" stroke-width="2.5"/>',
+    "pause": '<path d="M3.5 1.5V10.5M8.5 1.5V10.5" fill="none" stroke="{0}" stroke-width="2.8"/>',
     "hatched": '<path d="M1 5 5 1M1 11 11 1M7 11 11 7" fill="none" stroke="{0}" stroke-width="2"/>',
 }
 

@@ -15,6 +15,8 @@ SIDE_BY_SIDE = [
     ("request", "answer", "trouble", "missing"),
     ("method", "path", "body", "status"),
     ("added", "changed", "hidden", "lost"),
+    ("used", "limit", "throttled", "killed", "frozen"),
+    ("used", "limit", "refused"),
 ]
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009),
 # severity 1.0, in linear RGB.
