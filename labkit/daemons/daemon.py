@@ -76,6 +76,7 @@ def run_daemon(
     settings: Mapping[str, object] | None = None,
     data: Path | None = None,
     programs: str = "",
+    cgroup_driver: str = "cgroupfs",
     has_network: bool = False,
     end_s: float = END_S,
 ) -> Iterator[Daemon]:
@@ -83,7 +84,8 @@ def run_daemon(
 
     `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
     daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
-    and runc go before the installed ones. With `has_network` slirp4netns leads it to the internet, else it has none.
+    and runc go before the installed ones. `cgroup_driver` says who makes the control groups: "cgroupfs", the engine
+    itself, or "systemd". With `has_network` slirp4netns leads it to the internet, else it has none.
     `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed.
     Its namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
 
@@ -91,9 +93,12 @@ def run_daemon(
     that this takes is missing.
     """
     path = f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"]
-    group = f"labkit-daemon-{os.urandom(6).hex()}"
+    # systemd has its own names for groups, and dockerd wants one of them then.
+    group = f"labkit-daemon-{os.urandom(6).hex()}" + (".slice" if cgroup_driver == "systemd" else "")
     (place / GROUP).write_text(group)
-    given = [f"--data-root={data or '/run/data'}", f"--cgroup-parent=/{group}", *options]
+    parent = group if cgroup_driver == "systemd" else f"/{group}"
+    given = [f"--data-root={data or '/run/data'}", f"--cgroup-parent={parent}", *options]
+    given += [f"--exec-opt=native.cgroupdriver={cgroup_driver}"]
     given += [] if has_network else ["--bridge=none", "--iptables=false"]
     script = (WAIT_FOR_NETWORK if has_network else "") + INSIDE
     with (place / "log").open("wb") as log:

@@ -26,7 +26,7 @@ print("ready")
     "view = lesson.gauges('hungry')\nview",
     """
 lesson.remove("hungry")
-sh("docker run -d --name hungry -m 32m --memory-swap 32m --cpus 0.25 --pids-limit 8 busybox sh -c "
+sh("docker run -d --name hungry -m 32m --memory-swap 32m --cpus 0.25 --pids-limit 30 busybox sh -c "
    "'sleep 1000 & sleep 1000 & while :; do :; done'")
 print("started")
 """,
@@ -97,8 +97,8 @@ def test_a_slider_writes_into_the_file_of_the_kernel(notebook: Notebook) -> None
     expect(view.locator(".g-chart")).to_contain_text("of 48 MiB")
     set_slider(view, "processor", 50)
     expect(view.locator(".g-chart")).to_contain_text("of 50 %")
-    set_slider(view, "processes", 5)
-    expect(view.locator(".g-chart")).to_contain_text("of 5")
+    set_slider(view, "processes", 25)
+    expect(view.locator(".g-chart")).to_contain_text("of 25")
 
 
 def test_the_kernel_is_seen_to_step_in(notebook: Notebook) -> None:

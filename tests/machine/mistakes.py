@@ -95,6 +95,21 @@ def settings(text: str, file: str = "/root/ci.json") -> str:
     return f"{ANEW}Path({file!r}).write_text({text!r})"
 
 
+def tight(flags: str) -> str:
+    return f'sh("docker run -d --name tight {flags} busybox sleep 600")'
+
+
+# The group above is the engine's, and stays from one try to the next.
+FIXED = """
+from labkit.linux.cgroups import Group
+sh("docker run -d --name fixed busybox sh -c 'while :; do :; done'")
+mine = group_of(engine, "fixed")
+above = Group(mine.version, "docker", {name: one.parent for name, one in mine.directories.items()})
+write(above, "cpu_quota_us", float("inf"))
+"""
+ABOVE = 'write(above, "cpu_quota_us", 20_000)'
+
+
 MISTAKES = [
     Mistake(
         "00-a", 'sh("docker run -d --name Pet --hostname rex busybox sleep 600")', "a container Pet, but none named"
@@ -317,6 +332,21 @@ MISTAKES = [
         "its content is another than in the image",
     ),
     Mistake("07-b", 'sh("docker run --name player busybox chmod 700 /bin/busybox")', "but none named payer"),
+    Mistake("11-a", tight("--memory-reservation 24m --cpus 0.5 --pids-limit 40"), "is a wish, and no limit"),
+    Mistake("11-a", tight("--memory 24m --cpu-shares 512 --pids-limit 40"), "--cpu-shares is no limit"),
+    Mistake("11-a", tight("--memory 24m --cpus 0.5 --ulimit nproc=40"), "counts the processes of a user"),
+    Mistake("11-a", tight("--memory 24000000 --cpus 0.5 --pids-limit 40"), "not 24 MiB"),
+    Mistake(
+        "11-a", 'sh("docker run -d --name tight busybox --memory 24m sleep 600")', "it was made, but never started"
+    ),
+    Mistake(
+        "11-a", 'sh("docker run --name tight --memory 24m --cpus 0.5 --pids-limit 40 busybox true")', "it has ended"
+    ),
+    Mistake("11-b", FIXED + 'sh("docker update --cpus 0.2 fixed")', "docker has set it"),
+    Mistake("11-b", FIXED + 'write(group_of(engine, "fixed"), "cpu_quota_us", 200_000)', "200 % of a processor"),
+    Mistake("11-b", FIXED, "all the processor time that there is, not 20 %"),
+    Mistake("11-b", FIXED + ABOVE, "it holds for all containers together"),
+    Mistake("11-b", FIXED + 'sh("docker kill fixed")', "fixed exists, but it has ended"),
     Mistake(
         "10-a",
         LONELY % "--network none" + 'sh("ip address add 10.9.8.7/32 dev lo")',
