@@ -49,6 +49,7 @@ FLOORS = {
     "images.union": 2,
     "isolation": 2,
     "isolation.namespaces": 0,
+    "isolation.packet_path": 0,
     "desk": 3,
     "leftovers": 2,
     "lesson": 3,
@@ -59,6 +60,8 @@ FLOORS = {
 VALUES_FOR_SHOW = (
     *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show"),
     *("labkit.api.frames", "labkit.images", "labkit.isolation"),
+    *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images"),
+    "labkit.isolation.packet_path",
 )
 
 Imports = dict[str, set[str]]
