@@ -1,7 +1,7 @@
 """By which way did a packet go: what was seen on each interface, and which rules have counted it?
 
 parse_packet(data)                            an IPv4 packet as a value, if it begins or answers something
-find_stations(computers)                      the places of a picture: interfaces, the hooks of the packet filter, programs
+find_stations(machine, others)                the places of a picture: interfaces, hooks of the packet filter, programs
 trace(sightings, gained, stations)            the hops of a packet and of its answer, in the order in which it took them
 
 What is seen on interfaces is sure: the kernel has shown the packet there. Which rules it met follows from their
@@ -123,7 +123,7 @@ def find_stations(machine: Computer, others: Sequence[Computer]) -> list[Station
     A computer whose line ends at a port of a bridge is a container; another one is somewhere else, as a colleague's.
     """
     stations = [Station(f"{MACHINE}/{hook}", MACHINE, hook, "hook") for hook in HOOKS]
-    stations.append(Station(PROGRAMS, MACHINE, "programs of this machine", "program"))
+    stations.append(Station(PROGRAMS, MACHINE, "programs", "program"))
     bridges = set()
     for computer in others:
         for one in computer.interfaces:
@@ -145,7 +145,7 @@ def find_stations(machine: Computer, others: Sequence[Computer]) -> list[Station
 def _pair(computer: str, inside: Interface, outside: Interface) -> Iterator[Station]:
     there, here = f"{computer}/{inside.name}", f"{MACHINE}/{outside.name}"
     yield Station(there, computer, f"{inside.name} of {computer}", "eth", _address(inside), here, _count(inside))
-    kind, label = ("port", f"veth of {computer}") if outside.bridge else ("card", f"the line to {computer}")
+    kind, label = ("port", f"veth of {computer}") if outside.bridge else ("card", f"veth to {computer}")
     peer = f"{MACHINE}/{outside.bridge}" if outside.bridge else ""
     yield Station(here, MACHINE, label, kind, _address(outside), peer, _count(outside))
 

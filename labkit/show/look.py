@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
-    *("GROUNDS", "ROLES", "STYLE", "Role"),
+    *("GROUNDS", "PAGE", "ROLES", "STYLE", "Role"),
     *("figure", "legend", "mark", "mark_svg", "method_chip", "read_css", "status_chip", "with_code"),
 ]
 

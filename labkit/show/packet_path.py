@@ -5,13 +5,13 @@ the machine stand the five hooks of the packet filter, where rules are asked. Th
 the colour of requests, that of its answer a dashed one in the colour of answers; each hop has a number on its place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from math import atan2, degrees
 from typing import NamedTuple
 
-from labkit.isolation.packet_path import MACHINE, PROGRAMS, Hop, Station
-from labkit.show.look import ROLES, figure, read_css
+from labkit.isolation.packet_path import MACHINE, Hop, Station
+from labkit.show.look import GROUNDS, PAGE, ROLES, figure, read_css
 from labkit.show.still import cut, frame_svg, text_svg, words_svg, xml_safe
 
 __all__ = ["MEANINGS", "packet_path_html", "packet_path_svg", "packet_path_text"]
@@ -35,18 +35,18 @@ CAPTION = (
 )
 STYLE = f"<style>{read_css('packet_path')}</style>"
 WIDTH, TOP, STEP = 960, 44, 78
-OUTSIDE_X, CARD_X, HOOK_X, BRIDGE_X, PORT_X, BOX_X = 82, 262, 428, 562, 666, 852  # the middles of the columns
-HOOK_Y = {"PREROUTING": 66, "FORWARD": 128, "POSTROUTING": 190, "INPUT": 248, "OUTPUT": 248}
-HOOK_SHIFT = {"INPUT": -44, "OUTPUT": 44}
-FLOW = (
-    *(("PREROUTING", "FORWARD"), ("FORWARD", "POSTROUTING"), ("PREROUTING", "INPUT")),
-    *(("INPUT", "programs"), ("programs", "OUTPUT"), ("OUTPUT", "POSTROUTING")),
-)
-PROGRAMS_Y, HEIGHT = 308, 346
-OFFSET_PX, DISC_PX = 6, 8.5
+OUTSIDE_X, CARD_X, HOOK_X, BRIDGE_X, PORT_X, BOX_X = 82, 258, 436, 572, 676, 856  # the middles of the columns
+LEFT_X, ASIDE_X, RIGHT_X, EDGE_X = 333, 356, 515, 130  # where ways go up and down, and where the outside begins
+HOOK_Y = {"PREROUTING": 66, "FORWARD": 128, "POSTROUTING": 190, "INPUT": 250, "OUTPUT": 250}
+HOOK_SHIFT = {"INPUT": -36, "OUTPUT": 36}
+PROGRAMS_Y, HEIGHT = 312, 350
+OFFSET_PX, DISC_PX, ARROW_PX = 5, 8.5, 17
 ROLE_OF = {"eth": "container", "program": "engine"}  # all else is an object of the kernel
 
+CARD = "the card"  # the label of the interface that leads to all other computers
+
 Ink = Callable[[str], str]
+Point = tuple[float, float]
 
 
 class Place(NamedTuple):
@@ -89,7 +89,8 @@ def _list_html(stations: Sequence[Station], hops: Sequence[Hop]) -> str:
     known = {station.key: station for station in stations}
     lists = []
     for is_answer, title, role in ((False, "the packet", "request"), (True, "its answer", "answer")):
-        rows = [_row_html(number, hop, known[hop.station]) for number, hop in _numbered(hops) if hop.is_answer == is_answer]
+        mine = [(number, hop) for number, hop in enumerate(hops, 1) if hop.is_answer == is_answer]
+        rows = [_row_html(number, hop, known[hop.station]) for number, hop in mine]
         none = "" if rows or not hops else '<p class="lk-dim">none was seen</p>'
         lists.append(
             f'<div><div class="lk-head lk-ink-{role}">{title}</div>'
@@ -115,29 +116,27 @@ def _explain(station: Station) -> str:
     )
 
 
-def _numbered(hops: Sequence[Hop]) -> list[tuple[int, Hop]]:
-    """From 1 on, through the packet and its answer."""
-    return list(enumerate(hops, 1))
-
-
 def packet_path_svg(stations: Sequence[Station], hops: Sequence[Hop]) -> str:
-    """The drawing and the hops as a still picture; how much was counted differs from run to run, and is left out."""
+    """The drawing and the hops as a still picture. What was counted differs from run to run, and is left out."""
     quiet = [station._replace(packets=-1) for station in stations]
-    parts = _parts(quiet, hops, lambda role: "#1f2328" if role == "ink" else "#fff" if role == "ground" else _light(role))
+    parts = _parts(quiet, hops, _on_white)
     known = {station.key: station.label for station in stations}
     top, rows = _height(stations) + 20, [0, 0]
     for column, title in enumerate(("the packet", "its answer") if hops else ()):
         parts.append(words_svg(title, 16 + 480 * column, top, 700))
-    for number, hop in _numbered(hops):
+    for number, hop in enumerate(hops, 1):
         column = int(hop.is_answer)
-        y = top + 20 + 18 * rows[column]
+        words = f"{number} {known[hop.station]}: {hop.words}"
+        parts.append(text_svg(words, 16 + 480 * column, top + 20 + 18 * rows[column], columns=64, rows=1))
         rows[column] += 1
-        parts.append(text_svg(cut(f"{number} {known[hop.station]}: {hop.words}", 64), 16 + 480 * column, y, columns=64, rows=1))
+    if hops and not rows[1]:
+        parts.append(text_svg("none was seen", 16 + 480, top + 20, columns=64, rows=1))
     return frame_svg(parts, WIDTH, top + 16 + 18 * max(rows))
 
 
-def _light(role: str) -> str:
-    return ROLES[role].light if role in ROLES else {"line": "#c4c9d0", "soft": "#f3f5f8", "dim": "#545c66"}[role]
+def _on_white(role: str) -> str:
+    """A colour of the look on a white page, for a picture that follows no theme."""
+    return ROLES[role].light if role in ROLES else {**PAGE, "ground": GROUNDS["light"]}[role][0]
 
 
 # --- the drawing ----------------------------------------------------------------------------------------------------
@@ -157,20 +156,20 @@ def _places(stations: Sequence[Station]) -> dict[str, Place]:
         if station.kind == "eth" and kinds.get(station.peer) == "port":
             y = TOP + 34 + STEP * rights
             rights += 1
-            places[station.key] = Place(BOX_X, y, 168, 44)
-            places[station.peer] = Place(PORT_X, y, 92, 44)
+            places[station.key] = Place(BOX_X, y, 164, 44)
+            places[station.peer] = Place(PORT_X, y, 88, 44)
             bridges.setdefault(by_key[station.peer].peer, []).append(y)
         elif station.kind == "eth":
             y = TOP + 34 + STEP * (1 + lefts)
             lefts += 1
             places[station.key] = Place(OUTSIDE_X, y, 132, 44)
-            places[station.peer] = Place(CARD_X, y, 118, 44)
-        elif station.kind == "card" and station.label == "the card":
-            places[station.key] = Place(CARD_X, TOP + 34, 118, 44)
+            places[station.peer] = Place(CARD_X, y, 112, 44)
+        elif station.label == CARD:
+            places[station.key] = Place(CARD_X, TOP + 34, 112, 44)
         elif station.kind == "lo":
-            places[station.key] = Place(CARD_X, PROGRAMS_Y, 118, 44)
+            places[station.key] = Place(CARD_X, PROGRAMS_Y, 112, 44)
         elif station.kind == "hook":
-            x, width = HOOK_X + HOOK_SHIFT.get(station.label, 0), 82 if station.label in HOOK_SHIFT else 128
+            x, width = HOOK_X + HOOK_SHIFT.get(station.label, 0), 70 if station.label in HOOK_SHIFT else 128
             places[station.key] = Place(x, HOOK_Y[station.label], width, 42)
         elif station.kind == "program":
             places[station.key] = Place(HOOK_X, PROGRAMS_Y, 172, 40)
@@ -183,44 +182,36 @@ def _parts(stations: Sequence[Station], hops: Sequence[Hop], ink: Ink) -> list[s
     """Frames, then lines, then the ways, then the places, then the numbers."""
     places = _places(stations)
     shown = [station for station in stations if station.key in places]
+    known = {station.key: station for station in stations}
     parts = _frames(shown, places, ink) + _lines(shown, places, ink)
     for is_answer in (False, True):
-        parts += _way([hop for hop in hops if hop.is_answer == is_answer], places, ink, is_answer)
+        parts += _way([hop for hop in hops if hop.is_answer == is_answer], known, places, ink)
     for station in shown:
-        met = [(number, hop) for number, hop in _numbered(hops) if hop.station == station.key]
+        met = [(number, hop) for number, hop in enumerate(hops, 1) if hop.station == station.key]
         parts.append(_station(station, places[station.key], met, ink))
     return parts
 
 
 def _frames(stations: Sequence[Station], places: dict[str, Place], ink: Ink) -> list[str]:
     """A frame around what belongs to a computer, with its name."""
-    height = _height(stations)
-    parts = [_frame(176, 4, 546, height - 8, MACHINE, ink("kernel"), ink)]
+    parts = [_frame(Place(451, _height(stations) / 2, 558, _height(stations) - 8), MACHINE, ink("kernel"), ink)]
     for station in stations:
+        place = places[station.key]
         if station.kind == "eth":
-            place = places[station.key]
-            parts.append(
-                _frame(
-                    place.x - place.width / 2 - 10,
-                    place.y - 46 + 4,
-                    place.width + 20,
-                    72,
-                    station.computer,
-                    ink("container" if place.x > HOOK_X else "you"),
-                    ink,
-                )
-            )
-    card = next((places[one.key] for one in stations if one.kind == "card" and one.label == "the card"), None)
-    if card:
-        parts.append(_frame(6, card.y - 42, 152, 72, "outside", ink("you"), ink))
-        parts.append(_text("all other computers", 16, card.y + 4, ink("dim")))
+            around = Place(place.x, place.y - 6, place.width + 20, 72)
+            parts.append(_frame(around, station.computer, ink("container" if place.x > HOOK_X else "you"), ink))
+        if station.label == CARD:
+            parts.append(_frame(Place(OUTSIDE_X, place.y - 6, 152, 72), "outside", ink("you"), ink))
+            parts.append(_text("other computers", OUTSIDE_X, place.y + 4, ink("dim"), anchor="middle"))
     return parts
 
 
-def _frame(x: float, y: float, width: float, height: float, title: str, colour: str, ink: Ink) -> str:
+def _frame(around: Place, title: str, colour: str, ink: Ink) -> str:
+    x, y = around.x - around.width / 2, around.y - around.height / 2
     return (
-        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="8" fill="{colour}" fill-opacity="0.06" '
-        f'stroke="{colour}"/>' + _text(cut(title, 24), x + 10, y + 15, ink("ink"), weight=700)
+        f'<rect x="{x:g}" y="{y:g}" width="{around.width:g}" height="{around.height:g}" rx="8" fill="{colour}" '
+        f'fill-opacity="0.06" stroke="{colour}"/>'
+        + _text(cut(title, 24), x + around.width - 8, y + 14, ink("ink"), weight=700, anchor="end")
     )
 
 
@@ -232,22 +223,15 @@ def _lines(stations: Sequence[Station], places: dict[str, Place], ink: Ink) -> l
             one, other = places[station.key], places[station.peer]
             for shift in (-2, 2):
                 parts.append(_line(one.x, one.y + shift, other.x, other.y + shift, ink("dim")))
-        if station.label == "the card":
-            place = places[station.key]
-            parts.append(_line(150, place.y, place.x, place.y, ink("dim")))
-    middle = {**{name: (HOOK_X + HOOK_SHIFT.get(name, 0), y) for name, y in HOOK_Y.items()}}
-    middle["programs"] = (HOOK_X, PROGRAMS_Y)
-    for one_name, other_name in FLOW:
-        (x1, y1), (x2, y2) = middle[one_name], middle[other_name]
-        if {one_name, other_name} == {"PREROUTING", "INPUT"}:
-            parts.append(f'<path d="M{HOOK_X - 64} {y1}H{HOOK_X - 74}V{y2}H{x2}" fill="none" stroke="{ink("line")}"/>')
-        elif "programs" in (one_name, other_name):
-            x = x1 if other_name == "programs" else x2
-            parts.append(_line(x, y1, x, y2, ink("line")))
-        elif one_name == "OUTPUT":
-            parts.append(_line(x1, y1, x1, y2, ink("line")))
-        else:
-            parts.append(_line(x1, y1, x2, y2, ink("line")))
+        if station.label == CARD:
+            parts.append(_line(EDGE_X, places[station.key].y, places[station.key].x, places[station.key].y, ink("dim")))
+    for hook, after in (("PREROUTING", "FORWARD"), ("FORWARD", "POSTROUTING"), ("INPUT", ""), ("OUTPUT", "")):
+        x = HOOK_X + HOOK_SHIFT.get(hook, 0)
+        parts.append(_line(x, HOOK_Y[hook], x, HOOK_Y[after] if after else PROGRAMS_Y, ink("line")))
+    x, top, low = HOOK_X + HOOK_SHIFT["OUTPUT"], HOOK_Y["POSTROUTING"], HOOK_Y["OUTPUT"]
+    parts.append(_line(x, low, x, top, ink("line")))
+    high = HOOK_Y["PREROUTING"]
+    parts.append(f'<path d="M{HOOK_X} {high}H{ASIDE_X}V{low}H{HOOK_X - 36}" fill="none" stroke="{ink("line")}"/>')
     return parts
 
 
@@ -255,42 +239,119 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
     return f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}" stroke="{colour}" fill="none"/>'
 
 
-def _way(leg: Sequence[Hop], places: dict[str, Place], ink: Ink, is_answer: bool) -> list[str]:
-    """The line from place to place, with an arrow in the middle of each step that is long enough to be seen."""
-    role, shift = ("answer", OFFSET_PX) if is_answer else ("request", -OFFSET_PX)
-    points = [(places[hop.station].x, places[hop.station].y + shift) for hop in leg if hop.station in places]
-    if len(points) < 2:
-        return []
-    dash = ' stroke-dasharray="7 4"' if is_answer else ""
-    path = "L".join(f"{x:g} {y:g}" for x, y in points)
-    parts = [f'<path d="M{path}" fill="none" stroke="{ink(role)}" stroke-width="3.5"{dash} stroke-linejoin="round"/>']
-    for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
-        if abs(x2 - x1) + abs(y2 - y1) > 20:
-            angle = degrees(atan2(y2 - y1, x2 - x1))
-            x, y = _gap(x1, x2), 0.0
-            y = y1 + (y2 - y1) * ((x - x1) / (x2 - x1) if x2 != x1 else 0.5)
-            parts.append(
-                f'<path d="M6 0 -5 -6 -5 6Z" fill="{ink(role)}" transform="translate({x:.1f} {y:.1f}) rotate({angle:.0f})"/>'
-            )
+def _way(leg: Sequence[Hop], stations: Mapping[str, Station], places: Mapping[str, Place], ink: Ink) -> list[str]:
+    """The line from place to place, with an arrow on each part of it that is long enough."""
+    parts = []
+    for run in _runs(leg, stations):
+        role, shift = ("answer", OFFSET_PX) if run[0].is_answer else ("request", -OFFSET_PX)
+        points = [(x + shift, y + shift) for x, y in _route(run, stations, places)]
+        dash = ' stroke-dasharray="7 4"' if run[0].is_answer else ""
+        path = "L".join(f"{x:g} {y:g}" for x, y in points)
+        parts.append(
+            f'<path d="M{path}" fill="none" stroke="{ink(role)}" stroke-width="3.5"{dash} stroke-linejoin="round"/>'
+        )
+        parts += [_arrow(one, other, ink(role)) for one, other in zip(points, points[1:], strict=False)]
     return parts
 
 
-def _gap(x1: float, x2: float) -> float:
-    """Where between two columns the line is not hidden by a place."""
-    for gap in (168, 342, 508, 613, 738):
-        if min(x1, x2) < gap < max(x1, x2):
-            return gap
-    return (x1 + x2) / 2
+def _arrow(one: Point, other: Point, colour: str) -> str:
+    """In the gap between two columns or two hooks, so that no place hides it."""
+    (x1, y1), (x2, y2) = one, other
+    if abs(x2 - x1) + abs(y2 - y1) < ARROW_PX:
+        return ""
+    gaps = [gap for gap in (167, LEFT_X - 9, RIGHT_X + 8, 623, 747) if min(x1, x2) < gap < max(x1, x2)]
+    x = gaps[0] if gaps else (x1 + x2) / 2
+    y = y1 + (y2 - y1) * ((x - x1) / (x2 - x1) if x2 != x1 else 0.5)
+    angle = degrees(atan2(y2 - y1, x2 - x1))
+    return f'<path d="M6 0 -5 -6 -5 6Z" fill="{colour}" transform="translate({x:.1f} {y:.1f}) rotate({angle:.0f})"/>'
+
+
+def _runs(leg: Sequence[Hop], stations: Mapping[str, Station]) -> list[list[Hop]]:
+    """The hops in parts, each of which is one line: where a program or a container has got the packet, a part ends."""
+    runs: list[list[Hop]] = []
+    for hop in leg:
+        before = runs[-1][-1] if runs else None
+        if before is not None and _goes_on(before, hop, stations):
+            runs[-1].append(hop)
+        else:
+            runs.append([hop])
+    return runs
+
+
+def _goes_on(before: Hop, hop: Hop, stations: Mapping[str, Station]) -> bool:
+    one, other = stations[before.station], stations[hop.station]
+    if "eth" in (one.kind, other.kind):  # from or to a container there is no way but its cable
+        return other.key == one.peer or one.key == other.peer
+    return other.kind != "program" or "sends" not in hop.words if one.kind != "program" else "sends" in before.words
+
+
+def _route(run: Sequence[Hop], stations: Mapping[str, Station], places: Mapping[str, Place]) -> list[Point]:
+    """The corners of a line. A packet passes all hooks on its way, also those where no rule has counted it."""
+    known = [stations[hop.station] for hop in run]
+    met = [one for one in known if one.kind != "hook"]
+    points: list[Point] = []
+    for one, other in zip([None, *met], [*met, None], strict=True):
+        if one is None:
+            if other is not None and other.label == CARD:
+                points.append((EDGE_X, places[other.key].y))
+        else:
+            points.append(_middle(one, places, is_start=not points))
+            if other is not None:
+                points += _bends(_hooks(one, other), one, other, places)
+            elif run[-1].is_end:
+                chain = ("OUTPUT",) if one.kind == "program" else ("PREROUTING", known[-1].label)
+                points += _bends(chain, one, None, places)
+            elif one.label == CARD and len(run) > 1:
+                points.append((EDGE_X, places[one.key].y))
+    return points
+
+
+def _middle(station: Station, places: Mapping[str, Place], *, is_start: bool) -> Point:
+    """Where a line comes to a place, or begins: what comes to programs comes by INPUT, what goes goes by OUTPUT."""
+    place = places[station.key]
+    return (place.x + HOOK_SHIFT["OUTPUT" if is_start else "INPUT"] if station.kind == "program" else place.x, place.y)
+
+
+def _hooks(one: Station, other: Station) -> tuple[str, ...]:
+    """The hooks between two places, in the order in which the kernel asks them."""
+    routed = ("bridge", "card", "lo")
+    if one.kind in routed and other.kind in routed:
+        return ("PREROUTING", "FORWARD", "POSTROUTING")
+    if one.kind in routed and other.kind == "program":
+        return ("PREROUTING", "INPUT")
+    return ("OUTPUT", "POSTROUTING") if one.kind == "program" and other.kind in routed else ()
+
+
+def _bends(hooks: Sequence[str], one: Station, other: Station | None, places: Mapping[str, Place]) -> list[Point]:
+    """The corners between two places: beside the hooks up or down, and from hook to hook."""
+    points: list[Point] = []
+    for hook in hooks:
+        y = HOOK_Y[hook]
+        if hook == "PREROUTING":
+            points += _channel(places[one.key], y)
+        if hook == "INPUT":
+            points += [(ASIDE_X, HOOK_Y["PREROUTING"]), (ASIDE_X, y)]
+        if hook == "POSTROUTING" and "OUTPUT" in hooks:
+            points.append((HOOK_X + HOOK_SHIFT["OUTPUT"], y))
+        else:
+            points.append((HOOK_X + HOOK_SHIFT.get(hook, 0), y))
+    if hooks[-1:] == ("POSTROUTING",) and other is not None:
+        points += reversed(_channel(places[other.key], HOOK_Y["POSTROUTING"]))
+    return points
+
+
+def _channel(place: Place, y: float) -> list[Point]:
+    x = LEFT_X if place.x < HOOK_X else RIGHT_X
+    return [(x, place.y), (x, y)]
 
 
 def _station(station: Station, place: Place, met: Sequence[tuple[int, Hop]], ink: Ink) -> str:
-    colour = ink(ROLE_OF.get(station.kind, "kernel"))
+    colour = ink("you" if station.kind == "eth" and place.x < HOOK_X else ROLE_OF.get(station.kind, "kernel"))
     left, top = place.x - place.width / 2, place.y - place.height / 2
     if station.kind == "hook":
-        cut_px = 9
+        flat, half = place.width - 18, place.height / 2
         shape = (
-            f'<path class="p-box" d="M{left + cut_px:g} {top:g}h{place.width - 2 * cut_px:g}l{cut_px} {place.height / 2:g}'
-            f'l-{cut_px} {place.height / 2:g}h-{place.width - 2 * cut_px:g}l-{cut_px} -{place.height / 2:g}Z" '
+            f'<path class="p-box" d="M{left + 9:g} {top:g}h{flat:g}l9 {half:g}l-9 {half:g}h-{flat:g}l-9 -{half:g}Z" '
             f'fill="{ink("ground")}" stroke="{colour}" stroke-width="1.5"/>'
         )
     else:
@@ -298,10 +359,9 @@ def _station(station: Station, place: Place, met: Sequence[tuple[int, Hop]], ink
             f'<rect class="p-box" x="{left:g}" y="{top:g}" width="{place.width:g}" height="{place.height:g}" rx="5" '
             f'fill="{ink("ground")}" stroke="{colour}" stroke-width="1.5"/>'
         )
-    label = station.label if station.kind != "port" else "veth"
-    if station.kind == "eth":
-        label = station.label.removesuffix(f" of {station.computer}")
-    words = [_text(cut(label, int(place.width / 6.4)), place.x, top + 16, ink("ink"), weight=700, anchor="middle")]
+    label = station.label.partition(" of ")[0].partition(" to ")[0]  # the frame says whose it is
+    line_px = 24 if station.kind == "program" else 16
+    words = [_text(cut(label, int(place.width / 6.4)), place.x, top + line_px, ink("ink"), weight=700, anchor="middle")]
     second = _decision(met) if station.kind == "hook" else station.note
     if second:
         ended = any(hop.is_end for _, hop in met)
@@ -327,7 +387,7 @@ def _packets(count: int) -> str:
 
 def _decision(met: Sequence[tuple[int, Hop]]) -> str:
     """What the rules of a hook did, in a word."""
-    return ", ".join(dict.fromkeys(hop.words.partition(":")[0] for _, hop in met))
+    return ", ".join(dict.fromkeys(hop.words.partition(":")[0].removeprefix("policy ") for _, hop in met))
 
 
 def _disc(number: int, hop: Hop, place: Place, order: int, ink: Ink) -> str:
@@ -335,9 +395,10 @@ def _disc(number: int, hop: Hop, place: Place, order: int, ink: Ink) -> str:
     role = "trouble" if hop.is_end else "answer" if hop.is_answer else "request"
     x, y = place.x - place.width / 2 + 8 + order * 19, place.y - place.height / 2 - 3
     fill, text = (ink("ground"), ink(role)) if hop.is_answer else (ink(role), ink("ground"))
+    words = _text(str(number), x, y + 4, text, weight=700, anchor="middle", size=11)
     return (
         f'<g class="p-disc" data-hop="{number}"><circle cx="{x:g}" cy="{y:g}" r="{DISC_PX}" fill="{fill}" '
-        f'stroke="{ink(role)}" stroke-width="1.8"/>{_text(str(number), x, y + 4, text, weight=700, anchor="middle", size=11)}</g>'
+        f'stroke="{ink(role)}" stroke-width="1.8"/>{words}</g>'
     )
 
 
