@@ -23,7 +23,7 @@ from labkit.errors import LabError
 from labkit.isolation.interfaces import Namespace, read_rules, run_program, within
 from labkit.linux.proc import read_stat
 
-__all__ = ["HAND", "Network", "Wiring", "attach", "find_inverse", "make_bridge", "publish"]
+__all__ = ["HAND", "Network", "Wiring", "attach", "find_inverse", "make_bridge", "publish", "remove_named"]
 
 LONGEST_NAME = 15  # characters of an interface's name: IFNAMSIZ of <linux/if.h>, with a zero at its end
 # What the programs say of a thing that has gone already, with its namespace or by somebody else's hand.
@@ -114,13 +114,8 @@ class Wiring:
             raise
 
     def _run_inverse(self, inverse: str) -> None:
-        if not inverse:
-            return
-        try:
-            run_program(shlex.split(inverse))
-        except LabError as error:
-            if not GONE.search(str(error)):
-                raise
+        if inverse:
+            _tolerate(inverse)
 
     def __enter__(self) -> Self:
         return self
@@ -243,3 +238,26 @@ def publish(wiring: Wiring, port: int, address: str, to_port: int) -> None:
     with wiring.together():
         for chain in ("PREROUTING", "OUTPUT"):
             wiring.do(f"iptables -t nat -A {chain} {rule} -j DNAT --to-destination {address}:{to_port}")
+
+
+def remove_named(*names: str) -> None:
+    """Remove what somebody has made by hand: namespaces and interfaces of these names, and rules with such a word.
+
+    What is not there is no error. Raises LabError where the kernel refuses.
+    """
+    for name in names:
+        for line in (f"ip netns del {name}", f"ip link del {name}"):
+            if "/" not in name:  # an address is in rules only
+                _tolerate(line)
+    for rule in read_rules():
+        if set(names) & set(rule.words.split()):
+            run_program(["iptables", "-t", rule.table, "-D", rule.chain, *shlex.split(rule.words)])
+
+
+def _tolerate(line: str) -> None:
+    """Run a line that undoes something; that it has gone already is no error."""
+    try:
+        run_program(shlex.split(line))
+    except LabError as error:
+        if not GONE.search(str(error)):
+            raise

@@ -98,7 +98,7 @@ COURSE: Mapping[str, Topic] = {
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 30, ("process", "cgroups")),
-    "12": Topic("The network of a container", 40, ("process", "network")),
+    "12": Topic("The network of a container", 50, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
     "14": Topic("Machines, Compose and Swarm", 40, ("machine", "docker", "dockerd", "network")),
     "15": Topic("Security", 40, ("socket", "process", "namespaces", "mounts")),

@@ -85,6 +85,20 @@ RUN_BUNDLE = 'sh("runc run --detach --bundle /run/mine {name} >/dev/null 2>&1")'
 def bundle(args: str = "sleep 600", hostname: str = "handmade", hard: int = 64, name: str = "mine") -> str:
     return BUNDLE.format(args=args, hostname=hostname, hard=hard) + RUN_BUNDLE.format(name=name)
 
+ATTIC = """
+from labkit.isolation.network import remove_named
+remove_named("attic", "attic0", "attic1", "10.201.0.0/24")
+for line in (
+    "ip netns add attic",
+    "ip link add attic0 type bridge && ip link set attic0 up && ip addr add 10.201.0.1/24 dev attic0",
+    "ip link add attic1 type veth peer name eth0 netns attic && ip link set attic1 master attic0 up",
+    "ip -n attic addr add 10.201.0.2/24 dev eth0 && ip -n attic link set eth0 up",
+    "ip -n attic route add default via 10.201.0.1",
+    "iptables -t nat -A POSTROUTING -s 10.201.0.0/24 ! -o attic0 -j MASQUERADE",
+):
+    sh(line{change})
+"""
+SHY = 'sh("docker run -d --name shy {} busybox httpd -f -p 80 -h /etc"); import time; time.sleep(1)'
 
 # Files stay from one try to the next; a machine's settings begin empty.
 ANEW = 'sh("rm -f /root/*.json; echo {} >/etc/docker/daemon.json")\n'
@@ -372,6 +386,17 @@ MISTAKES = [
         'delete_containers("/run/mine")\nsh("docker run -d --name mine --hostname handmade busybox sleep 600")',
         "mine was made by the engine",
     ),
+    Mistake("12-a", ATTIC.format(change='.replace("MASQUERADE", "ACCEPT")'), "with the source 10.201.0.2"),
+    Mistake("12-a", ATTIC.format(change='.replace("route add default", "route add 9.9.9.0/24")'), "no default route"),
+    Mistake("12-a", ATTIC.format(change='.replace("master attic0 ", "")'), "is no port of a bridge: it is to be one"),
+    Mistake("12-a", ATTIC.format(change='.replace(" && ip -n attic link set eth0 up", "")'), "eth0 in attic is not up"),
+    Mistake("12-a", ATTIC.format(change='.replace("addr add 10.201.0.2", "addr add 10.201.0.3")'), "not 10.201.0.2"),
+    Mistake("12-a", ATTIC.format(change='.replace("netns attic", "")'), "there is no end of a veth pair"),
+    Mistake("12-b", SHY.format("-p 8090:80"), "port 8090 is open on all addresses of this machine"),
+    Mistake("12-b", SHY.format("-p 127.0.0.1:80:8090"), "port 80 leads to port 8090 of shy, not to 80"),
+    Mistake("12-b", SHY.format("--expose 80"), "shy publishes no port"),
+    Mistake("12-b", SHY.format("-p 127.0.0.1:8090:80").replace("-p 80 ", "-p 8090 "), "nobody answers on 127.0.0.1:8090"),
+    Mistake("12-b", SHY.format("-p 127.0.0.1:8091:80"), "the port of 127.0.0.1 is 8091, not 8090"),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
