@@ -11,6 +11,7 @@ import pytest
 from labkit.api.engine import Engine
 from labkit.errors import EngineUnreachable, LabError
 from labkit.widgets.namespace_map import WORDS, draw_namespaces, watch_namespaces
+from labkit.widgets.process_tree import _choose
 from labkit.widgets.processes import ProcessSource, label_containers
 from tests.processes import MACHINE, process
 
@@ -90,6 +91,13 @@ def test_some_processes_are_drawn_under_their_names() -> None:
         draw_namespaces({"other": other.pid})
     with pytest.raises(ValueError, match="no kind of namespace named 'host', but uts, ipc"):
         draw_namespaces({"this notebook": "self"}, "host")
+
+
+def test_the_tree_of_the_engine_leaves_out_what_is_neither() -> None:
+    """Of all processes the engine's, the shims of containers that are asked for, and all that was started there."""
+    deeper = [process(50, "sh", 24, 9), process(51, "cat", 50, 10), process(60, "bash", 1)]
+
+    assert [7, 9, 20, 24, 29, 50, 51] == [one.pid for one in _choose([*MACHINE, *deeper], {24: "box", 29: "box"})]
 
 
 def test_a_live_map_is_stopped_and_keeps_what_it_saw() -> None:

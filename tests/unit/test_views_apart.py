@@ -16,6 +16,7 @@ from labkit.show.exercise import exercise_html
 from labkit.show.layer_stack import layer_stack_html
 from labkit.show.layer_tree import read_tree
 from labkit.show.namespace_map import namespace_map_html
+from labkit.show.process_tree import process_tree_html
 from labkit.show.wire import wire_html
 from tests.processes import LABELS, MACHINE
 from tests.stacks import make_app
@@ -38,6 +39,7 @@ VIEWS = {
     "exercise": exercise_html("A", "not yet", "nothing", 1, ("Look.",)),
     "stack": layer_stack_html(make_app(), read_tree(make_app())),
     "namespaces": namespace_map_html(MACHINE, (), LABELS),
+    "tree": process_tree_html(MACHINE, LABELS),
     "end": end_html("02", WRONG, {"A": {"done": True, "tries": 1}}, sentences=("So.",)),
 }
 
