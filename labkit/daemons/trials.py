@@ -263,7 +263,7 @@ def _require_one_that_may(driver: Driver) -> None:
         words = f"Docker {major} cannot keep its images with containerd: {FIRST_WITH_CONTAINERD} can"
         raise DriverRefused(driver.title, words, "lab")
     if driver.name == "devicemapper" and os.environ.get("LABKIT_MACHINE_KIND") != "uml" and major < FIRST_WITHOUT_POOL:
-        words = "its devices belong to the whole kernel, and would outlive this machine: it is tried on `uml` only"
+        words = "its devices would stay in your computer's kernel after this machine; only a `uml` machine tries it"
         raise DriverRefused(driver.title, words, "lab")
 
 

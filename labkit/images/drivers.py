@@ -36,10 +36,10 @@ class Driver:
 
 
 DIRECTORIES = "two directories of the container's own, and a few small files; the image's files are not copied"
-COPIES = "two whole copies of the image's files: one is made ready for the container, one is the container's"
+COPIES = "two whole copies of the image's files: one for the start of the container, one for what it writes"
 SNAPSHOTS = "two snapshots, which share every block with the image"
 WHOLE_FILE = "the whole file is copied into the container's directory, and then the byte is changed"
-NOTHING = "nothing is copied: the container has its own file already"
+NOTHING = "nothing is copied: the container already has a file of its own"
 ONE_BLOCK = "the blocks with the byte are written in a new place; the rest of the file stays shared"
 OVERLAY, SUBVOLUMES = "a mount of type overlay", "subvolumes and snapshots of the file system btrfs"
 
@@ -60,7 +60,7 @@ DRIVERS: Mapping[str, Driver] = {
         Driver(
             "fuse-overlayfs",
             "one directory, as for overlay2",
-            "a mount of type fuse: an ordinary program answers for the file system",
+            "a mount of type fuse: an ordinary program does the work of a file system",
             DIRECTORIES,
             WHOLE_FILE,
         ),
@@ -88,13 +88,13 @@ DRIVERS: Mapping[str, Driver] = {
         Driver(
             "zfs",
             "a dataset: a clone of a snapshot of the one below",
-            "the file system ZFS: a module from elsewhere, since its licence keeps it out of Linux",
+            "the file system ZFS: a module that is no part of Linux, because of its licence",
             file_system="zfs",
         ),
         Driver(
             "aufs",
             "one directory, a branch of the union",
-            "a mount of type aufs, which never was in Linux; some distributions had added it",
+            "a mount of type aufs, which was never part of Linux; some distributions added it",
         ),
     )
 }

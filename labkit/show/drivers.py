@@ -4,11 +4,11 @@ A result is a Trial or a Refusal of `labkit.images.drivers`. Which drivers run d
 what was measured on the computer: the page and the still picture show that, and the text has what holds everywhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from labkit.images.drivers import DRIVERS, Refusal, Trial
-from labkit.show.look import ROLES, figure, mark
+from labkit.show.look import ROLES, figure, mark, with_code
 from labkit.show.still import frame_svg, text_svg
 
 __all__ = ["drivers_html", "drivers_svg", "drivers_text", "growth_svg", "megabytes", "relations"]
@@ -28,13 +28,14 @@ TABLE_STYLE = (
     ".lk .lkd-table tr{padding:4px 0}.lk .lkd-table th[scope=row]{padding-bottom:2px}}</style>"
 )
 CAPTION = (
-    "Look at the last column: a driver that runs says what it kept on the disk, and one that does not is quoted. The "
-    "column before it says what each driver takes of the kernel. A driver runs where the kernel has that."
+    "Look at the last column. Where a driver runs, the column has the bytes on the disk. Where it does not run, the "
+    "column says why. The column before it says what the driver needs from the kernel."
 )
 RUNS, RUNS_NOT = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
 WHO = {"dockerd": "dockerd says", "kernel": "the kernel refuses", "lab": "not tried here"}
 ROW_PX, WIDTH_PX = 34, 900
 BAR_X, BAR_PX = 190, 480
+PARTS = ("engine", "container", "stderr")  # whose colours the image, the containers and the changed byte have
 
 
 def megabytes(count: int) -> str:
@@ -65,20 +66,22 @@ def relations(trials: Sequence[Trial]) -> dict[str, bool]:
         > 10 * overlay.bytes_after("build"),
         "one changed byte: overlay2 copies the whole file": overlay.growth("change") >= overlay.big_bytes,
         "one changed byte: vfs copies less than a tenth of the file": vfs.growth("change") < vfs.big_bytes / 10,
-        "one changed byte: whoever shares blocks copies less than a tenth of the file": all(
+        "one changed byte: a driver that shares blocks copies less than a tenth of the file": all(
             trial.growth("change") < trial.big_bytes / 10 for trial in sharing
         ),
     }
 
 
 def drivers_html(results: Sequence[Result]) -> str:
-    """A table: what a layer is for each driver, what it takes of the kernel, and whether it runs here."""
+    """A table: what a layer is for each driver, what it needs from the kernel, and whether it runs here."""
     rows = "".join(
         f'<tr><th scope="row">{escape(result.driver)}</th><td>{escape(DRIVERS[result.driver].layer)}</td>'
         f"<td>{mark('kernel')} {escape(DRIVERS[result.driver].kernel_object)}</td><td>{_here_html(result)}</td></tr>"
         for result in results
     )
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("driver", "a layer is", "of the kernel", "here"))
+    heads = "".join(
+        f'<th scope="col">{name}</th>' for name in ("driver", "a layer is", "from the kernel", "on this machine")
+    )
     body = f'<div class="lkd-table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     return figure("the storage drivers", body, caption=CAPTION, style=TABLE_STYLE)
 
@@ -110,23 +113,25 @@ def growth_svg(trials: Sequence[Trial], containers: int, *, changed: bool) -> st
     """The bytes that each driver keeps with so many containers, as a still picture of bars; it differs, too."""
     most = max((trial.bytes_after("change") for trial in trials), default=1)
     parts = []
-    for number, (trial, kept) in enumerate(zip(trials, _kept(trials, containers, changed), strict=True)):
-        y = 30 + number * ROW_PX
-        ink = ROLES["engine"].light
-        parts += [
-            text_svg(trial.driver, 10, y, columns=24, rows=1),
-            f'<rect x="{BAR_X}" y="{y - 14}" width="{BAR_PX * kept / most:.1f}" height="18" rx="2" fill="{ink}"/>',
-            text_svg(megabytes(kept), BAR_X + BAR_PX * kept / most + 8, y, columns=12, rows=1),
-        ]
+    for number, trial in enumerate(trials):
+        x, y = float(BAR_X), 30 + number * ROW_PX
+        parts.append(text_svg(trial.driver, 10, y, columns=24, rows=1))
+        for kept, role in zip(_kept(trial, containers, changed), PARTS, strict=True):
+            width = BAR_PX * kept / most
+            parts.append(f'<rect x="{x:.1f}" y="{y - 14}" width="{width:.1f}" height="18" fill="{ROLES[role].light}"/>')
+            x += width
+        total = megabytes(sum(_kept(trial, containers, changed)))
+        parts.append(text_svg(total, x + 8, y, columns=12, rows=1))
     words = f"{containers} container{'' if containers == 1 else 's'}{', and one byte changed' if changed else ''}"
     parts.append(text_svg(words, 10, 30 + len(trials) * ROW_PX, columns=80, rows=1))
     return frame_svg(parts, BAR_X + BAR_PX + 110, 44 + len(trials) * ROW_PX, differs=True)
 
 
-def _kept(trials: Sequence[Trial], containers: int, changed: bool) -> Iterator[int]:
-    for trial in trials:
-        step = f"create {containers}" if containers else "build"
-        yield trial.bytes_after(step) + (trial.growth("change") if changed else 0)
+def _kept(trial: Trial, containers: int, changed: bool) -> tuple[int, int, int]:
+    """The bytes of the image, of the containers, and of the changed byte."""
+    image = trial.bytes_after("build")
+    made = trial.bytes_after(f"create {containers}") - image if containers else 0
+    return image, max(0, made), max(0, trial.growth("change")) if changed else 0
 
 
 def _created(trial: Trial) -> int:
@@ -142,6 +147,6 @@ def _here(result: Result) -> str:
 
 def _here_html(result: Result) -> str:
     if isinstance(result, Refusal):
-        words = f"<q>{escape(result.words)}</q>" if result.who == "dockerd" else escape(result.words)
+        words = f"<q>{escape(result.words)}</q>" if result.who == "dockerd" else with_code(result.words)
         return f'<span class="lk-ink-missing">{mark("missing")} {WHO[result.who]}:</span> {words}'
     return f'<span class="lk-ink-answer">{RUNS} <b>runs</b></span>{escape(_here(result)[4:])}'

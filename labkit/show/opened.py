@@ -89,15 +89,18 @@ def _diff(store: Store) -> Opened:
     for mount in store.mounts.values():
         name, key = _container_name(store, mount.container_id), (key_of(mount.container_id),)
         if mount.init_id:
-            entries.append(Entry(short(mount.init_id), f"first layer of {name}", key))
+            entries.append(Entry(short(mount.init_id), f"files for the start of {name}", key))
         entries.append(Entry(short(mount.mount_id), f"what {name} writes", key))
     entries.sort()
     recorded = {one for mount in store.mounts.values() for one in (mount.init_id, mount.mount_id)}
     recorded |= {layer.cache_id for layer in store.layers.values()}
     known = sum(name in recorded for name in store.links.values())
-    proof: Proof | str = Proof("layerdb has a record of each directory in l", known, len(store.links))
+    proof: Proof | str = Proof(f"layerdb has a record of each directory in {store.driver}", known, len(store.links))
     if store.kind == CONTAINERD:
-        proof = f"Each directory has a number, which the snapshotter's metadata.db keeps: {len(entries)} directories."
+        proof = (
+            f"The directories have numbers: {len(entries)} directories. Here bytes are whole blocks of the disk:"
+            " 4 bytes count as 4,096."
+        )
     return Opened(tuple(entries), (), proof, _count(len(entries), "directory"))
 
 

@@ -29,14 +29,14 @@ class Trail(NamedTuple):
     """How a name leads to directories: the steps to the layers, and for each layer, the topmost first, its names."""
 
     steps: tuple[tuple[str, str], ...]  # what it is, and its short form
-    layers: tuple[tuple[str, str, str], ...]  # diff_id, chain_id, cache_id
+    layers: tuple[tuple[str, str, str, str], ...]  # which one it is, diff_id, chain_id, cache_id; "" where it has none
 
 
 PLACES = (
     Place(
         "diff",
         "aufs/diff",
-        "DRIVER/CACHE_ID/diff",
+        "DRIVER/CACHE-ID/diff",
         "snapshots/N/fs",
         "engine",
         "aufs文件系统的所有层的存储目录",
@@ -45,7 +45,7 @@ PLACES = (
     Place(
         "lower",
         "aufs/layers",
-        "DRIVER/CACHE_ID/lower",
+        "DRIVER/CACHE-ID/lower",
         "meta.db: parent",
         "engine",
         "存储aufs层之间关系等元数据",
@@ -54,7 +54,7 @@ PLACES = (
     Place(
         "merged",
         "aufs/mnt",
-        "DRIVER/MOUNT_ID/merged",
+        "DRIVER/MOUNT-ID/merged",
         "rootfs/ID",
         "kernel",
         "aufs文件系统挂载点",
@@ -141,20 +141,27 @@ def follow_choices(store: Store) -> list[tuple[str, str, str]]:
 def follow_trail(store: Store, key: str) -> Trail:
     """Follow what `follow_choices` gave the key for, from its name to its directories."""
     steps: list[tuple[str, str]] = []
-    layers: list[tuple[str, str, str]] = []
+    layers: list[tuple[str, str, str, str]] = []
     for container_id, one in store.containers.items():
         if key_of(container_id) == key and container_id in store.mounts:
             mount = store.mounts[container_id]
             steps += [("container", one.name), ("container id", short(container_id))]
-            layers += [("what it writes", "layerdb/mounts", short(mount.mount_id))]
-            layers += [("made at first", "layerdb/mounts", short(mount.init_id))] if mount.init_id else []
+            layers += [(f"what {one.name} writes", "", "", short(mount.mount_id))]
+            layers += [("for its start", "", "", short(mount.init_id))] if mount.init_id else []
             key = key_of(one.image_id)
     for image in store.images.values():
         if key_of(image.config_digest) == key:
             steps += [("image", image.names[0] if image.names else "(no name)"), ("image id", short(image.image_id))]
             known = [store.layers[chain_id] for chain_id in reversed(image.chain_ids) if chain_id in store.layers]
-            layers += [(short(each.diff_id), short(each.chain_id), short(each.cache_id)) for each in known]
+            layers += [
+                (_level(place, len(known)), short(each.diff_id), short(each.chain_id), short(each.cache_id))
+                for place, each in enumerate(known)
+            ]
     return Trail(tuple(steps), tuple(layers))
+
+
+def _level(place: int, count: int) -> str:
+    return "topmost" if place == 0 else "lowest" if place == count - 1 else ""
 
 
 def key_of(identity: str) -> str:

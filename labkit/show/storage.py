@@ -23,9 +23,9 @@ __all__ = ["storage_html", "storage_svg", "storage_text"]
 MOST_ENTRIES = 12  # of a directory; those that are followed go first
 KEEP_KEYS = "data-lm-suppress-shortcuts"  # an arrow is for the choice, and not for JupyterLab
 CAPTION = (
-    "Choose what you follow: the arrows show how its name leads to its directories. Choose a line, with the mouse or"
-    " with the arrow keys: the directory opens, and what you follow is marked. The directories of one line do the same"
-    " work."
+    "Choose a name at the top: the arrows lead from the name to its directories. Then choose a line, with the mouse or"
+    " with the arrow keys: the directory opens, and what belongs to the name is marked. Each line has the directories"
+    " that do the same work."
 )
 COLUMNS = ("the notes, with AUFS", "this data root, with {}", "containerd's store")
 ROW_PX, COLUMN_PX, COUNT_PX, TOP_PX = 26, 280, 160, 64
@@ -119,10 +119,14 @@ def _trail_html(key: str, trail: Trail) -> str:
         f'<span class="lks-step"><small>{escape(what)}</small><code>{escape(xml_safe(name))}</code></span>'
         for what, name in trail.steps
     )
-    heads = "".join(f"<th>{escape(words)}</th>" for words in ("diff_id", "chain_id", "cache_id: its directory"))
+    heads = "".join(
+        f"<th>{escape(words)}</th>" for words in ("layer", "diff_id", "chain id", "cache-id: its directory")
+    )
     rows = "".join(
-        "<tr>" + "".join(f"<td><code>{escape(xml_safe(name))}</code></td>" for name in layer) + "</tr>"
-        for layer in trail.layers[:MOST_ENTRIES]
+        f'<tr><td class="lk-dim">{escape(xml_safe(which))}</td>'
+        + "".join(f"<td><code>{escape(xml_safe(name))}</code></td>" for name in names)
+        + "</tr>"
+        for which, *names in trail.layers[:MOST_ENTRIES]
     )
     return (
         f'<div class="lks-trail" data-trail="{key}">{steps}{arrow}<table><thead><tr>{heads}</tr></thead>'

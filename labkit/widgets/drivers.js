@@ -14,6 +14,7 @@ const mb = bytes => {
   const value = bytes / 1e6;
   return `${Math.abs(value) >= 99.95 ? value.toFixed(0) : value.toFixed(1)} MB`;
 };
+const PARTS = [["lkg-bar", "the image"], ["lkg-made", "the containers"], ["lkg-extra", "the changed byte"]];
 const added = bytes => (bytes < 50_000 ? "less than 0.1 MB" : mb(bytes));
 
 const sentence = words => `${words[0].toUpperCase()}${words.slice(1)}.`;
@@ -37,8 +38,13 @@ export default {
     const change = make("button", acts, { type: "button" }, "change one byte in one of them");
     const rows = make("div", root, { class: "lkg-rows", role: "radiogroup", "aria-label": "driver" });
     const words = make("p", root, { class: "lkg-words", "aria-live": "polite" });
-    make("figcaption", root, {}, "Move the slider (mouse, or arrow keys), and make containers one after the other. Then"
-      + " change one byte. Choose a driver to read what it did on the disk. Each length is what this machine measured.");
+    const keys = make("p", root, { class: "lkg-keys" });
+    for (const [part, name] of PARTS) {
+      make("span", keys, { class: `lkg-key ${part}`, "aria-hidden": true });
+      make("span", keys, {}, name);
+    }
+    make("figcaption", root, {}, "Move the slider, with the mouse or the arrow keys: each step makes one container. Then"
+      + " change one byte. Choose a driver to read what it did on the disk. This machine has measured each length.");
 
     const trials = model.get("trials");
     const most = Math.max(1, ...trials.map(one => Math.max(...one.kept) + Math.max(0, one.change)));
@@ -47,6 +53,7 @@ export default {
       make("span", row, { class: "lkg-name" }, trial.driver);
       const track = make("span", row, { class: "lkg-track" });
       const bar = make("span", track, { class: "lkg-bar" });
+      const made = make("span", track, { class: "lkg-made" });
       const extra = make("span", track, { class: "lkg-extra" });
       const size = make("span", track, { class: "lkg-size" });
       const choose = () => {
@@ -64,7 +71,7 @@ export default {
         next.row.focus();
         next.choose();
       });
-      return { trial, row, bar, extra, size, choose };
+      return { trial, row, bar, made, extra, size, choose };
     });
 
     const draw = () => {
@@ -73,10 +80,12 @@ export default {
       count.textContent = containers;
       change.disabled = containers === 0;
       change.setAttribute("aria-pressed", changed);
-      for (const { trial, row, bar, extra, size } of bars) {
+      for (const { trial, row, bar, made, extra, size } of bars) {
         const isChosen = trial.driver === model.get("chosen");
         const kept = trial.kept[containers], more = changed ? Math.max(0, trial.change) : 0;
-        bar.style.width = `${(kept / most) * 82}%`;
+        const image = Math.min(trial.kept[0], kept);
+        bar.style.width = `${(image / most) * 82}%`;
+        made.style.width = `${((kept - image) / most) * 82}%`;
         extra.style.width = `${(more / most) * 82}%`;
         size.textContent = mb(kept + more);
         row.setAttribute("aria-checked", isChosen);

@@ -28,7 +28,11 @@ CREATED = [f"create {number}" for number in range(1, 11)]
 INK, DIM = "#1f2328", "#545c66"  # of a light page: the figure has a white ground, legible on both
 # The steps that are drawn, the role whose colour each has, and its hatching, for those who see no colours.
 BYTES = (("the image", "engine", ""), ("ten containers", "container", "//"), ("one byte changed", "stderr", "xx"))
-SECONDS = (("build the image", "engine", ""), ("make ten containers", "container", "//"), ("run one", "stderr", "xx"))
+SECONDS = (
+    ("build the image", "engine", ""),
+    ("make ten containers", "container", "//"),
+    ("run one of them", "stderr", "xx"),
+)
 
 
 def show_drivers(results: Iterable[Trial | Refusal]) -> View:
@@ -48,7 +52,7 @@ class Plot:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         packed = io.BytesIO()
-        draw_figure(self._trials).savefig(packed, format="png", dpi=110)
+        draw_figure(self._trials).savefig(packed, format="png", dpi=110, bbox_inches="tight", pad_inches=0.08)
         return {"image/png": base64.b64encode(packed.getvalue()).decode(), "text/plain": repr(self)}
 
 
@@ -109,7 +113,10 @@ def _stack(
         axes.invert_yaxis()
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8.5, labelcolor=INK)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, labelcolor=INK,
+        borderaxespad=0.2, handlelength=1.4, handletextpad=0.5, columnspacing=1.1,
+    )  # fmt: skip
 
 
 class Growth(AnyWidget):

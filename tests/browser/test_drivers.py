@@ -42,7 +42,7 @@ def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[
 
 
 def length(bars: Locator, row: int) -> float:
-    box = bars.locator(".lkg-bar").nth(row).bounding_box()
+    box = bars.locator(".lkg-track .lkg-made").nth(row).bounding_box()
     assert box is not None
     return box["width"]
 

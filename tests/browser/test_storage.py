@@ -67,7 +67,7 @@ def test_what_is_followed_is_marked(notebook: Notebook, views: list[Locator]) ->
     notebook.show(view)
     view.locator(".lks-follow label", has_text="both").click()
     view.locator("label", has_text="layerdb").first.click()
-    chain = view.locator(".lks-trail:visible td:nth-child(2)").all_inner_texts()
+    chain = view.locator(".lks-trail:visible td:nth-child(3)").all_inner_texts()
     marked = view.locator(".lks-panel:visible li:has(.lks-mine:visible) code").all_inner_texts()
 
     assert 3 == len(chain) and sorted(2 * chain) == sorted(marked)

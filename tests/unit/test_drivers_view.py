@@ -55,7 +55,7 @@ def test_relations_hold_for_drivers_as_they_are() -> None:
         ([OVERLAY, make("vfs", 14_000_000, 5_000_000, 0)], "ten containers of vfs take more than ten copies"),
         ([make("overlay2", 6_000_000, 40_000, 4096), VFS], "one changed byte: overlay2 copies the whole file"),
         ([OVERLAY, make("vfs", 14_000_000, 12_000_000, BIG)], "one changed byte: vfs copies less"),
-        ([OVERLAY, VFS, make("btrfs", 6_000_000, 80_000, BIG)], "one changed byte: whoever shares blocks"),
+        ([OVERLAY, VFS, make("btrfs", 6_000_000, 80_000, BIG)], "one changed byte: a driver that shares blocks"),
     ],
 )
 def test_a_relation_that_does_not_hold_is_told(wrong: list[Trial], sentence: str) -> None:

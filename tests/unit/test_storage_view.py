@@ -36,7 +36,7 @@ def test_each_line_of_the_notes_is_there(store: Store, other: Store) -> None:
     """In the old words and in today's; with containerd's store in its words, too."""
     text = storage_text(store)
 
-    assert "aufs/diff | overlay2/CACHE_ID/diff | 6 directories" in text
+    assert "aufs/diff | overlay2/CACHE-ID/diff | 6 directories" in text
     assert "image/aufs/layerdb | image/overlay2/layerdb | 4 layers, 1 mount" in text
     assert len(PLACES) == len(text.splitlines()) == len(storage_text(store, other).splitlines())
     assert "image/aufs/imagedb | image/overlay2/imagedb | content/blobs | 3 images" in storage_text(store, other)
@@ -70,8 +70,8 @@ def test_a_trail_leads_from_a_name_to_directories(store: Store) -> None:
     layers = store.layers_of(store.image("hello"))
 
     assert [("container", "web"), ("container id", short(CONTAINER))] == list(trail.steps[:2])
-    assert [short("e0" * 32), f"{short('e0' * 32)}-init"] == [cache_id for _, _, cache_id in trail.layers[:2]]
-    assert [short(layer.chain_id) for layer in reversed(layers)] == [chain_id for _, chain_id, _ in trail.layers[2:]]
+    assert [short("e0" * 32), f"{short('e0' * 32)}-init"] == [cache_id for *_, cache_id in trail.layers[:2]]
+    assert [short(layer.chain_id) for layer in reversed(layers)] == [chain_id for _, _, chain_id, _ in trail.layers[2:]]
 
 
 def test_what_is_followed_is_marked_in_every_directory(store: Store, other: Store) -> None:
