@@ -175,7 +175,7 @@ export default {
     };
     let depth = -1, only = model.get("only"), picked = model.get("picked");
     let opened = new Set(model.get("opened")), openedByHand = opened; // while the filter is on, it has folders of its own
-    let rows = [], frame = null, telling = null, typed = "", typedAt = 0;
+    let rows = [], highest = 0, frame = null, telling = null, typed = "", typedAt = 0;
     const space = make("div", { role: "presentation" });
     files.replaceChildren(space);
 
@@ -248,6 +248,9 @@ export default {
     const drawSoon = () => { frame ??= requestAnimationFrame(draw); };
     const drawTree = () => {
       rows = tree.rows(opened, only);
+      // The box is as high as the longest tree so far: it leaves no room empty, and nothing below it jumps to and fro.
+      highest = Math.max(highest, rows.length);
+      files.style.setProperty("--rows", highest);
       space.style.height = `${Math.max(1, rows.length) * ROW_PX}px`;
       drawSoon();
     };
