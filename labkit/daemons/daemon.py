@@ -42,7 +42,9 @@ mkdir -p /etc/docker
 mount -t tmpfs tmpfs /etc/docker
 echo "$settings" > /run/daemon.json
 trap 'kill $engine' TERM
-dockerd --config-file=/run/daemon.json --host="unix://$place/s" --exec-root=/run/docker \
+test -z "${LISTEN_FDS-}" || exec 3<&0 </dev/null
+sh -c 'test -z "${LISTEN_FDS-}" || export LISTEN_PID=$$; exec dockerd "$@"' sh \
+    --config-file=/run/daemon.json --host="unix://$place/s" --exec-root=/run/docker \
     --pidfile=/run/dockerd.pid "$@" &
 engine=$!
 wait $engine || wait $engine
@@ -78,6 +80,7 @@ def run_daemon(
     programs: str = "",
     cgroup_driver: str = "cgroupfs",
     has_network: bool = False,
+    listener: socket.socket | None = None,
     end_s: float = END_S,
 ) -> Iterator[Daemon]:
     """Start dockerd and wait until it answers; after the block it is ended, with its containers and control groups.
@@ -85,7 +88,9 @@ def run_daemon(
     `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
     daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
     and runc go before the installed ones. `cgroup_driver` says who makes the control groups: "cgroupfs", the engine
-    itself, or "systemd". With `has_network` slirp4netns leads it to the internet, else it has none.
+    itself, or "systemd". With `has_network` slirp4netns leads it to the internet, else it has none. `listener` is a
+    socket that listens already, on which it is to answer too: dockerd gets it as its file 3, and two variables that
+    say so (sd_listen_fds(3)).
     `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed.
     Its namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
 
@@ -100,12 +105,14 @@ def run_daemon(
     given = [f"--data-root={data or '/run/data'}", f"--cgroup-parent={parent}", *options]
     given += [f"--exec-opt=native.cgroupdriver={cgroup_driver}"]
     given += [] if has_network else ["--bridge=none", "--iptables=false"]
+    given += ["--host=fd://"] if listener else []
+    environment = os.environ | {"PATH": path} | ({"LISTEN_FDS": "1"} if listener else {})
     script = (WAIT_FOR_NETWORK if has_network else "") + INSIDE
     with (place / "log").open("wb") as log:
         root = subprocess.Popen(
             [*WITH_US, "unshare", *NAMESPACES, "sh", "-euc", script, "sh", place, json.dumps(settings or {}), *given],
-            env=os.environ | {"PATH": path},
-            stdin=subprocess.DEVNULL,
+            env=environment,
+            stdin=listener or subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -18,6 +18,7 @@ FLOORS = {
     "api.frames": 0,
     "images.overlay": 0,
     "cells": 0,
+    "daemons.start_log": 0,
     "dump": 0,
     "errors": 0,
     "images.bolt": 0,
@@ -59,9 +60,7 @@ FLOORS = {
 }
 VALUES_FOR_SHOW = (
     *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show"),
-    *("labkit.api.frames", "labkit.images", "labkit.isolation"),
-    *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show", "labkit.api.frames", "labkit.images"),
-    "labkit.isolation.packet_path",
+    *("labkit.api.frames", "labkit.daemons.start_log", "labkit.images", "labkit.isolation"),
 )
 
 Imports = dict[str, set[str]]
