@@ -1,6 +1,9 @@
 """Further real engines: how does one start a Docker Engine beside the one that runs, or a registry?
 
 daemon         a dockerd in namespaces of its own, which meets no other and leaves nothing
+start_log      what a dockerd does between its first line and "API listen on", as its log tells it
+reload         how the engine that runs reads its settings again, without a restart
+miniature      a function that answers requests on a socket file, as a daemon does
 registry       a docker-registry of one's own, empty
 trials         what each storage driver costs, when a real engine does the same work with it
 certificates   what `dockerd --tlsverify` shows and asks for

@@ -112,7 +112,7 @@ def run_daemon(
         root = subprocess.Popen(
             [*WITH_US, "unshare", *NAMESPACES, "sh", "-euc", script, "sh", place, json.dumps(settings or {}), *given],
             env=environment,
-            stdin=listener or subprocess.DEVNULL,
+            stdin=listener.fileno() if listener else subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

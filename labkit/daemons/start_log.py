@@ -70,9 +70,7 @@ STEPS = (
         ("Loading containers: start",),
     ),
     StepKind("containers ready", "all containers are known again", ("Loading containers: done",)),
-    StepKind(
-        "routes", "it says which method and path lead to which function: the API", ("Registering routers",)
-    ),
+    StepKind("routes", "it says which method and path lead to which function: the API", ("Registering routers",)),
     StepKind("initialised", "the daemon is complete", ("Daemon has completed initialization",)),
     StepKind("API", "now it answers, those first who waited at the door", ("API listen on",)),
 )

@@ -20,8 +20,9 @@ CAPTION = (
 )
 STYLE = (
     "<style>"
-    ".lk .lks-row>summary{display:grid;grid-template-columns:9.5em 1fr 4.5em;gap:10px;align-items:center;padding:3px 4px;"
-    "cursor:pointer;list-style:none;border-radius:4px}.lk .lks-row>summary::-webkit-details-marker{display:none}"
+    ".lk .lks-row>summary{display:grid;grid-template-columns:9.5em 1fr 4.5em;gap:10px;align-items:center;"
+    "padding:3px 4px;cursor:pointer;list-style:none;border-radius:4px}"
+    ".lk .lks-row>summary::-webkit-details-marker{display:none}"
     ".lk .lks-row>summary:hover,.lk .lks-row[open]>summary{background:var(--lk-soft)}"
     ".lk .lks-row b{font-weight:600;white-space:nowrap}.lk .lks-lane{position:relative;height:16px;"
     "background:linear-gradient(var(--lk-line),var(--lk-line)) 0 50%/100% 1px no-repeat}"
@@ -66,8 +67,11 @@ def start_svg(steps: Sequence[Step]) -> str:
 def _bars(steps: Sequence[Step]) -> list[tuple[float, float]]:
     """Where each step's bar begins, and how long it is, as parts of the whole."""
     whole = (steps[-1].at_s if steps else 0.0) or 1.0
-    ends = [step.at_s for step in steps[1:]] + [whole]
-    return [(step.at_s / whole, (end - step.at_s) / whole) for step, end in zip(steps, ends, strict=True)]
+    moments = [step.at_s for step in steps]
+    return [
+        (begin / whole, (end - begin) / whole)
+        for begin, end in zip(moments, [*moments[1:], *moments[-1:]], strict=True)
+    ]
 
 
 def _row_html(step: Step, left: float, width: float) -> str:

@@ -28,6 +28,9 @@ threading.Thread(target=keep, args=(deaths,), daemon=True).start()
 sh("docker run -d --name phoenix busybox sleep 600")
 """
 
+SURVIVOR = 'lesson.remove("survivor")\nsh("docker run -d --name survivor busybox sleep 600")\n'
+LIVE_RESTORE = "reload_engine(engine, kept | {'live-restore': True})\n"
+
 LETTER = """
 sh("echo dear > /tmp/letter; docker create --name box busybox; docker cp /tmp/letter box:/; docker commit box mine")
 """
@@ -209,6 +212,30 @@ MISTAKES = [
     Mistake("02b-a", 'sh("docker create --name fixed --rm=false -m16m busybox --init")', "Init is None, not True"),
     Mistake("02b-a", 'sh("docker create --name fixed --rm -m16m --init busybox")', "AutoRemove is True, not False"),
     Mistake("02b-a", 'sh("docker create --rm=false -m16m --init busybox -name fixed")', "its limits are right"),
+    Mistake(
+        "03-a", "SETTINGS.write_text(json.dumps(kept | {'labels': ['team=blue']}))", "it has not read the file again"
+    ),
+    Mistake("03-a", "reload_engine(engine, kept | {'labels': ['team=red']})", '"team=red" under `labels`, and not'),
+    Mistake("03-a", "SETTINGS.write_text('labels: team=blue')", "is no JSON"),
+    Mistake("03-a", "SETTINGS.write_text(json.dumps(kept | {'label': ['team=blue']}))", "the key is `labels`"),
+    Mistake(
+        "03-a",
+        "SETTINGS.write_text(json.dumps(kept | {'labels': ['team=blue']}))\n"
+        'sh("kill -9 $(cat /run/docker.pid); sleep 0.5")\nlesson.revive()',
+        "it was restarted, not told to reload",
+    ),
+    Mistake(
+        "03-b",
+        "reload_engine(engine, kept)\n" + SURVIVOR + 'sh("kill -9 $(cat /run/docker.pid); sleep 0.5")\nlesson.revive()',
+        "an engine without it ends what it finds",
+    ),
+    Mistake("03-b", LIVE_RESTORE + SURVIVOR, "it is younger than dockerd"),
+    Mistake(
+        "03-b",
+        LIVE_RESTORE + SURVIVOR + 'sh("kill -9 $(pidof -s containerd-shim-runc-v2); docker wait survivor")',
+        "has ended",
+    ),
+    Mistake("03-b", LIVE_RESTORE + 'sh("docker run -d --name survivors busybox sleep 600")', "but none named survivor"),
     Mistake("04-a", quick("COPY app.txt /app.txt", SLOW), "app.txt changed, and this line was built again: RUN seq"),
     Mistake("04-a", quick("COPY . /", SLOW), "and this line was built again: RUN seq"),
     Mistake("04-a", quick(SLOW), "the image has no /app.txt"),
