@@ -100,7 +100,10 @@ def compare() -> dict[str, list[list[str]]]:
 
 def tidy_namespaces(lines: list[str]) -> list[str]:
     """Which are the machine's own, and which new?"""
-    return [f"{kind} {'ours' if os.readlink(f'/proc/self/ns/{kind}') == name else 'new'}" for kind, name in map(str.split, lines)]
+    return [
+        f"{kind} {'ours' if os.readlink(f'/proc/self/ns/{kind}') == name else 'new'}"
+        for kind, name in map(str.split, lines)
+    ]
 
 
 def tidy_mounts(lines: list[str]) -> list[str]:
@@ -117,7 +120,9 @@ def tidy_mounts(lines: list[str]) -> list[str]:
 
 def tidy_groups(lines: list[str]) -> list[str]:
     """Which hierarchies, and whether the container has a group of its own there."""
-    return sorted(f"{line.split(':')[1]} {'own' if re.search('[0-9a-f]{12}', line) else line.split(':', 2)[2]}" for line in lines)
+    return sorted(
+        f"{line.split(':')[1]} {'own' if re.search('[0-9a-f]{12}', line) else line.split(':', 2)[2]}" for line in lines
+    )
 
 
 def drop_times(lines: list[str]) -> list[str]:

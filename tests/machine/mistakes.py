@@ -88,6 +88,7 @@ RUN_BUNDLE = 'sh("runc run --detach --bundle /run/mine {name} >/dev/null 2>&1")'
 def bundle(args: str = "sleep 600", hostname: str = "handmade", hard: int = 64, name: str = "mine") -> str:
     return BUNDLE.format(args=args, hostname=hostname, hard=hard) + RUN_BUNDLE.format(name=name)
 
+
 ATTIC = """
 from labkit.isolation.network import remove_named
 remove_named("attic", "attic0", "attic1", "10.201.0.0/24")
@@ -422,7 +423,9 @@ MISTAKES = [
     Mistake("12-b", SHY.format("-p 8090:80"), "port 8090 is open on all addresses of this machine"),
     Mistake("12-b", SHY.format("-p 127.0.0.1:80:8090"), "port 80 leads to port 8090 of shy, not to 80"),
     Mistake("12-b", SHY.format("--expose 80"), "shy publishes no port"),
-    Mistake("12-b", SHY.format("-p 127.0.0.1:8090:80").replace("-p 80 ", "-p 8090 "), "nobody answers on 127.0.0.1:8090"),
+    Mistake(
+        "12-b", SHY.format("-p 127.0.0.1:8090:80").replace("-p 80 ", "-p 8090 "), "nobody answers on 127.0.0.1:8090"
+    ),
     Mistake("12-b", SHY.format("-p 127.0.0.1:8091:80"), "the port of 127.0.0.1 is 8091, not 8090"),
     Mistake(
         "13-a",

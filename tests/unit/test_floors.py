@@ -61,13 +61,6 @@ FLOORS = {
 VALUES_FOR_SHOW = (
     *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show"),
     *("labkit.api.frames", "labkit.daemons.start_log", "labkit.images", "labkit.isolation"),
-    "labkit.cells",
-    "labkit.daemons.start_log",
-    "labkit.dump",
-    "labkit.errors",
-    "labkit.show",
-    "labkit.api.frames",
-    "labkit.images",
 )
 
 Imports = dict[str, set[str]]
