@@ -104,6 +104,24 @@ for line in (
 """
 SHY = 'sh("docker run -d --name shy {} busybox httpd -f -p 80 -h /etc"); import time; time.sleep(1)'
 
+# A process in the background, and the machine's host name, stay from one try to the next.
+ISLAND = """
+from labkit.shell import end_background
+end_background()
+sh("hostname lab")
+sh("unshare %s sh -c '%s' &")
+sh("sleep 0.5")
+"""
+INN = """
+from labkit.shell import end_background
+end_background()
+sh("docker run -d --name inn %s busybox sleep 600")
+inn = sh("docker inspect --format '{{.State.Pid}}' inn").out.strip()
+sh(f"%s &")
+sh("sleep 0.5")
+"""
+NAMED = "hostname island; exec sleep 600"
+
 # Files stay from one try to the next; a machine's settings begin empty.
 ANEW = 'sh("rm -f /root/*.json; echo {} >/etc/docker/daemon.json")\n'
 
@@ -427,6 +445,24 @@ MISTAKES = [
         "12-b", SHY.format("-p 127.0.0.1:8090:80").replace("-p 80 ", "-p 8090 "), "nobody answers on 127.0.0.1:8090"
     ),
     Mistake("12-b", SHY.format("-p 127.0.0.1:8091:80"), "the port of 127.0.0.1 is 8091, not 8090"),
+    Mistake("09-a", ISLAND % ("--pid --fork --mount-proc", NAMED), "this machine itself is named island"),
+    Mistake("09-a", ISLAND % ("--uts --pid", NAMED), "it is in the machine's PID namespace"),
+    Mistake("09-a", ISLAND % ("--uts --pid --fork", NAMED), "its /proc is still the machine's"),
+    Mistake("09-a", ISLAND % ("--uts --pid --net --fork --mount-proc", NAMED), "it has a network namespace of its own"),
+    Mistake(
+        "09-a", ISLAND % ("--uts --pid --fork --mount-proc", "hostname isle; exec sleep 600"), "is isle, not island"
+    ),
+    Mistake("09-a", ISLAND % ("--pid --fork --mount-proc", "exec sleep 600"), "it shares the host name of the machine"),
+    Mistake(
+        "09-a",
+        ISLAND % ("--uts --pid --fork --mount-proc", "hostname island; sleep 600; true"),
+        "another program is the first child",
+    ),
+    Mistake("09-b", INN % ("", "true"), "no sleep from outside is in its network namespace"),
+    Mistake("09-b", INN % ("", "docker exec inn sleep 300"), "it sees the files of another mount namespace"),
+    Mistake("09-b", INN % ("", "unshare --net sleep 300"), "which is not that of inn"),
+    Mistake("09-b", INN % ("", "nsenter --target {inn} --net --uts sleep 300"), "it has another host name"),
+    Mistake("09-b", INN % ("--network host", "nsenter --target {inn} --net sleep 300"), "it shares the machine's"),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
