@@ -9,6 +9,7 @@
 | experiment | What does the process of one experiment do, from its fork to its end? |
 | cell | What does a cell's text need of its notebook, when it is to run in a process of its own? |
 | containers | Which process is a container, and where does the engine keep what it has told runc of it? |
+| parcels | How does a value travel to another process and back, so that it is the same value there? |
 | joining | Which namespaces of another process may a process join, by the number of its threads? |
 | refusals | What did the kernel say to a process that tried to join namespaces? |
 | runc | Which containers has runc made that were started by hand, and how do they end? |

@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from labkit.isolation.helper import Source
+from labkit.isolation.parcels import pack
 
 __all__ = ["gather", "names_used"]
 
@@ -23,7 +24,7 @@ def gather(text: str, notebook: Mapping[str, Any], wanted: Sequence[str] = ()) -
     """A cell's text with what it names in the notebook; raises SyntaxError for what is not Python.
 
     A function of the notebook goes along as its text, with what that names in turn. A module, and what a module has
-    made, is imported again. A value goes along that is the same after it was JSON.
+    made, is imported again. A value goes along that `labkit.isolation.parcels` can carry.
     """
     values: dict[str, Any] = {}
     imports: dict[str, tuple[str, str]] = {}
@@ -74,7 +75,7 @@ def _read_function(name: str, found: object) -> str | None:
 
 def _is_simple(found: object) -> bool:
     try:
-        text = json.dumps(found)
-    except (TypeError, ValueError, RecursionError):
+        text = json.dumps(pack(found))
+    except TypeError:
         return False
     return len(text) <= MOST_CHARACTERS

@@ -17,6 +17,7 @@ from importlib import import_module
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any, NoReturn
 
+from labkit.isolation.parcels import pack, unpack
 from labkit.linux.syscalls import die_with_parent
 
 __all__ = ["live"]
@@ -92,8 +93,7 @@ def _do(asked: dict[str, Any]) -> dict[str, Any]:
             function: Any = import_module(module)
             for part in name.split("."):
                 function = getattr(function, part)
-            value = function(*asked["args"])
-            _require_simple(value, asked["target"])
+            value = _pack(asked["target"], function(*map(unpack, asked["args"])))
     except SystemExit:
         raise
     except BaseException as error:
@@ -103,7 +103,7 @@ def _do(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _run_source(asked: dict[str, Any]) -> dict[str, Any]:
     """Run a cell's text in a namespace that holds what its notebook gave along; give the values that are wanted."""
-    names: dict[str, Any] = {"__name__": "__main__", **asked["values"]}
+    names: dict[str, Any] = {"__name__": "__main__", **unpack(asked["values"])}
     for name, (module, attribute) in asked["imports"].items():
         found: Any = import_module(module)
         names[name] = getattr(found, attribute) if attribute else found
@@ -111,19 +111,14 @@ def _run_source(asked: dict[str, Any]) -> dict[str, Any]:
         exec(compile(text, NOTEBOOK, "exec"), names)
     linecache.cache[CELL] = (0, None, asked["text"].splitlines(keepends=True), CELL)
     exec(compile(asked["text"], CELL, "exec"), names)
-    wanted = {name: names[name] for name in asked["wanted"] if name in names}
-    for name, value in wanted.items():
-        _require_simple(value, name)
-    return wanted
+    return {name: _pack(name, names[name]) for name in asked["wanted"] if name in names}
 
 
-def _require_simple(value: object, name: str) -> None:
+def _pack(name: str, value: object) -> Any:
     try:
-        json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} cannot leave its process: it is {type(value).__name__}. Numbers, texts, lists and dicts can."
-        ) from error
+        return pack(value)
+    except TypeError as error:
+        raise TypeError(f"{name} cannot leave its process: {error}") from None
 
 
 def _read_status(error: SystemExit) -> int:

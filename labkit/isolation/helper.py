@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from labkit.errors import ExperimentError
+from labkit.isolation.parcels import pack
 from labkit.isolation.running import PATIENCE_S, Hear, Outcome, Running
 
 __all__ = ["Source", "call", "close", "pid", "run_source", "start"]
@@ -59,7 +60,7 @@ _lock = threading.Lock()
 def call(target: str, args: Sequence[Any] = (), *, timeout_s: float | None = PATIENCE_S, **streams: int) -> Outcome:
     """Call the function `target` ("module:function") in a process of its own, and wait for its end.
 
-    Arguments and value are what JSON can carry. `streams` are as of `start`; raises as `Running.wait`.
+    Arguments and value are what `labkit.isolation.parcels` can carry. `streams` are as of `start`; raises as `Running.wait`.
     """
     return start(target, args, **streams).wait(timeout_s)
 
@@ -69,17 +70,17 @@ def run_source(source: Source, hear: Hear | None = None, *, timeout_s: float | N
 
     `hear` is called with each piece that it writes, as it comes.
     """
-    return _begin(source._asdict(), hear, {}).wait(timeout_s)
+    return _begin({**source._asdict(), "values": pack(dict(source.values))}, hear, {}).wait(timeout_s)
 
 
 def start(target: str, args: Sequence[Any] = (), **streams: int) -> Running:
     """Start the function `target` in a process of its own, which goes on until it returns, or is ended.
 
     `streams` are descriptors for `stdin`, `stdout` and `stderr`. An output that is not given is kept for
-    `Running.wait`; the input is /dev/null. Raises TypeError for arguments that JSON cannot carry, ExperimentError when
+    `Running.wait`; the input is /dev/null. Raises TypeError for arguments that cannot travel, ExperimentError when
     there is no helper to be had.
     """
-    return _begin({"target": target, "args": list(args)}, None, streams)
+    return _begin({"target": target, "args": [pack(one) for one in args]}, None, streams)
 
 
 def pid() -> int:

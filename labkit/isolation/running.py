@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from labkit.errors import ExperimentError
+from labkit.isolation.parcels import unpack
 
 __all__ = ["PATIENCE_S", "Hear", "Outcome", "Running"]
 
@@ -76,7 +77,7 @@ class Running:
                 raise
             self._let_go()
             out, err = (bytes(self._outputs[name]) for name in ("out", "err"))
-            self._outcome = Outcome(self._answer.get("value"), out, err, self._status or 0)
+            self._outcome = Outcome(_unpack(self._answer.get("value")), out, err, self._status or 0)
         if "error" in self._answer:
             raise _as_error(self._answer["error"])
         return self._outcome
@@ -166,6 +167,13 @@ def _read_words(line: bytes) -> dict[str, Any]:
         return {}
     kinds = {"pid": int, "ended": int, "error": dict, "value": object}
     return {key: said[key] for key, kind in kinds.items() if key in said and isinstance(said[key], kind)}
+
+
+def _unpack(parcel: object) -> Any:
+    try:
+        return unpack(parcel)
+    except (ValueError, TypeError) as error:
+        raise ExperimentError(f"The experiment has answered with no value: {error}") from error
 
 
 def _as_error(told: Mapping[str, Any]) -> Exception:

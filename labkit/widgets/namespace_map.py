@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from labkit.api.engine import Engine
 from labkit.errors import LabError
-from labkit.isolation.namespaces import read_process
+from labkit.isolation.namespaces import Process, read_process
 from labkit.show.namespace_look import KINDS
 from labkit.show.namespace_map import namespace_map_html, namespace_map_svg, namespace_map_text
 from labkit.widgets.live import Drawing, LiveView
@@ -48,15 +48,17 @@ def watch_namespaces(kinds: str = "") -> NamespaceMap:
     return NamespaceMap(ProcessSource(Engine()), _split(kinds))
 
 
-def draw_namespaces(pids: Mapping[str, int | str], kinds: str = "") -> Drawing:
+def draw_namespaces(pids: Mapping[str, int | str | Process], kinds: str = "") -> Drawing:
     """Draw some processes as they are now: a pid for each name ("self" is this process), in the order that is given.
+
+    Instead of a pid, a `Process` is drawn as it was when it was read: it may have ended.
 
     Raises LabError when one has ended, ValueError for another kind.
     """
     columns = _split(kinds)
     processes, labels = [], {}
     for name, pid in pids.items():
-        found = read_process(pid)
+        found = pid if isinstance(pid, Process) else read_process(pid)
         if found is None:
             raise LabError(f"{name} has ended: there is no process {pid} any more. First run the cell that starts it.")
         processes.append(found)

@@ -34,7 +34,7 @@ def test_a_name_in_a_function_of_the_cell_counts() -> None:
     assert {"name": 1} == gather("def say():\n    return [name for _ in 'x']", {"name": 1}).values
 
 
-@pytest.mark.parametrize("stays", [object(), open(os.devnull), {1: object()}, "x" * (2 << 20), lambda: 0])
+@pytest.mark.parametrize("stays", [object(), open(os.devnull), {1: object()}, [print], "x" * (2 << 20), lambda: 0])
 def test_what_is_not_simple_stays(stays: object) -> None:
     """It is of the kernel's process, or too large."""
     source = gather("thing", {"thing": stays})
