@@ -60,7 +60,8 @@ _lock = threading.Lock()
 def call(target: str, args: Sequence[Any] = (), *, timeout_s: float | None = PATIENCE_S, **streams: int) -> Outcome:
     """Call the function `target` ("module:function") in a process of its own, and wait for its end.
 
-    Arguments and value are what `labkit.isolation.parcels` can carry. `streams` are as of `start`; raises as `Running.wait`.
+    Arguments and value are what `labkit.isolation.parcels` can carry. `streams` are as of `start`.
+    Raises as `Running.wait`.
     """
     return start(target, args, **streams).wait(timeout_s)
 

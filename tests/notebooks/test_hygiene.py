@@ -7,6 +7,8 @@ make a notebook a lesson are in tests/notebooks/lesson_rules.py; here every less
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ INDEXED = re.compile(
     r"\bexchanges\s*\["
 )  # one generation of docker asks more than another, and what comes first differs
 LEARNERS = "application/vnd.labkit."  # a learner's JupyterLab writes such types into a copy of a lesson
+ALONE = re.compile(r"\A%%alone\b.*\n")
 MARKER = re.compile(r"^\s*#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+", re.MULTILINE)  # nbval obeys these as it obeys tags
 
 
@@ -74,6 +77,29 @@ def words(output: Any) -> str:
 def test_a_notebook_has_no_fault(path: Path) -> None:
     """Every shipped notebook is stored as it ran, and shows relations instead of identities."""
     assert faults(nbformat.read(path, as_version=4)) == []
+
+
+def lint_alone(notebook: Any, place: Path) -> str:
+    """What ruff says of a notebook's names, where cells that run alone are Python like the others; "": nothing."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = ALONE.sub("", cell.source)
+    nbformat.write(notebook, place / "copy.ipynb")
+    ruff = [str(Path(sys.executable).with_name("ruff")), "check", "--isolated", "--quiet", "--select=F"]
+    return subprocess.run([*ruff, str(place / "copy.ipynb")], capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if "%%alone" in path.read_text()], ids=lambda p: p.name)
+def test_names_of_cells_that_run_alone_are_there(path: Path, tmp_path: Path) -> None:
+    """None is missing, and no import is left over."""
+    assert "" == lint_alone(nbformat.read(path, 4), tmp_path)
+
+
+def test_a_name_that_is_missing_in_a_cell_that_runs_alone_is_seen(tmp_path: Path) -> None:
+    """As ruff says it."""
+    notebook = lesson("%%alone a\na = b")
+
+    assert "Undefined name `b`" in lint_alone(notebook, tmp_path)
 
 
 def test_there_are_notebooks() -> None:
