@@ -4,11 +4,14 @@ unshare(2), chroot(2) and mount(2) in a cell change the place of the notebook's 
 far from its cause, with words like "Cannot allocate memory".
 """
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["Place", "explain_change", "read_place"]
+__all__ = ["Place", "count_threads", "explain_change", "explain_threads", "read_place"]
+
+OF_ONE_THREAD = {errno.EINVAL, errno.EUSERS}  # what setns and unshare say to a process with several threads
 
 Identity = tuple[int, int]  # of a directory: its device and inode
 
@@ -59,3 +62,23 @@ def explain_change(before: Place, now: Place) -> str:
     else:
         return ""
     return f"{change} Kernel > Restart gives a new machine."
+
+
+def count_threads() -> int:
+    """The threads of this process; 1 where there is no /proc to say so."""
+    with suppress(OSError):
+        return len(os.listdir("/proc/self/task"))
+    return 1
+
+
+def explain_threads(call: str, number: int, threads: int) -> str:
+    """Why the kernel has refused a system call to a process with so many threads, and the way out; "": not for that.
+
+    Sources: unshare(2) for CLONE_NEWUSER, setns(2) for user, mount (which shares its root: CLONE_FS) and time.
+    """
+    if call not in ("setns", "unshare") or number not in OF_ONE_THREAD or threads < 2:
+        return ""
+    return (
+        f"{call}: {os.strerror(number)}. This Python has several threads. Only a process with one thread gets a new user "
+        "namespace, or may join user namespaces and mounts. Begin the cell with %%alone: then it runs in such a process."
+    )

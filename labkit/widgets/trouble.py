@@ -20,15 +20,21 @@ from typing import Any
 from IPython.display import display
 
 from labkit.cells import Cell, parse_cells
-from labkit.errors import EngineUnreachable, LabError
+from labkit.errors import EngineUnreachable, ExperimentError, LabError
 from labkit.linux.orphans import end_orphans, ticks
-from labkit.linux.place import Place, explain_change, read_place
+from labkit.linux.place import Place, count_threads, explain_change, explain_threads, read_place
 from labkit.show.trouble import explain_error, fold_html
 
 __all__ = ["load_ipython_extension", "read_lesson_cells", "warn_of_waiting"]
 
 SHOWN = (LabError, AssertionError, NameError, OSError, RuntimeError, KeyboardInterrupt)
-DISPLACED = (EngineUnreachable, OSError, RuntimeError)  # what fails when this Python has been taken elsewhere
+DISPLACED = (
+    EngineUnreachable,
+    ExperimentError,
+    OSError,
+    RuntimeError,
+)  # what fails when this Python has been taken elsewhere
+SYSCALLS = str(Path(__file__).resolve().parents[1] / "linux/syscalls.py")
 PACKAGE = str(Path(__file__).resolve().parents[1])
 FOLLOWING = r"docker(?: container)? (?:attach|events|stats|logs .*-f|run .*-(?:it|ti|i)\b)"
 WAITS = re.compile(rf"^\s*!\s*((?:.*\b)?{FOLLOWING}.*)$", re.MULTILINE)
@@ -52,7 +58,7 @@ def show_error(
     """Show an error that a cell raised: as one line where there is one, else as Python does."""
     frames = extract_tb(tb)
     source = shell.user_ns.get("In", [""])[-1]
-    sentence = _explain_place(error)
+    sentence = _explain_place(error) or _explain_threads(error, frames)
     if not sentence:
         cells = read_lesson_cells(source)
         running = next((cell.number for cell in cells if cell.source.strip() == source.strip()), 0)
@@ -71,6 +77,13 @@ def _explain_place(error: BaseException) -> str:
     change = explain_change(_began, read_place())
     # What an engine that cannot be reached advises, to start dockerd again, is no cure here.
     return f"{error}. {change}" if change and not isinstance(error, EngineUnreachable) else change
+
+
+def _explain_threads(error: BaseException, frames: Sequence[FrameSummary]) -> str:
+    calls = [frame.name for frame in frames if frame.filename == SYSCALLS]
+    if not calls or not isinstance(error, OSError):
+        return ""
+    return explain_threads(calls[0], error.errno or 0, count_threads())
 
 
 def read_lesson_cells(source: str) -> tuple[Cell, ...]:

@@ -1,12 +1,15 @@
 """Does an error of a cell become one line that says what happened, and the way out?"""
 
+import errno
+import os
+import threading
 from traceback import FrameSummary
 
 import pytest
 
 from labkit.cells import Cell
 from labkit.errors import EngineRefusal, MachineError
-from labkit.linux.place import Place, explain_change, read_place
+from labkit.linux.place import Place, count_threads, explain_change, explain_threads, read_place
 from labkit.show.trouble import explain_error, fold_html
 from labkit.widgets.trouble import warn_of_waiting
 
@@ -128,3 +131,34 @@ def test_a_place_that_has_not_changed() -> None:
 def test_a_line_that_may_wait_for_ever(source: str, waits: bool) -> None:
     """Said before it runs: nobody can say it after."""
     assert waits is bool(warn_of_waiting(source))
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "threads", "is_explained"),
+    [
+        ("unshare", errno.EINVAL, 13, True),
+        ("setns", errno.EINVAL, 2, True),
+        ("setns", errno.EUSERS, 2, True),
+        ("setns", errno.EINVAL, 1, False),
+        ("setns", errno.EPERM, 2, False),
+        ("mount", errno.EINVAL, 2, False),
+    ],
+)
+def test_a_refusal_to_several_threads_is_explained(call: str, number: int, threads: int, is_explained: bool) -> None:
+    """With the way out; a refusal that has another reason is not."""
+    words = explain_threads(call, number, threads)
+
+    assert is_explained is ("%%alone" in words)
+    assert not is_explained or words.startswith(f"{call}: {os.strerror(number)}.")
+
+
+def test_threads_are_counted() -> None:
+    """Those of this process."""
+    before, waiting = count_threads(), threading.Event()
+    thread = threading.Thread(target=waiting.wait)
+    thread.start()
+    now = count_threads()
+    waiting.set()
+    thread.join()
+
+    assert before + 1 == now
