@@ -79,6 +79,7 @@ def explain_threads(call: str, number: int, threads: int) -> str:
     if call not in ("setns", "unshare") or number not in OF_ONE_THREAD or threads < 2:
         return ""
     return (
-        f"{call}: {os.strerror(number)}. This Python has several threads. Only a process with one thread gets a new user "
-        "namespace, or may join user namespaces and mounts. Begin the cell with %%alone: then it runs in such a process."
+        f"{call}: {os.strerror(number)}. This Python has several threads. Only a process with one thread gets a new "
+        "user namespace, or may join user namespaces and mounts. Begin the cell with %%alone: then it runs in such a "
+        "process."
     )
