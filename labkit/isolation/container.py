@@ -189,6 +189,8 @@ def _spec(what: What, args: Sequence[str], changes: dict[str, Any]) -> Spec:
         spec = image_spec(what, args, **changes)
     if not spec.args:
         raise ContainerError("There is no program to run: neither was one given, nor does the image name one.")
+    if any("\0" in text for text in (*spec.args, *spec.env)):
+        raise ContainerError("An argument or a variable of the environment has a null byte: the kernel ends it there.")
     name = spec.name or os.urandom(6).hex()
     if not _NAME.fullmatch(name):
         raise ContainerError(

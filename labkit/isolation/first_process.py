@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from labkit.isolation import groups, privileges, rootfs
@@ -52,6 +53,7 @@ class Order(NamedTuple):
     has_network: bool
     defences: Defences
     on_step: OnStep | None
+    sources: dict[str, int] = {}  # what is shown of the host, by its path: the descriptors of copies of its mounts
 
 
 def become(order: Order) -> None:
@@ -97,6 +99,7 @@ def _leave_session(order: Order) -> None:
         os.dup2(pipe, number, inheritable=False)
     if order.defences.closes_descriptors:
         privileges.close_descriptors(ROOT)
+    os.dup2(0, ROOT, inheritable=False)  # until there is a root directory, nothing else is to have this number
 
 
 def _die_with_shim(hears: int) -> None:
@@ -120,14 +123,14 @@ def _join_groups(order: Order) -> None:
 
 
 def _mount_root(order: Order) -> None:
+    order.sources.update(rootfs.open_sources(order.spec))
     root = rootfs.mount_root(order.spec.root)
-    if root != ROOT:
-        os.dup2(root, ROOT, inheritable=False)
-        os.close(root)
+    os.dup2(root, ROOT, inheritable=False)
+    os.close(root)
 
 
 def _mount_all(order: Order) -> None:
-    rootfs.mount_all(ROOT, order.spec, tuple(order.groups.paths.values()), order.defences)
+    rootfs.mount_all(ROOT, order.spec, tuple(order.groups.paths.values()), order.sources, order.defences)
 
 
 def _name(order: Order) -> None:
@@ -157,7 +160,8 @@ def _give_up(order: Order) -> None:
     """Go to the working directory, and become the user, with what that user may do."""
     spec = order.spec
     user = find_user(spec.user)
-    os.makedirs(spec.cwd, exist_ok=True)
+    with suppress(FileExistsError):
+        os.makedirs(spec.cwd)
     os.chdir(spec.cwd)
     if order.defences.checks_cwd:
         _check_cwd(spec.cwd)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from labkit.isolation.spec import Mount, Spec
 from labkit.linux import mounts
 
-__all__ = ["ATTRIBUTES", "IGNORED", "REFUSED", "MadeMount", "make_mount"]
+__all__ = ["ATTRIBUTES", "IGNORED", "REFUSED", "MadeMount", "clone_source", "is_bind", "make_mount"]
 
 # mount(8): options of a mount, and not of its file system
 ATTRIBUTES = {
@@ -35,8 +35,21 @@ class MadeMount(NamedTuple):
     fill: Callable[[], None] = lambda: None
 
 
-def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...]) -> MadeMount:
-    """Make it. `group_paths` are the directories of the container's control groups. Raises OSError."""
+def is_bind(mount: Mount) -> bool:
+    """Does it show a file or directory of the host?"""
+    return mount.fstype == "bind" or "bind" in mount.options or "rbind" in mount.options
+
+
+def clone_source(mount: Mount) -> int:
+    """Copy the mount in which the source lies, from there on; a symlink of the host is followed. Raises OSError."""
+    return mounts.clone_tree(os.path.realpath(mount.source), recursive="bind" not in mount.options)
+
+
+def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], sources: dict[str, int]) -> MadeMount:
+    """Make it. `group_paths` are the directories of the container's groups, `sources` open copies of what is bound.
+
+    Raises OSError.
+    """
     attributes = 0
     options: list[tuple[str, str | None]] = []
     for option in mount.options:
@@ -45,8 +58,8 @@ def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...]) -> MadeMo
             attributes |= ATTRIBUTES[option]
         elif option not in IGNORED:
             options.append((name, value if equals else None))
-    if mount.fstype == "bind" or "bind" in mount.options or "rbind" in mount.options:
-        tree = mounts.clone_tree(os.path.realpath(mount.source), recursive="bind" not in mount.options)
+    if is_bind(mount):
+        tree = sources[mount.source]
         if attributes:
             mounts.set_attributes(tree, attributes)
         return MadeMount(tree, is_bind=True)

@@ -20,15 +20,19 @@ DATA_ROOT = Path("/var/lib/docker")
 WHOLE = ("vfs", "btrfs")  # drivers whose directory of a layer has all layers below in it
 
 
-def image_spec(name: str | Path, args: Sequence[str] = (), env: Sequence[str] = (), **changes: Any) -> Spec:
+def image_spec(image: str | Path, args: Sequence[str] = (), /, *, env: Sequence[str] = (), **changes: Any) -> Spec:
     """The container that `docker run` makes of an image of the engine: its layers, Env, WorkingDir, User, Entrypoint.
 
     Raises ContainerError for no such image.
     """
-    root, config = read_image(str(name))
+    root, config = read_image(str(image))
     entrypoint, command = config.get("Entrypoint") or [], config.get("Cmd") or []
-    said = {"cwd": config.get("WorkingDir") or "/", "user": User(name=config.get("User") or "0")}
-    return docker_spec(root, [*entrypoint, *(args or command)], [*(config.get("Env") or []), *env], **(said | changes))
+    said: dict[str, Any] = {
+        "cwd": config.get("WorkingDir") or "/",
+        "user": User(name=config.get("User") or "0"),
+    } | changes
+    all_env = [*(config.get("Env") or []), *env]
+    return docker_spec(said.pop("root", root), [*entrypoint, *(args or command)], env=all_env, **said)
 
 
 def read_image(name: str, data_root: Path = DATA_ROOT) -> tuple[Root, dict[str, Any]]:

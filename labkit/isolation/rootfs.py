@@ -18,12 +18,22 @@ import stat
 from contextlib import suppress
 
 from labkit.isolation.defences import Defences
-from labkit.isolation.kernel_mounts import make_mount
+from labkit.isolation.kernel_mounts import clone_source, is_bind, make_mount
 from labkit.isolation.spec import Device, Mount, Root, Spec
 from labkit.isolation.targets import open_in_root, open_target
 from labkit.linux import mounts, syscalls
 
-__all__ = ["STAGING", "enter", "hide", "make_devices", "make_private", "mount_all", "mount_root", "write_sysctl"]
+__all__ = [
+    "STAGING",
+    "enter",
+    "hide",
+    "make_devices",
+    "make_private",
+    "mount_all",
+    "mount_root",
+    "open_sources",
+    "write_sysctl",
+]
 
 STAGING = "/run"  # every host has this directory; in the container's mount namespace something else lies there
 MOST_OPTIONS = 4000  # bytes: mount(2) takes a page of them
@@ -79,11 +89,21 @@ def _attach_to_path(tree: int, path: str) -> None:
     os.close(tree)
 
 
-def mount_all(root: int, spec: Spec, group_paths: tuple[str, ...], defences: Defences) -> None:
-    """Mount what the spec names, in its order."""
+def open_sources(spec: Spec) -> dict[str, int]:
+    """Copy the mounts of the host that the container will see, as long as they can be reached by their paths."""
+    found = {}
+    for mount in spec.mounts:
+        if is_bind(mount):
+            with _naming(mount):
+                found[mount.source] = clone_source(mount)
+    return found
+
+
+def mount_all(root: int, spec: Spec, group_paths: tuple[str, ...], sources: dict[str, int], defences: Defences) -> None:
+    """Mount what the spec names, in its order. `sources` is from `open_sources`."""
     for mount in spec.mounts:
         with _naming(mount):
-            made = make_mount(mount, spec, group_paths)
+            made = make_mount(mount, spec, group_paths, sources)
             is_directory = stat.S_ISDIR(os.fstat(made.tree).st_mode)
             target = open_target(root, mount.destination, defences, is_directory=is_directory, may_be_link=made.is_bind)
             mounts.attach(made.tree, target)

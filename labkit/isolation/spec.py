@@ -192,7 +192,7 @@ DEVICES = (
 )
 
 
-def docker_spec(root: Root, args: Sequence[str], env: Sequence[str] = (), **changes: Any) -> Spec:
+def docker_spec(root: Root, args: Sequence[str], /, *, env: Sequence[str] = (), **changes: Any) -> Spec:
     """The container that `docker run` makes of a root directory and a command.
 
     `env` is added to PATH; `changes` are fields of Spec, and take the place of what Docker has there. Unlike
