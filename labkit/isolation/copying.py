@@ -1,4 +1,4 @@
-"""How does a file come out of a container or into it, as with `docker cp`, when the container moves its links meanwhile?
+"""How does a file come out of a container, or into it, when the container swaps a link meanwhile (`docker cp`)?
 
 A path that was looked at, and then opened by its name, may be another one by then (CVE-2018-15664). Here the kernel
 does the lookup in one call, within the container's root directory: openat2(2), RESOLVE_IN_ROOT.
@@ -38,9 +38,7 @@ def write_file(container: Container, path: str, data: bytes, *, defences: Defenc
         opened.write(data)
 
 
-def _open(
-    container: Container, path: str, flags: int, defences: Defences, between: Callable[[], object] | None
-) -> int:
+def _open(container: Container, path: str, flags: int, defences: Defences, between: Callable[[], object] | None) -> int:
     if not is_running(container):
         raise ContainerError(f"The container {container.name} does not run.")
     if not defences.copies_in_root:

@@ -53,7 +53,7 @@ class Order(NamedTuple):
     has_network: bool
     defences: Defences
     on_step: OnStep | None
-    sources: dict[str, int] = {}  # what is shown of the host, by its path: the descriptors of copies of its mounts
+    sources: dict[int, int] = {}  # from rootfs.open_sources
 
 
 def become(order: Order) -> None:

@@ -45,8 +45,8 @@ def clone_source(mount: Mount) -> int:
     return mounts.clone_tree(os.path.realpath(mount.source), recursive="bind" not in mount.options)
 
 
-def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], sources: dict[str, int]) -> MadeMount:
-    """Make it. `group_paths` are the directories of the container's groups, `sources` open copies of what is bound.
+def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], source: int | None) -> MadeMount:
+    """Make it. `group_paths` are the directories of the container's groups, `source` an open copy of what is bound.
 
     Raises OSError.
     """
@@ -58,8 +58,8 @@ def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], sources: 
             attributes |= ATTRIBUTES[option]
         elif option not in IGNORED:
             options.append((name, value if equals else None))
-    if is_bind(mount):
-        tree = sources[mount.source]
+    if source is not None:
+        tree = source
         if attributes:
             mounts.set_attributes(tree, attributes)
         return MadeMount(tree, is_bind=True)

@@ -89,21 +89,24 @@ def _attach_to_path(tree: int, path: str) -> None:
     os.close(tree)
 
 
-def open_sources(spec: Spec) -> dict[str, int]:
-    """Copy the mounts of the host that the container will see, as long as they can be reached by their paths."""
+def open_sources(spec: Spec) -> dict[int, int]:
+    """Copy the mounts of the host that the container will see, as long as they can be reached by their paths.
+
+    Gives a descriptor for each, by its place among the mounts.
+    """
     found = {}
-    for mount in spec.mounts:
+    for place, mount in enumerate(spec.mounts):
         if is_bind(mount):
             with _naming(mount):
-                found[mount.source] = clone_source(mount)
+                found[place] = clone_source(mount)
     return found
 
 
-def mount_all(root: int, spec: Spec, group_paths: tuple[str, ...], sources: dict[str, int], defences: Defences) -> None:
+def mount_all(root: int, spec: Spec, group_paths: tuple[str, ...], sources: dict[int, int], defences: Defences) -> None:
     """Mount what the spec names, in its order. `sources` is from `open_sources`."""
-    for mount in spec.mounts:
+    for place, mount in enumerate(spec.mounts):
         with _naming(mount):
-            made = make_mount(mount, spec, group_paths, sources)
+            made = make_mount(mount, spec, group_paths, sources.get(place))
             is_directory = stat.S_ISDIR(os.fstat(made.tree).st_mode)
             target = open_target(root, mount.destination, defences, is_directory=is_directory, may_be_link=made.is_bind)
             mounts.attach(made.tree, target)

@@ -223,7 +223,7 @@ def who_ignores_term_is_killed() -> None:
 def another_program_joins() -> None:
     """The same namespaces, groups and privileges; its own status; and errors with the reason."""
     started = loop_until_told()
-    line = "cat /proc/self/cgroup; hostname; ls -l /proc/self/ns | grep -o '[a-z]*:.*'; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status"
+    line = "cat /proc/self/cgroup; ls -l /proc/self/ns; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status"
     outside = os.readlink("/proc/self/ns/mnt")
     joined = execute_in(started, ["sh", "-c", line + "; cat; exit 4"], stdin=b"\x00\xff")
     assert joined.status == 4 and joined.stdout.endswith(b"\x00\xff"), joined
