@@ -25,7 +25,7 @@ from labkit.isolation.users import find_user, home_of
 from labkit.linux import syscalls
 from labkit.linux.mounts import RESOLVE_NO_MAGICLINKS, openat2
 
-__all__ = ["STEPS", "Order", "become", "execute", "tell_error"]
+__all__ = ["STEPS", "OnStep", "Order", "answer_signals_as_new", "become", "check_cwd", "execute", "tell_error"]
 
 OnStep = Callable[[str], object]
 
@@ -88,10 +88,7 @@ def _leave_session(order: Order) -> None:
     tells, hears = (fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in (order.tells, order.hears))
     _die_with_shim(hears)
     os.setsid()
-    for each in signal.valid_signals():
-        if signal.getsignal(each) not in (signal.SIG_DFL, None):
-            signal.signal(each, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    answer_signals_as_new()
     streams = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in order.streams]
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -100,6 +97,14 @@ def _leave_session(order: Order) -> None:
     if order.defences.closes_descriptors:
         privileges.close_descriptors(ROOT)
     os.dup2(0, ROOT, inheritable=False)  # until there is a root directory, nothing else is to have this number
+
+
+def answer_signals_as_new() -> None:
+    """Answer each signal as a new program does: what is ignored or blocked stays so over execve(2)."""
+    for each in signal.valid_signals():
+        if signal.getsignal(each) not in (signal.SIG_DFL, None):
+            signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _die_with_shim(hears: int) -> None:
@@ -164,7 +169,7 @@ def _give_up(order: Order) -> None:
         os.makedirs(spec.cwd)
     os.chdir(spec.cwd)
     if order.defences.checks_cwd:
-        _check_cwd(spec.cwd)
+        check_cwd(spec.cwd)
     if order.defences.hides_runtime:
         privileges.forbid_peeking()
     os.environ["HOME"] = home_of(user.uid)
@@ -173,8 +178,8 @@ def _give_up(order: Order) -> None:
         _die_with_shim(order.hears)  # the kernel forgets this when a process changes its user
 
 
-def _check_cwd(cwd: str) -> None:
-    """getcwd(2) gives no path to who is outside of the root directory."""
+def check_cwd(cwd: str) -> None:
+    """Raise PermissionError where it is outside of the root directory: getcwd(2) gives no path then."""
     try:
         inside = os.getcwd().startswith("/")
     except FileNotFoundError:

@@ -5,6 +5,7 @@ up the same privileges. A PID namespace is entered by the next child only, so th
 between waits for the program.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from labkit.errors import ContainerError
 from labkit.isolation import groups, privileges
 from labkit.isolation.container import Container, Finished, is_running
 from labkit.isolation.defences import ALL, Defences
-from labkit.isolation.first_process import execute, tell_error
+from labkit.isolation.first_process import answer_signals_as_new, check_cwd, execute, tell_error
 from labkit.isolation.spec import Spec, User
 from labkit.isolation.streams import as_file, read_all
 from labkit.isolation.users import find_user, home_of
@@ -122,19 +123,34 @@ def _stand_between(program: _Program, parent: int) -> NoReturn:
 
 
 def _become(program: _Program) -> NoReturn:
+    tells = program.tells
     try:
-        syscalls.prctl(1, signal.SIGKILL)
+        syscalls.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: with who waits for it
+        tells = _keep_streams_alone(program)
+        answer_signals_as_new()
         spec = program.spec
-        for number, each in enumerate(program.streams):
-            os.dup2(each, number)
         user = find_user(spec.user)
         os.umask(0o022 if spec.umask is None else spec.umask)
         os.chdir(spec.cwd)
+        if program.defences.checks_cwd:
+            check_cwd(spec.cwd)
         privileges.write_rlimits(spec.rlimits)
         privileges.give_up(spec, user.uid, user.gid, user.more_gids)
         env = {"HOME": home_of(user.uid)} | dict(each.split("=", 1) for each in spec.env if "=" in each)
         execute(spec.args, env, program.defences)
     except BaseException as error:
-        tell_error(program.tells, error)
+        tell_error(tells, error)
     finally:
         os._exit(127)
+
+
+def _keep_streams_alone(program: _Program) -> int:
+    """Close what is open besides the streams and the pipe; give the pipe's new number."""
+    tells = fcntl.fcntl(program.tells, fcntl.F_DUPFD_CLOEXEC, 10)
+    streams = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in program.streams]
+    for number, each in enumerate(streams):
+        os.dup2(each, number)
+    os.dup2(tells, 3, inheritable=False)
+    if program.defences.closes_descriptors:
+        privileges.close_descriptors(4)
+    return 3

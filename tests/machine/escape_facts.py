@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from labkit.errors import ContainerError
 from labkit.isolation import container
@@ -56,7 +57,7 @@ def hostile_root(make: Callable[[Path], object]) -> Iterator[Root]:
         yield Root((name, *read_image(IMAGE)[0].layers))
 
 
-def attempt(line: str, defences: Defences = ALL, **changes: object) -> Finished | str:
+def attempt(line: str, defences: Defences = ALL, **changes: Any) -> Finished | str:
     """Run a line of shell; what the container was refused for, if it was not started."""
     try:
         return run(image_spec(IMAGE, ["sh", "-c", line], **changes), defences=defences, timeout_s=60)
@@ -84,6 +85,24 @@ def a_leaked_descriptor_is_no_working_directory() -> None:
                 assert not has_secret(attempt(line, one, cwd=cwd)), one
             assert "outside of the container" in str(attempt(line, replace(ALL, closes_descriptors=False), cwd=cwd))
         finally:
+            os.close(100)
+            os.close(leaked)
+
+
+def a_leaked_descriptor_is_no_working_directory_of_who_joins() -> None:
+    """CVE-2024-21626 by `docker exec -w /proc/self/fd/N`."""
+    with host_directory() as directory:
+        leaked = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+        os.dup2(leaked, 100)
+        box = start(IMAGE, ["sleep", "600"])
+        neither = replace(ALL, closes_descriptors=False, checks_cwd=False)
+        args, cwd = ["cat", f"./{directory}/secret"], "/proc/self/fd/100"
+        try:
+            assert execute_in(box, args, cwd=cwd, defences=neither).stdout == SECRET, "the attack does not work"
+            for one in (replace(neither, closes_descriptors=True), replace(neither, checks_cwd=True), ALL):
+                container_facts.refused(lambda one=one: execute_in(box, args, cwd=cwd, defences=one))  # type: ignore[misc]
+        finally:
+            container.remove(box)
             os.close(100)
             os.close(leaked)
 
@@ -213,7 +232,7 @@ def a_false_null_masks_nothing() -> None:
             (top / "dev/null").symlink_to(directory / "secret")
 
         with hostile_root(make) as root:
-            changes: dict[str, object] = {"root": root, "mounts": KERNEL_FILE_SYSTEMS[:1], "devices": ()}
+            changes: dict[str, Any] = {"root": root, "mounts": KERNEL_FILE_SYSTEMS[:1], "devices": ()}
             changes |= {"masked_paths": ("/proc/keys",), "sysctl": {}}
             assert has_secret(attempt("cat /proc/keys", replace(ALL, checks_null=False), **changes)), "no attack"
             assert "Too many levels of symbolic links" in str(attempt("cat /proc/keys", **changes))
@@ -232,7 +251,7 @@ def settings_are_not_written_to_a_false_proc() -> None:
             (top / "proc" / "sys" / knob.replace("net.ipv4.", "net/ipv4/")).symlink_to(directory / "secret")
 
         with hostile_root(make) as root:
-            changes: dict[str, object] = {"root": root, "mounts": (), "devices": (), "masked_paths": ()}
+            changes: dict[str, Any] = {"root": root, "mounts": (), "devices": (), "masked_paths": ()}
             changes |= {"readonly_paths": (), "sysctl": {knob: "80"}}
             attempt("true", replace(ALL, writes_to_own_proc=False), **changes)
             assert (directory / "secret").read_bytes().startswith(b"80"), "the attack does not work"
@@ -308,7 +327,7 @@ def mounts_and_namespaces_need_two_mistakes() -> None:
         both_out = attempt(line, capabilities=EVERY_RIGHT, seccomp=())
         assert isinstance(both_out, Finished) and both_out.status == 0, (line, both_out)
         for changes in ({"capabilities": EVERY_RIGHT}, {"seccomp": ()}, {}):
-            held = attempt(line, **changes)  # type: ignore[arg-type]
+            held = attempt(line, **changes)
             assert isinstance(held, Finished) and held.status != 0, (line, changes, held)
             assert b"not permitted" in held.stderr or b"permission denied" in held.stderr, (line, changes, held)
 
@@ -346,6 +365,7 @@ FACTS: dict[str, Callable[[], None]] = {
     fact.__name__: fact
     for fact in (
         a_leaked_descriptor_is_no_working_directory,
+        a_leaked_descriptor_is_no_working_directory_of_who_joins,
         the_runtime_is_not_reached_by_a_link_of_proc,
         the_runtime_cannot_be_overwritten_while_the_shim_runs,
         a_symlink_does_not_lead_a_mount_to_the_host,
