@@ -33,5 +33,7 @@
 | `started` | How does a caller make a shim, and hear from it? |
 | `layers` | Which directories are the layers of an image, and what does the image say of a container? |
 | `container` | How does one run a container by hand, as `docker run` does? |
+| `copying` | How does a file come out of a container, or into it, when the container swaps a link meanwhile? |
+| `boxes` | How does a notebook run containers by hand, though its kernel has many threads? |
 | `join` | How does one more program come into a container that runs? |
 """

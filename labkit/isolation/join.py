@@ -105,6 +105,7 @@ def _stand_between(program: _Program, parent: int) -> NoReturn:
     """Join the namespaces, make the process that becomes the program, and tell how it ended."""
     try:
         syscalls.die_with_parent(parent, signal.SIGKILL)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         if program.defences.hides_runtime:
             privileges.forbid_peeking()
         if not program.groups.is_version_2:

@@ -86,7 +86,7 @@ def be_shim(orders: Orders) -> NoReturn:
     told = _Told()
     try:
         os.setsid()  # a Ctrl-C at the caller's terminal is not for the shim
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         with ExitStack() as undo:
             final = _see_through(orders, told, undo)

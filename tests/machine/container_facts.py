@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import ContainerError
-from labkit.isolation import container
+from labkit.isolation import boxes, container, helper
 from labkit.isolation.container import Container, run, start
 from labkit.isolation.first_process import STEPS
 from labkit.isolation.groups import PREFIX
@@ -254,6 +255,38 @@ def a_container_ends_with_its_owner() -> None:
     container.remove(started)
 
 
+def a_notebook_runs_containers_in_the_helper() -> None:
+    """From a process of many threads: to their end, and kept, with the same words for what is refused."""
+    event = threading.Event()
+    other = threading.Thread(target=event.wait)
+    other.start()
+    try:
+        check_boxes()
+    finally:
+        event.set()
+        other.join()
+        helper.close()
+
+
+def check_boxes() -> None:
+    assert boxes.run(IMAGE, ["cat"], stdin=b"\x00\xff").stdout == b"\x00\xff"
+    done = boxes.run(IMAGE, ["sh", "-c", "id -u; hostname; exit 3"], user="nobody", hostname="mine")
+    assert (done.status, done.stdout) == (3, b"65534\nmine\n")
+    assert tuple(step.name for step in done.steps) == ALL_STEPS
+    assert "no such program" in refused(lambda: boxes.run(IMAGE, ["nothing"]))
+    with boxes.start(IMAGE, ["sh", "-c", "echo up; sleep 600"], limits={"pids": 20}) as box:
+        wait_until(lambda: box.logs()[0] == b"up\n")
+        assert box.is_running() and box.execute(["echo", "in"]).stdout == b"in\n"
+        assert "no such program" in refused(lambda: box.execute(["nothing"]))
+        assert os.path.exists(f"/proc/{box.pid}")
+        assert (box.stop(0.1), box.is_running()) == (137, False)
+    assert "was closed" in refused(box.logs)
+    assert "no such program" in refused(lambda: boxes.start(IMAGE, ["nothing"]))
+    with boxes.start(IMAGE, ["sleep", "600"]) as left:
+        pass
+    assert not os.path.exists(f"/proc/{left.pid}")
+
+
 # --- bad input ------------------------------------------------------------------------------------------------
 
 
@@ -413,6 +446,7 @@ FACTS: dict[str, Callable[[], None]] = {
         who_ignores_term_is_killed,
         another_program_joins,
         a_container_ends_with_its_owner,
+        a_notebook_runs_containers_in_the_helper,
         what_cannot_be_is_told,
         a_taken_name_is_refused,
         ten_thousand_arguments_arrive,
