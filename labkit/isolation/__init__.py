@@ -31,6 +31,7 @@
 | `shim` | Who makes the first process of a container, waits for its end, and tidies up after it? |
 | `streams` | Where does a program that is run by hand read from, and where does what it writes stay? |
 | `started` | How does a caller make a shim, and hear from it? |
+| `bundle` | What does an OCI bundle say of a container, and how is a container written down as one? |
 | `layers` | Which directories are the layers of an image, and what does the image say of a container? |
 | `container` | How does one run a container by hand, as `docker run` does? |
 | `copying` | How does a file come out of a container, or into it, when the container swaps a link meanwhile? |

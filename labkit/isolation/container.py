@@ -196,7 +196,9 @@ def _spec(what: What, args: Sequence[str], changes: dict[str, Any]) -> Spec:
         raise ContainerError(
             f"{name!r} cannot be the name of a container: use letters, digits, and _ . - between them."
         )
-    return replace(spec, name=name, hostname=spec.hostname or ("" if isinstance(what, Spec) else name))
+    if isinstance(what, Spec) or spec.hostname:
+        return replace(spec, name=name)
+    return replace(spec, name=name, hostname=name, env=(*spec.env, f"HOSTNAME={name}"))
 
 
 def _steps(report: dict[str, Any]) -> tuple[Step, ...]:

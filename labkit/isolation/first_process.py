@@ -191,8 +191,6 @@ def check_cwd(cwd: str) -> None:
 def _execute(order: Order) -> None:
     spec = order.spec
     env = dict(each.split("=", 1) for each in spec.env if "=" in each)
-    if spec.hostname:
-        env.setdefault("HOSTNAME", spec.hostname)
     env.setdefault("HOME", os.environ["HOME"])
     execute(spec.args, env, order.defences)
 

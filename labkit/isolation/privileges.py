@@ -60,11 +60,13 @@ def give_up(spec: Spec, uid: int, gid: int, groups: Iterable[int]) -> None:
     program = assemble(spec.seccomp) if spec.seccomp else b""
     if program and not spec.no_new_privileges:  # a later step would lack the right to (CAP_SYS_ADMIN)
         install_filter(program)
-    for number in range(len(CAPABILITIES)):
-        if not spec.capabilities.bounding >> number & 1:
-            _drop_from_bounding_set(number)
+    if spec.capabilities is not None:
+        for number in range(len(CAPABILITIES)):
+            if not spec.capabilities.bounding >> number & 1:
+                _drop_from_bounding_set(number)
     set_user(uid, gid, groups)
-    _set_capabilities(spec.capabilities)
+    if spec.capabilities is not None:
+        _set_capabilities(spec.capabilities)
     if spec.no_new_privileges:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if program:

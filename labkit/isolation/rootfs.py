@@ -177,15 +177,17 @@ def hide(root: int, spec: Spec, defences: Defences) -> None:
             os.close(tree)
             os.close(target)
     for path in spec.masked_paths:
-        with suppress(FileNotFoundError):
+        try:
             target = open_target(root, path, defences, makes=False)
-            if stat.S_ISDIR(os.fstat(target).st_mode):
-                cover = mounts.make_file_system("tmpfs", [("size", "0")], mounts.MOUNT_ATTR_RDONLY)
-            else:
-                cover = _open_null(root, defences)
-            mounts.attach(cover, target)
-            os.close(cover)
-            os.close(target)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISDIR(os.fstat(target).st_mode):
+            cover = mounts.make_file_system("tmpfs", [("size", "0")], mounts.MOUNT_ATTR_RDONLY)
+        else:
+            cover = _open_null(root, defences)
+        mounts.attach(cover, target)
+        os.close(cover)
+        os.close(target)
 
 
 def _open_null(root: int, defences: Defences) -> int:

@@ -156,7 +156,7 @@ class Spec:
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
     sysctl: Mapping[str, str] = field(default_factory=dict)
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities | None = None  # None: as the caller has them
     no_new_privileges: bool = False
     seccomp: tuple[Rule, ...] = ()
     rlimits: tuple[Rlimit, ...] = ()
@@ -216,7 +216,8 @@ def docker_spec(root: Root, args: Sequence[str], /, *, env: Sequence[str] = (), 
         "user": user,
     } | changes
     paths = () if any(each.startswith("PATH=") for each in env) else (f"PATH={PATH}",)
-    return Spec(args=tuple(args), root=root, env=(*paths, *env), **settings)
+    names = (f"HOSTNAME={settings['hostname']}",) if settings.get("hostname") else ()
+    return Spec(args=tuple(args), root=root, env=(*paths, *names, *env), **settings)
 
 
 def directory_root(path: str | Path) -> Root:
