@@ -28,7 +28,9 @@
 | `users` | Which user and groups does a name mean in a container? |
 | `privileges` | How does a process give up what it could do, for good? |
 | `first_process` | What does the first process of a container do, before it becomes the program? |
-| `shim` | Who makes the first process of a container, waits for its end, and tidies up after it? |
+| `making` | How is the first process of a container made, and watched to its end? |
+| `guard` | Who removes the control groups of a container whose caller was killed? |
+| `shim` | Who waits for the end of a container that goes on when its caller has returned? |
 | `streams` | Where does a program that is run by hand read from, and where does what it writes stay? |
 | `started` | How does a caller make a shim, and hear from it? |
 | `bundle` | What does an OCI bundle say of a container, and how is a container written down as one? |

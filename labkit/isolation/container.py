@@ -4,15 +4,16 @@
     box = start("busybox", ["sleep", "60"])
     logs(box), stop(box), remove(box)     labkit.isolation.join has `execute`, for one more program in it
 
-The caller makes a **shim**, and the shim makes the container's first process, in new namespaces
-(labkit.isolation.first_process has its steps). The shim waits for its end, as containerd's does, and removes what would
-stay: the control groups. Mounts, the writable layer, the logs and all other processes live only as long as the
-processes that hold them. So nothing is left however caller, shim or container end; if caller and shim are killed at
-once, empty groups stay, and the next start removes them.
+`run` makes the container's first process, in new namespaces (labkit.isolation.first_process has its steps), waits for
+its end, and removes what would stay: the control groups. `start` has a **shim** do that, which goes on, as containerd's
+does. Mounts, the writable layer, the logs and all other processes live only as long as the processes that hold them.
+So nothing is left, whoever is killed: a guard removes the groups of a caller, and a caller those of its shim. If both
+are killed at once, empty groups stay, and the next start removes them.
 
 Only for a process of one thread, as each of these functions forks. In a notebook, call them by labkit.isolation.helper.
 """
 
+import gc
 import json
 import os
 import re
@@ -27,12 +28,14 @@ from typing import Any, NamedTuple
 from labkit.errors import ContainerError
 from labkit.isolation.defences import ALL, Defences
 from labkit.isolation.first_process import OnStep
-from labkit.isolation.layers import image_spec
-from labkit.isolation.shim import Network
+from labkit.isolation.groups import sweep
+from labkit.isolation.guard import Guard
+from labkit.isolation.making import Network, Orders, Told, see_through, words_of
 from labkit.isolation.spec import Spec, directory_root, docker_spec
-from labkit.isolation.started import fork_shim
-from labkit.isolation.streams import read_all
+from labkit.isolation.started import Started, fork_shim
+from labkit.isolation.streams import as_file, read_all
 from labkit.linux.proc import read_stat
+from labkit.linux.syscalls import pidfd_open
 
 __all__ = ["Container", "Finished", "Step", "is_running", "logs", "remove", "run", "start", "stop", "wait"]
 
@@ -92,16 +95,20 @@ def run(
     container is killed. Raises ContainerError with the step and the kernel's words when the program does not start.
     """
     spec = _spec(what, args, changes)
-    started = fork_shim(spec, stdin, os.getpid(), network, timeout_s, defences, on_step, stays=False)
+    sweep()
+    streams = as_file(stdin), os.memfd_create("stdout"), os.memfd_create("stderr")
+    orders, told = Orders(spec, streams, None, network, timeout_s, defences, on_step), Told()
+    gc.freeze()  # a collection in a child would touch, and so copy, all memory
+    guard = Guard(spec.name)
     try:
-        report = started.read_report()
-        final = report if "status" in report else started.read_report()
-        return Finished(
-            final["status"], read_all(started.stdout), read_all(started.stderr), _steps(report), final["oom"]
-        )
+        done = see_through(orders, told)
+        return Finished(done["status"], read_all(streams[1]), read_all(streams[2]), _steps(done), done["oom"])
+    except (OSError, ValueError) as error:
+        raise ContainerError(words_of(error, told)) from error
     finally:
-        started.close()
-        started.reap()
+        guard.dismiss()
+        for each in streams:
+            os.close(each)
 
 
 def start(
@@ -121,19 +128,24 @@ def start(
     All else is as with `run`.
     """
     spec = _spec(what, args, changes)
-    started = fork_shim(spec, stdin, owner or os.getpid(), network, None, defences, on_step, stays=True)
+    sweep()
+    started = Started(spec.name, stdin)
+    streams = started.stdin, started.stdout, started.stderr
+    watched = pidfd_open(owner or os.getpid())
+    fork_shim(Orders(spec, streams, watched, network, None, defences, on_step), started)
     try:
         report = started.read_report()
         shim = read_stat(started.shim)
         if shim is None:
             raise ContainerError(f"The shim of {spec.name} was killed.")
         places = (started.stdout, started.stderr, started.state)
-        return Container(started.name, report["pid"], started.shim, shim.start_time, spec, places, _steps(report))
+        return Container(spec.name, report["pid"], started.shim, shim.start_time, spec, places, _steps(report))
     except BaseException:
         started.reap()
         raise
     finally:
         started.close()
+        os.close(watched)
 
 
 def is_running(container: Container) -> bool:
@@ -186,6 +198,9 @@ def _spec(what: What, args: Sequence[str], changes: dict[str, Any]) -> Spec:
     elif isinstance(what, Path) and what.is_dir():
         spec = docker_spec(directory_root(what), args, **changes)
     else:
+        # Imported where it is needed: each process of a container is a copy of this one, and the larger, the slower.
+        from labkit.isolation.layers import image_spec
+
         spec = image_spec(what, args, **changes)
     if not spec.args:
         raise ContainerError("There is no program to run: neither was one given, nor does the image name one.")

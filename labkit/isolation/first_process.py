@@ -5,6 +5,7 @@ tells its name and the time, so that whoever waits knows how long each took, and
 The last step is execve(2): the process stays the same, and its program is the container's from then on.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -31,6 +32,7 @@ OnStep = Callable[[str], object]
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # <linux/sockios.h>, <linux/if.h>
 _AT_FDCWD = -100
+_libc = ctypes.CDLL(None)
 TELLS, HEARS, ROOT = 3, 4, 5  # the descriptors of the first process, besides its streams
 _WORDS = {
     errno.ENOENT: "there is no such program in the container (or its interpreter is not there)",
@@ -101,9 +103,8 @@ def _leave_session(order: Order) -> None:
 
 def answer_signals_as_new() -> None:
     """Answer each signal as a new program does: what is ignored or blocked stays so over execve(2)."""
-    for each in signal.valid_signals():
-        if signal.getsignal(each) not in (signal.SIG_DFL, None):
-            signal.signal(each, signal.SIG_DFL)
+    for number in range(1, signal.NSIG):  # by libc's function: Python's looks each number up in tables of names
+        _libc.signal(number, 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -172,7 +173,8 @@ def _give_up(order: Order) -> None:
         check_cwd(spec.cwd)
     if order.defences.hides_runtime:
         privileges.forbid_peeking()
-    os.environ["HOME"] = home_of(user.uid)
+    if not any(each.startswith("HOME=") for each in spec.env):
+        os.environ["HOME"] = home_of(user.uid)
     privileges.give_up(spec, user.uid, user.gid, user.more_gids)
     if user.uid:
         _die_with_shim(order.hears)  # the kernel forgets this when a process changes its user
@@ -191,7 +193,7 @@ def check_cwd(cwd: str) -> None:
 def _execute(order: Order) -> None:
     spec = order.spec
     env = dict(each.split("=", 1) for each in spec.env if "=" in each)
-    env.setdefault("HOME", os.environ["HOME"])
+    env.setdefault("HOME", os.environ.get("HOME", "/"))
     execute(spec.args, env, order.defences)
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.errors import ContainerError
-from labkit.isolation.defences import Defences
-from labkit.isolation.first_process import OnStep
-from labkit.isolation.groups import find_groups, remove_groups, sweep
-from labkit.isolation.shim import Network, Orders, be_shim
-from labkit.isolation.spec import Spec
+from labkit.isolation.groups import find_groups, remove_groups
+from labkit.isolation.making import Orders
+from labkit.isolation.shim import be_shim
 from labkit.isolation.streams import as_file
-from labkit.linux.syscalls import clone, pidfd_open
+from labkit.linux.syscalls import clone
 
 __all__ = ["Started", "fork_shim"]
 
@@ -52,30 +50,11 @@ class Started:
             remove_groups(find_groups(self.name))
 
 
-def fork_shim(
-    spec: Spec,
-    stdin: bytes | int,
-    owner: int,
-    network: Network | None,
-    timeout_s: float | None,
-    defences: Defences,
-    on_step: OnStep | None,
-    *,
-    stays: bool,
-) -> Started:
-    """Make a shim that makes the container of the spec; with `stays` it waits for the end of its owner after that."""
-    sweep()
-    started = Started(spec.name, stdin)
-    watched = pidfd_open(owner)
-    streams = (started.stdin, started.stdout, started.stderr)
-    orders = Orders(
-        spec, streams, started.state, started.report_write, watched, network, timeout_s, stays, defences, on_step
-    )
+def fork_shim(orders: Orders, started: Started) -> None:
+    """Make a shim that makes the container of the orders."""
     gc.freeze()  # a collection in a child would touch, and so copy, all memory
     started.shim = clone(0)
     if started.shim == 0:
         os.close(started.report)
-        be_shim(orders)
+        be_shim(orders, started.report_write, started.state)
     os.close(started.report_write)
-    os.close(watched)
-    return started

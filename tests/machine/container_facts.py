@@ -364,7 +364,17 @@ def stop_at(step: str) -> Callable[[str], None]:
 STOPPED = ctypes.create_string_buffer(b"stopped")
 
 
-def fork_callers() -> dict[int, str]:
+def run_it(step: str) -> int:
+    return run(IMAGE, ["sleep", "60"], on_step=stop_at(step)).status
+
+
+def start_it(step: str) -> int:
+    started = start(IMAGE, ["sleep", "60"], on_step=stop_at(step))
+    container.remove(started)
+    return 137
+
+
+def fork_callers(call: Callable[[str], int]) -> dict[int, str]:
     """A caller for each step, and all held up there."""
     callers = {}
     for step in ALL_STEPS:
@@ -372,7 +382,7 @@ def fork_callers() -> dict[int, str]:
         if pid == 0:
             status = 137
             with suppress(ContainerError):
-                status = run(IMAGE, ["sleep", "60"], on_step=stop_at(step)).status
+                status = call(step)
             os._exit(0 if status == 137 else 1)
         callers[pid] = step
     wait_until(lambda: all(find_stopped(pid) for pid in callers), 60)
@@ -392,40 +402,46 @@ def find_stopped(pid: int) -> bool:
     return False
 
 
-def nothing_is_left_when_the_caller_is_killed() -> None:
-    """At each step."""
-    callers = fork_callers()
-    for pid in callers:
-        os.kill(pid, signal.SIGKILL)
-    for pid in callers:
-        os.waitpid(pid, 0)
+def kill_all(call: Callable[[str], int], choose: Callable[[int], list[int]]) -> None:
+    """At each step. A caller that lives is told."""
+    callers = fork_callers(call)
+    killed = {pid: choose(pid) for pid in callers}
+    for each in [each for chosen in killed.values() for each in chosen]:
+        os.kill(each, signal.SIGKILL)
+    for pid, step in callers.items():
+        status = os.waitpid(pid, 0)[1]
+        assert pid in killed[pid] or status == 0, step
+
+
+def nothing_is_left_when_the_caller_of_run_is_killed() -> None:
+    kill_all(run_it, lambda caller: [caller])
+
+
+def nothing_is_left_when_the_caller_of_start_is_killed() -> None:
+    kill_all(start_it, lambda caller: [caller])
 
 
 def nothing_is_left_when_the_shim_is_killed() -> None:
-    """At each step; the caller is told."""
-    callers = fork_callers()
-    for pid in callers:
-        os.kill(family(pid)[1], signal.SIGKILL)
-    for pid, step in callers.items():
-        assert os.waitpid(pid, 0)[1] == 0, step
+    kill_all(start_it, lambda caller: [family(caller)[1]])
 
 
 def nothing_is_left_when_the_first_process_is_killed() -> None:
-    """At each step that it does; the caller is told."""
-    callers = fork_callers()
-    for pid in callers:
-        os.kill(family(pid)[-1], signal.SIGKILL)
-    for pid, step in callers.items():
-        assert os.waitpid(pid, 0)[1] == 0, step
+    """At each step that it does itself; else it is the caller."""
+    kill_all(run_it, lambda caller: [family(caller)[2] if len(family(caller)) > 2 else caller])
 
 
-def the_next_start_removes_the_groups_of_who_was_killed_with_its_shim() -> None:
-    callers = fork_callers()
-    for pid in callers:
-        for each in family(pid)[:2]:
-            os.kill(each, signal.SIGKILL)
-    for pid in callers:
-        os.waitpid(pid, 0)
+def a_guard_is_not_needed_while_the_caller_lives() -> None:
+    """Who kills the guard changes nothing: the caller sees the container to its end."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(run(IMAGE, ["sleep", "1"]).status)
+    wait_until(lambda: len(family(pid)) > 2)
+    os.kill(family(pid)[1], signal.SIGKILL)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def the_next_start_removes_the_groups_of_who_was_killed_with_its_guard() -> None:
+    kill_all(run_it, lambda caller: family(caller)[:2])
     time.sleep(2.5)  # what is younger may be somebody's who is just beginning
     assert sh("true").status == 0
 
@@ -451,10 +467,12 @@ FACTS: dict[str, Callable[[], None]] = {
         a_taken_name_is_refused,
         ten_thousand_arguments_arrive,
         a_root_without_directories_is_filled,
-        nothing_is_left_when_the_caller_is_killed,
+        nothing_is_left_when_the_caller_of_run_is_killed,
+        nothing_is_left_when_the_caller_of_start_is_killed,
         nothing_is_left_when_the_shim_is_killed,
         nothing_is_left_when_the_first_process_is_killed,
-        the_next_start_removes_the_groups_of_who_was_killed_with_its_shim,
+        a_guard_is_not_needed_while_the_caller_lives,
+        the_next_start_removes_the_groups_of_who_was_killed_with_its_guard,
     )
 }
 
