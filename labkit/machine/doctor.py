@@ -98,7 +98,7 @@ def examine() -> dict[str, Any]:
     machine of it has just run a command: that takes as long as its boot.
     """
     kinds = {kind: check(kind) or [*_check_engine()] or boot_once(kind) for kind in KINDS}
-    host = [*_check_home(), *check_port()]
+    host = [*_check_home(), *_check_headers(), *check_port()]
     chosen = None
     try:
         chosen = choose_kind()
@@ -515,6 +515,20 @@ def _may_trace() -> bool:
         os.waitpid(pid, 0)
         return True
     return os.waitstatus_to_exitcode(status) == 0
+
+
+def _check_headers() -> Iterator[Problem]:
+    """gcc alone compiles no program. That it is missing is told with the other programs."""
+    if shutil.which("gcc") is None:
+        return
+    done = subprocess.run(
+        ["gcc", "-fsyntax-only", "-x", "c", "-"], input=b"#include <stdio.h>\n", capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        yield Problem(
+            "gcc is here, but it finds no stdio.h: the lesson that compiles C needs the headers of libc.",
+            "Run: apt-get install libc6-dev (or `make setup`), as root.",
+        )
 
 
 def _check_home() -> Iterator[Problem]:

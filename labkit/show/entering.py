@@ -17,13 +17,20 @@ __all__ = ["entering_html", "entering_svg", "entering_text", "name_process"]
 OUTSIDE, INSIDE, TROUBLE = "engine", "container", "trouble"
 CAPTION = (
     "Time goes down; each column is a process. Look at the line under each name: the steps of a process "
-    "with <b>one thread</b> are C code, which runs before the Go runtime starts. Find <code>setns</code>."
+    "with <b>one thread</b> are C code, which runs before the Go runtime starts. Find <code>setns</code>: from there "
+    "on a step has the colour of the container."
 )
 STYLE = (
-    "<style>.lke{overflow-x:auto}.lke-grid{display:grid;gap:6px 10px;min-width:680px}"
+    "<style>.lke{container-type:inline-size}"
+    ".lke-grid{display:grid;gap:6px clamp(3px,1cqw,10px);font-size:clamp(.75em,2.1cqw,1em)}"
     ".lke-head{font-weight:600;border-bottom:2px solid}.lke-head small{display:block;font-weight:400}"
-    ".lke-step{border:1px solid;border-radius:4px;padding:.15em .5em}.lke-step b{font-family:monospace}</style>"
+    ".lke-step{border:1px solid;border-radius:4px;padding:.15em .4em;overflow-wrap:anywhere}"
+    ".lke-step b{font-family:monospace}</style>"
 )
+ERROR_CAPTION = (
+    "Time goes down; each column is a process. Look at the <b>red steps</b>: who finds the error, and who tells it on."
+)
+STDERR = "2"
 COLUMN_PX, ROW_PX, TOP_PX = 225, 46, 60
 
 
@@ -65,11 +72,12 @@ def say(step: Step) -> tuple[str, str]:
         case "look":
             return "stat", f"{step.words} is in no directory of PATH"
         case _:
-            return "write", "tells the error"
+            return "write", "prints the error" if step.words == STDERR else "tells the error, by a pipe"
 
 
-def entering_html(processes: Sequence[Process], *, caption: str = CAPTION) -> str:
+def entering_html(processes: Sequence[Process]) -> str:
     """The columns, as a grid."""
+    caption = ERROR_CAPTION if any(process.did("look") for process in processes) else CAPTION
     heads = "".join(
         f'<div class="lke-head" style="grid-column:{process.number};grid-row:1">'
         f"{process.number}. {escape(name_process(process, processes))}<small>{count_threads(process)}</small></div>"
@@ -80,7 +88,7 @@ def entering_html(processes: Sequence[Process], *, caption: str = CAPTION) -> st
         f"<b>{say(one.step)[0]}</b> {escape(say(one.step)[1])}</div>"
         for one in _place(processes)
     )
-    columns = f"grid-template-columns:repeat({len(processes)},minmax(150px,1fr))"
+    columns = f"grid-template-columns:repeat({len(processes)},minmax(0,1fr))"
     body = f'<div class="lke"><div class="lke-grid" style="{columns}">{heads}{steps}</div></div>'
     return figure("the processes of an exec", body, caption=caption, keys=(OUTSIDE, INSIDE), style=STYLE)
 

@@ -16,9 +16,11 @@ __all__ = ["joins_html", "joins_svg", "joins_text", "name_row"]
 KINDS = ("uts", "ipc", "net", "pid", "cgroup", "mnt", "user")  # every kernel has these
 IN = "joins"
 STYLE = (
-    "<style>.lkj table{border-collapse:separate;border-spacing:4px}.lkj th{text-align:left;font-weight:600}"
-    ".lkj td{border:1px solid;border-radius:4px;padding:.15em .5em;min-width:4.2em;white-space:nowrap}"
-    ".lkj .lkj-new td{border-width:2px}.lkj-wide{overflow-x:auto}</style>"
+    "<style>.lkj{container-type:inline-size;overflow-x:auto}"
+    ".lkj table{border-collapse:separate;border-spacing:clamp(2px,.5cqw,4px);font-size:clamp(.7em,2.1cqw,1em)}"
+    ".lkj th{text-align:left;font-weight:600}"
+    ".lkj td{border:1px solid;border-radius:4px;padding:.15em clamp(.2em,.7cqw,.5em);white-space:nowrap}"
+    ".lkj .lkj-new td{border-width:2px}</style>"
 )
 CAPTION = "Look at the cells with a cross: there the kernel refuses, and says why by an <b>errno</b>."
 NAME_PX, CELL_PX, ROW_PX, TOP_PX = 250, 76, 34, 40
@@ -40,8 +42,8 @@ def joins_html(rows: Sequence[Joins], *, new: Joins | None = None, caption: str 
         for row in rows
     )
     table = (
-        f'<div class="lkj"><div class="lkj-wide"><table aria-label="who joins which namespace"><thead><tr>'
-        f'<th scope="col">the process has</th>{heads}</tr></thead><tbody>{body}</tbody></table></div></div>'
+        f'<div class="lkj"><table aria-label="who joins which namespace"><thead><tr>'
+        f'<th scope="col">the process has</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
     )
     return figure("joining namespaces", table, caption=caption, style=STYLE)
 

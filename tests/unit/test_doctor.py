@@ -313,6 +313,21 @@ def test_the_words_of_a_machine_that_fails(
     assert all(each.cure == "Try again: labkit run --machine uml -- true" for each in problems)
 
 
+@pytest.mark.parametrize(
+    ("gcc", "found"), [("exit 0", []), ("cat >/dev/null; exit 1", ["gcc is here, but it finds no stdio.h"]), ("", [])]
+)
+def test_gcc_without_headers_is_told(
+    gcc: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compiles nothing. Where there is no gcc at all, the list of missing programs has it."""
+    if gcc:
+        (tmp_path / "gcc").write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin; {gcc}\n")
+        (tmp_path / "gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert found == [problem.found.partition(":")[0] for problem in doctor._check_headers()]
+
+
 def test_a_host_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 where a machine can boot, but JupyterLab has no place for its settings: `make lab` stops there."""
     monkeypatch.setattr(doctor, "check", lambda kind: [])

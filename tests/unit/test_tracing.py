@@ -79,7 +79,7 @@ def test_the_text_tells_each_process() -> None:
      execve  becomes runc exec
      clone   threads: Go's runtime starts
      clone   makes process 2
-     write   tells the error
+     write   prints the error
 2. runc init (C: one thread)
      execve  becomes runc init
      clone   makes process 3
@@ -89,7 +89,7 @@ def test_the_text_tells_each_process() -> None:
 4. runc init (Go: several threads)
      clone   threads: Go's runtime starts
      stat    nosuch is in no directory of PATH
-     write   tells the error""" == entering_text(processes_of(LOST))
+     write   tells the error, by a pipe""" == entering_text(processes_of(LOST))
     assert "C: one thread" == count_threads(processes_of(LOST)[2])
 
 
@@ -103,6 +103,7 @@ def test_what_is_inside_has_the_colour_of_the_container() -> None:
         for words in ("becomes runc init", "in no directory", "joins ipc uts mnt")
     ]
     assert 'style="grid-column:4' in page
+    assert "red steps" in page and "red steps" not in entering_html(processes_of(FOUND))
 
 
 def test_the_error_is_told_last_and_from_the_inside_first() -> None:
@@ -112,7 +113,7 @@ def test_the_error_is_told_last_and_from_the_inside_first() -> None:
     errors = [
         (int(step.split("grid-column:")[1].split(";")[0]), int(step.split("grid-row:")[1].split('"')[0]))
         for step in page.split('<div class="lke-step ')[1:]
-        if "tells the error" in step
+        if "the error" in step
     ]
 
     assert [(4, max(rows) - 1), (1, max(rows))] == errors
