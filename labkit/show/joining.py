@@ -18,7 +18,7 @@ IN = "joins"
 STYLE = (
     "<style>.lkj{container-type:inline-size;overflow-x:auto}"
     ".lkj table{border-collapse:separate;border-spacing:clamp(2px,.5cqw,4px);font-size:clamp(.7em,2.1cqw,1em)}"
-    ".lkj th{text-align:left;font-weight:600}"
+    ".lkj th{text-align:left;font-weight:600}.lkj th code{font-size:1em}"
     ".lkj td{border:1px solid;border-radius:4px;padding:.15em clamp(.2em,.7cqw,.5em);white-space:nowrap}"
     ".lkj .lkj-new td{border-width:2px}</style>"
 )
