@@ -6,6 +6,7 @@ solution      Which hints and which solution has an exercise, and may the soluti
 containers    Is there the container that was asked for, and does it do what was asked for?
 isolation     Did somebody enter a namespace of a container? Does runc run a bundle that was written by hand?
 images        Is there the image that was asked for?
+limits        Does the kernel limit a container as it was asked for, and who has set the limit?
 log           What did a container without a terminal write?
 namespaces    Did the learner put a process into new namespaces, or into those of a container?
 overlays      Does an overlay hide what it was asked to hide, and does a write layer hold what it should?

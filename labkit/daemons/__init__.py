@@ -5,6 +5,7 @@ start_log      what a dockerd does between its first line and "API listen on", a
 reload         how the engine that runs reads its settings again, without a restart
 miniature      a function that answers requests on a socket file, as a daemon does
 registry       a docker-registry of one's own, empty
+cgroup_drivers whether an engine takes a cgroup driver, and starts a container with it
 trials         what each storage driver costs, when a real engine does the same work with it
 certificates   what `dockerd --tlsverify` shows and asks for
 image_store    the other store of images, in the engine that runs

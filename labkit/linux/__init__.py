@@ -2,6 +2,7 @@
 
 syscalls    Which system calls make a machine out of a process?
 proc        What does /proc say of a process, its mounts and its groups?
+disk        How does a machine whose files lie in memory get a disk?
 cgroups     How does a process get a control group of its own, in either version?
 cgroup_limits  What does a control group limit and count, and in which of the kernel's files does that stand?
 network     What do ip and iptables say of a network: interfaces, routes, rules?

@@ -43,9 +43,12 @@ def open_disk(place: Path, name: str = "slow") -> Disk:
     try:
         subprocess.run(["mke2fs", "-q", "-F", file], check=True, stdin=subprocess.DEVNULL, capture_output=True)
         mount_file(file, files, "ext4")
-    except (OSError, subprocess.CalledProcessError) as error:
+    except subprocess.CalledProcessError as error:
         close_disk(place, name)
-        raise error if isinstance(error, OSError) else OSError(f"mke2fs: {error.stderr.decode(errors='replace')}")
+        raise OSError(f"mke2fs: {error.stderr.decode(errors='replace')}") from None
+    except OSError:
+        close_disk(place, name)
+        raise
     device = Path("/dev", name)
     os.mknod(device, stat.S_IFBLK | 0o600, os.stat(place / "loop").st_rdev)
     return Disk(device, files)

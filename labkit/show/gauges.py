@@ -93,7 +93,8 @@ def gauges_text(samples: Sequence[Sample]) -> str:
         limits = [amount(gauge, point.limit) for point in series_of(samples, gauge).points]
         changes = [limit for before, limit in zip(["", *limits], limits, strict=False) if limit != before]
         did = f"; {gauge.word}: {'yes' if marks_of(samples, gauge) else 'no'}"
-        lines.append(f"{gauge.title:<10} limit {', then '.join(changes)}{did}")
+        limit = "no limit" if changes == ["no limit"] else f"limit {', then '.join(changes)}"
+        lines.append(f"{gauge.title:<10} {limit}{did}")
     if any(sample.values.get("frozen") for sample in samples):
         lines.append("frozen for a while")
     return "\n".join(lines)

@@ -14,8 +14,8 @@ from labkit.show.still import frame_svg, text_svg
 __all__ = ["Row", "limits_html", "limits_svg", "limits_text"]
 
 CAPTION = (
-    "This machine has <b>version {0}</b> of control groups: its column is marked. The last column holds what the kernel "
-    "says now, in that file. A file of a counter is written by the kernel alone."
+    "This machine has <b>version {0}</b> of control groups: its column is marked. The last column holds what the "
+    "kernel says now, in that file. Only the kernel writes a counter."
 )
 HEADS = ("", "docker run", "version 1", "version 2", "now")
 COLUMNS_PX = (10, 150, 260, 500, 650)

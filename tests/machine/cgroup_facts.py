@@ -10,9 +10,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from labkit.linux.cgroup_limits import NO_LIMIT, read, read_all, set_limits, write
 from labkit.linux.cgroups import Group, create, find_group, find_version, remove_group
+from labkit.linux.disk import close_disk, open_disk
 from labkit.shell import sh
 
 __all__ = ["FACTS"]
@@ -117,6 +119,23 @@ def who_is_frozen_does_nothing() -> None:
         wait_until(lambda: read(made, "cpu_s").value > before, "it did not thaw")
 
 
+def who_writes_too_fast_to_a_disk_waits() -> None:
+    """2 MiB at 1 MiB a second; where this computer gives a machine no disk, there is nothing to limit."""
+    place = Path("/run/disk")
+    try:
+        disk = open_disk(place)
+    except OSError:
+        return
+    try:
+        flags = f"--device-write-bps {disk.device}:1mb -v {disk.files}:/disk"
+        began = time.monotonic()
+        done = sh(f"docker run --rm {flags} busybox dd if=/dev/zero of=/disk/new bs=1M count=2 conv=fsync")
+        assert done.status == 0 and time.monotonic() - began > 1.5, done
+    finally:
+        close_disk(place)
+    assert not disk.device.exists() and not place.joinpath("disk").exists()
+
+
 def a_group_may_lie_in_another() -> None:
     """The group above passes its controllers on."""
     inner = create("facts-outer/inner")
@@ -173,6 +192,7 @@ FACTS: dict[str, Callable[[], None]] = {
         who_wants_too_much_time_waits,
         who_wants_too_many_processes_gets_none,
         who_is_frozen_does_nothing,
+        who_writes_too_fast_to_a_disk_waits,
         a_group_may_lie_in_another,
         a_name_is_taken_once,
         the_group_of_a_container_has_what_docker_was_told,
