@@ -374,11 +374,11 @@ def _station(station: Station, place: Place, met: Sequence[tuple[int, Hop]], ink
             f"{_text(_packets(station.packets), place.x, y, ink('dim'), anchor='middle', size=10)}</g>"
         )
     numbers = [_disc(number, hop, place, order, ink) for order, (number, hop) in enumerate(met)]
-    hop_numbers = " ".join(str(number) for number, _ in met)
-    return (
-        f'<g class="p-station" data-station="{escape(xml_safe(station.key))}" data-hops="{hop_numbers}">'
-        f"{shape}{''.join(words)}{''.join(numbers)}</g>"
-    )
+    about = ""
+    if station.packets >= 0:  # a page that one can step through: a still picture holds no name that differs
+        hop_numbers = " ".join(str(number) for number, _ in met)
+        about = f' data-station="{escape(xml_safe(station.key))}" data-hops="{hop_numbers}"'
+    return f'<g class="p-station"{about}>{shape}{"".join(words)}{"".join(numbers)}</g>'
 
 
 def _packets(count: int) -> str:
