@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from labkit.errors import LabError
@@ -30,17 +31,16 @@ from labkit.isolation.packet_path import (
     parse_packet,
     trace,
 )
-from labkit.linux.network import Rule
+from labkit.linux.network import Rule, parse_counts
 from labkit.linux.syscalls import CLONE_NEWNET, setns
 from labkit.shell import ShellResult, sh
 
-__all__ = ["Journey", "Lookout", "follow", "read_stations"]
+__all__ = ["Journey", "Lookout", "follow", "read_counts", "read_stations", "subtract"]
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800  # <linux/if_ether.h>; only who asks for all gets what goes out
 PACKET_OUTGOING = 4  # <linux/if_packet.h>
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>: socket(7) has SO_TIMESTAMP, and this one has nanoseconds
 LONGEST = 128  # bytes of a packet that are read: the headers
-MOST_DROPPED = 10_000  # packets at one look
 QUIET_S, LONGEST_WAIT_S = 0.15, 1.5
 STAMPS_S = 0.05  # until the kernel, which is asked for times, writes them on packets: a task of its own does that
 
@@ -69,18 +69,6 @@ class Lookout:
             for one in ready:
                 found += self._read(one)
         return found
-
-    def has_seen(self) -> bool:
-        """Has anything passed since the last look? What has is dropped."""
-        has_passed = False
-        for _ in range(MOST_DROPPED):
-            ready, _, _ = select.select(list(self._sockets), [], [], 0)
-            if not ready:
-                break
-            has_passed = True
-            for one in ready:
-                one.recv(1)
-        return has_passed
 
     def _read(self, one: socket.socket) -> list[Sighting]:
         data, more, _, (interface, protocol, kind, *_) = one.recvmsg(LONGEST, 64)
@@ -151,6 +139,18 @@ def read_stations(namespaces: Mapping[str, Namespace]) -> list[Station]:
     machine = Computer(MACHINE, tuple(read_interfaces()))
     others = [Computer(name, tuple(read_interfaces(namespace))) for name, namespace in namespaces.items()]
     return find_stations(machine, others)
+
+
+def read_counts(stations: Sequence[Station]) -> dict[str, int]:
+    """How many packets the kernel has counted at each interface by now, by the key of its station.
+
+    One file is read, and no program is run. In another namespace an end of a cable has the count of its other end.
+    """
+    counts = {
+        f"{MACHINE}/{name}": count for name, count in parse_counts(Path("/proc/self/net/dev").read_text()).items()
+    }
+    found = {station.key: counts.get(station.peer if station.kind == "eth" else station.key) for station in stations}
+    return {key: count for key, count in found.items() if count is not None}
 
 
 def follow(namespaces: Mapping[str, Namespace], line: str) -> Journey:

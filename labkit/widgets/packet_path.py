@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
-from IPython.core.getipython import get_ipython
 from traitlets import Bool, Dict, Int, List, Unicode
 
 from labkit.errors import LabError
 from labkit.isolation.interfaces import Namespace
 from labkit.isolation.packet_path import Hop, Station
-from labkit.isolation.packets import Lookout, follow, read_stations
+from labkit.isolation.packets import follow, read_counts, read_stations
 from labkit.show.packet_path import packet_path_html, packet_path_svg, packet_path_text
 
 __all__ = ["PacketPathView", "watch_packets"]
 
-PERIOD_S = 0.5  # between two looks at the counters, and only when a packet has passed
+PERIOD_S = 0.5  # between two looks at the counters
 CLOSED = "The view is stopped. Run the cell again to go on."
 
 
@@ -43,11 +42,9 @@ class PacketPathView(AnyWidget):
         self.stations: list[Station] = read_stations(self._namespaces)
         self.hops: list[Hop] = []
         self._over = threading.Event()
-        self._lookout = Lookout({})  # of this machine alone: one in a container would keep its namespace alive
         super().__init__(acts=[[name, line] for name, line in self._lines.items()])
         self._draw()
         self.on_msg(self._hear)
-        self._notebook = get_ipython()
         self._thread = threading.Thread(target=self._count, name=self.name, daemon=True)
         self._thread.start()
 
@@ -73,19 +70,14 @@ class PacketPathView(AnyWidget):
         self._over.set()
         if self._thread is not threading.current_thread():
             self._thread.join(2 * PERIOD_S + 1)
-        self._lookout.close()
         if self.is_live:
             self.is_live = False
             self.said = CLOSED
 
     def _count(self) -> None:
-        """Read the counters again when packets have passed."""
-        try:
-            while not self._over.wait(PERIOD_S):
-                if self._lookout.has_seen():
-                    self.counts = _counts(read_stations(self._namespaces))
-        except LabError:  # a container has gone: what was counted last stays in the picture
-            self._over.set()
+        """Read the counters again and again; the page hears of those that are new."""
+        while not self._over.wait(PERIOD_S):
+            self.counts = read_counts(self.stations)
 
     def _hear(self, _: object, content: Mapping[str, str], __: object) -> None:
         name = content.get("send")
@@ -97,7 +89,7 @@ class PacketPathView(AnyWidget):
             self.said = str(error)
 
     def _draw(self) -> None:
-        self.counts = _counts(self.stations)
+        self.counts = read_counts(self.stations)
         self.picture = packet_path_html(self.stations, self.hops)
 
     def __repr__(self) -> str:
@@ -107,10 +99,6 @@ class PacketPathView(AnyWidget):
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         picture = packet_path_svg(self.stations, self.hops)
         return {**bundle, "image/svg+xml": picture, "text/plain": repr(self)}, metadata
-
-
-def _counts(stations: list[Station]) -> dict[str, int]:
-    return {station.key: station.packets for station in stations}
 
 
 def _last_line(text: str) -> str:

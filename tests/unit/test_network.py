@@ -15,6 +15,7 @@ from labkit.linux.network import (
     Route,
     Rule,
     find_peer,
+    parse_counts,
     parse_interfaces,
     parse_routes,
     parse_rules,
@@ -99,6 +100,15 @@ def test_the_ends_of_a_pair_in_one_namespace_are_found() -> None:
     one, other = parse_interfaces(json.dumps(pair))
 
     assert (other, one) == (find_peer(one, [one, other]), find_peer(other, [one, other]))
+
+
+def test_packets_of_both_directions_are_counted() -> None:
+    """By the file that the kernel writes; a name may stand against its colon."""
+    heads = "Inter-|   Receive   |  Transmit\n face |bytes    packets errs\n"
+    lines = "    lo:     100       2    0    0    0     0          0         0      100       2    0    0 0 0 0 0\n"
+    long = "veth0123456:1 5 0 0 0 0 0 0 9 8 0 0 0 0 0 0\n"
+
+    assert {"lo": 4, "veth0123456": 13} == parse_counts(heads + lines + long)
 
 
 def test_routes_are_read() -> None:

@@ -1,0 +1,152 @@
+"""Does the packet path view answer in a browser: a packet sent by a button, hops chosen by mouse and by keyboard?"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.test_lessons import READABLE, THEMES
+
+OPEN, VIEW, PING, STOP = range(4)
+CELLS = [
+    """
+from labkit.isolation.network import HAND, Wiring, attach, make_bridge
+from labkit.lesson import open_lesson, sh
+from labkit.widgets.packet_path import watch_packets
+lesson = open_lesson("x")
+net = lesson.keep(Wiring())
+net.do("ip netns add hand")
+make_bridge(net)
+attach(net, "/run/netns/hand", HAND, "10.200.0.2")
+out = "nsenter --net=/run/netns/hand busybox ping -c 1 -W 1 10.0.2.2"
+print("ready")
+""",
+    """
+view = lesson.keep(watch_packets({"hand": "/run/netns/hand"}, {"ping": out, "drop": f"iptables -P OUTPUT ACCEPT; {out}"}))
+view
+""",
+    "print(sh(out).status)",
+    "view.stop()",
+]
+
+
+@pytest.fixture
+def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
+    """A notebook of its own, with a network that was built by hand."""
+    lab = lab_of("native")
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
+    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
+    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
+    nbformat.write(written, lab.notebooks / "packets.ipynb")
+    with lab.open(browser, "packets") as opened:
+        opened.run_cell(OPEN)
+        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+        yield opened
+        assert [] == opened.complaints
+
+
+def show(notebook: Notebook) -> Locator:
+    """Run the cell of the view; give its output."""
+    notebook.run_cell(VIEW)
+    view = notebook.page.locator(".jp-Cell-outputArea").filter(has=notebook.page.locator(".p-bar"))
+    view.locator(".p-picture svg").wait_for()
+    notebook.wait_until_idle()
+    view.scroll_into_view_if_needed()
+    return view
+
+
+def hop(view: Locator, number: int) -> Locator:
+    return view.locator(f'[role=option][data-hop="{number}"]')
+
+
+def press(view: Locator, name: str) -> None:
+    view.get_by_role("button", name=name, exact=True).click()
+
+
+def send(view: Locator) -> None:
+    press(view, "ping")
+    expect(view.locator("[role=option]")).to_have_count(12)
+
+
+def test_a_packet_is_sent_and_followed_by_mouse(notebook: Notebook) -> None:
+    """The button sends; a hop that is chosen is explained, and its place stands out; the numbers can be clicked."""
+    view = show(notebook)
+    expect(view.locator("[role=option]")).to_have_count(0)
+    send(view)
+    expect(view.locator("output")).to_contain_text("busybox ping -c 1 -W 1 10.0.2.2")
+    expect(hop(view, 1)).to_have_attribute("aria-selected", "true")
+    hop(view, 5).click()
+    expect(view.locator(".p-says")).to_contain_text("Hop 5: POSTROUTING.")
+    expect(view.locator(".p-now")).to_have_attribute("data-station", "this machine/POSTROUTING")
+    press(view, "hop ›")
+    expect(view.locator(".p-says")).to_contain_text("Hop 6: the card.")
+    view.locator('.p-disc[data-hop="12"]').click()
+    expect(view.locator(".p-now.p-back")).to_have_attribute("data-station", "hand/eth0")
+    expect(view.get_by_role("button", name="hop ›")).to_be_disabled()
+
+
+def test_it_works_by_keyboard(notebook: Notebook) -> None:
+    """Tab and Enter send a packet; the arrows go from hop to hop, into the answer, and not beyond its end."""
+    view = show(notebook)
+    keyboard = notebook.page.keyboard
+    view.get_by_role("button", name="ping", exact=True).focus()
+    keyboard.press("Enter")
+    expect(view.locator("[role=option]")).to_have_count(12)
+    hop(view, 1).focus()
+    for number in range(2, 13):
+        keyboard.press("ArrowDown" if number % 2 else "ArrowRight")
+        expect(hop(view, number)).to_be_focused()
+    keyboard.press("ArrowDown")
+    expect(hop(view, 12)).to_be_focused()
+    keyboard.press("ArrowUp")
+    expect(hop(view, 11)).to_have_attribute("aria-selected", "true")
+
+
+def test_counters_move(notebook: Notebook) -> None:
+    """Whoever sends: here a cell. The drawing and the choice stay as they are."""
+    view = show(notebook)
+    send(view)
+    hop(view, 3).click()
+    counter = view.locator('[data-count="hand/eth0"] text')
+    before = int(counter.inner_text().split()[0])
+    notebook.run_cell(PING)
+    expect(counter).not_to_have_text(f"{before} packets")
+    assert int(counter.inner_text().split()[0]) > before
+    expect(hop(view, 3)).to_have_attribute("aria-selected", "true")
+
+
+def test_it_ends(notebook: Notebook) -> None:
+    """A view that is stopped sends nothing more and says how to go on; its hops can still be chosen."""
+    view = show(notebook)
+    send(view)
+    notebook.run_cell(STOP)
+    expect(view.locator("output")).to_contain_text("Run the cell again")
+    expect(view.get_by_role("button", name="ping", exact=True)).to_be_hidden()
+    press(view, "hop ›")
+    expect(hop(view, 2)).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
+    """At 900 px nothing is cut off, and every text of the lists stands out from its ground."""
+    notebook.command("apputils:change-theme", theme=theme)
+    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.page.set_viewport_size({"width": 900, "height": 1100})
+    notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    view = show(notebook)
+    send(view)
+    hop(view, 5).click()
+    notebook.page.wait_for_timeout(2000)  # until no counter is marked any more
+    weak = [
+        f"{text!r} has a contrast of {ratio:.1f}"
+        for part in view.locator(".lk").all()
+        for ratio, text in part.evaluate("part => lab.contrasts(part)")
+        if ratio < READABLE
+    ]
+    if directory := pytestconfig.getoption("screenshots"):
+        view.screenshot(path=Path(directory) / f"packet-path-{theme.split()[-1]}.png")
+    assert [] == weak
+    assert view.locator(".p-picture").evaluate("one => one.scrollWidth <= one.clientWidth")
