@@ -29,8 +29,8 @@ from labkit.isolation.packet_path import (
     Station,
     find_stations,
     parse_packet,
-    trace,
 )
+from labkit.isolation.packet_trace import trace
 from labkit.linux.network import Rule, parse_counts
 from labkit.linux.syscalls import CLONE_NEWNET, setns
 from labkit.shell import ShellResult, sh

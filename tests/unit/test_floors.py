@@ -51,6 +51,7 @@ FLOORS = {
     "isolation": 2,
     "isolation.namespaces": 0,
     "isolation.packet_path": 0,
+    "isolation.packet_trace": 0,
     "desk": 3,
     "leftovers": 2,
     "lesson": 3,

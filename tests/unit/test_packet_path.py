@@ -14,8 +14,8 @@ from labkit.isolation.packet_path import (
     Station,
     find_stations,
     parse_packet,
-    trace,
 )
+from labkit.isolation.packet_trace import trace
 from labkit.isolation.packets import subtract
 from labkit.linux.network import Interface, Rule
 

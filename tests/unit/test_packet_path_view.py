@@ -3,7 +3,8 @@
 import re
 from xml.etree import ElementTree
 
-from labkit.isolation.packet_path import MACHINE, Hop, trace
+from labkit.isolation.packet_path import MACHINE, Hop
+from labkit.isolation.packet_trace import trace
 from labkit.show.packet_path import packet_path_html, packet_path_svg, packet_path_text
 from tests.unit.test_packet_path import MASQUERADE, STATIONS, out
 
