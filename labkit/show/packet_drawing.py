@@ -58,10 +58,10 @@ def _frames(stations: Sequence[Station], places: dict[str, Place], ink: Ink) -> 
     for station in stations:
         place = places[station.key]
         if station.kind == "eth":
-            around = Place(place.x, place.y - 6, place.width + 20, 72)
+            around = Place(place.x, place.y - 8, place.width + 20, 78)
             parts.append(_frame(around, station.computer, ink("container" if place.x > HOOK_X else "you"), ink))
         if station.label == CARD:
-            parts.append(_frame(Place(OUTSIDE_X, place.y - 6, 152, 72), "outside", ink("you"), ink))
+            parts.append(_frame(Place(OUTSIDE_X, place.y - 8, 152, 78), "outside", ink("you"), ink))
             parts.append(_text("other computers", OUTSIDE_X, place.y + 4, ink("dim"), anchor="middle"))
     return parts
 
@@ -91,7 +91,9 @@ def _lines(stations: Sequence[Station], places: dict[str, Place], ink: Ink) -> l
     x, top, low = HOOK_X + HOOK_SHIFT["OUTPUT"], HOOK_Y["POSTROUTING"], HOOK_Y["OUTPUT"]
     parts.append(_line(x, low, x, top, ink("line")))
     high = HOOK_Y["PREROUTING"]
-    parts.append(f'<path d="M{HOOK_X} {high}H{ASIDE_X}V{low}H{HOOK_X - 36}" fill="none" stroke="{ink("line")}"/>')
+    parts.append(
+        f'<path d="M{HOOK_X} {high}H{ASIDE_X}V{low}H{HOOK_X + HOOK_SHIFT["INPUT"]}" fill="none" stroke="{ink("line")}"/>'
+    )
     return parts
 
 
@@ -141,15 +143,15 @@ def _station(station: Station, place: Place, met: Sequence[tuple[int, Hop]], ink
             f'fill="{ink("ground")}" stroke="{colour}" stroke-width="1.5"/>'
         )
     label = station.label.partition(" of ")[0].partition(" to ")[0]  # the frame says whose it is
-    line_px = 24 if station.kind == "program" else 16
-    words = [_text(cut(label, int(place.width / 6.4)), place.x, top + line_px, ink("ink"), weight=700, anchor="middle")]
+    line_px = 25 if station.kind == "program" else 16
+    words = [_text(cut(label, int(place.width / 7)), place.x, top + line_px, ink("ink"), weight=700, anchor="middle")]
     second = _decision(met) if station.kind == "hook" else station.note
     if second:
         ended = any(hop.is_end for _, hop in met)
         role = "trouble" if ended else "dim"
-        words.append(_text(cut(second, int(place.width / 6.2)), place.x, top + 30, ink(role), anchor="middle"))
+        words.append(_text(cut(second, int(place.width / 6.6)), place.x, top + 31, ink(role), anchor="middle"))
     if station.kind not in ("hook", "program") and station.packets >= 0:
-        y = top + place.height - 3
+        y = top + place.height - 4
         words.append(
             f'<g class="p-count" data-count="{escape(xml_safe(station.key))}">'
             f"{_text(_packets(station.packets), place.x, y, ink('dim'), anchor='middle', size=10)}</g>"
@@ -174,9 +176,9 @@ def _decision(met: Sequence[tuple[int, Hop]]) -> str:
 def _disc(number: int, hop: Hop, place: Place, order: int, ink: Ink) -> str:
     """The number of a hop on its place: a full disc, or for an answer a ring."""
     role = "trouble" if hop.is_end else "answer" if hop.is_answer else "request"
-    x, y = place.x - place.width / 2 + 8 + order * 19, place.y - place.height / 2 - 3
+    x, y = place.x - place.width / 2 + 8 + order * 19, place.y - place.height / 2 - 5
     fill, text = (ink("ground"), ink(role)) if hop.is_answer else (ink(role), ink("ground"))
-    words = _text(str(number), x, y + 4, text, weight=700, anchor="middle", size=11)
+    words = _text(str(number), x, y + 4, text, weight=700, anchor="middle", size=11.5)
     return (
         f'<g class="p-disc" data-hop="{number}"><circle cx="{x:g}" cy="{y:g}" r="{DISC_PX}" fill="{fill}" '
         f'stroke="{ink(role)}" stroke-width="1.8"/>{words}</g>'
@@ -184,7 +186,7 @@ def _disc(number: int, hop: Hop, place: Place, order: int, ink: Ink) -> str:
 
 
 def _text(
-    words: str, x: float, y: float, colour: str, *, weight: int = 400, anchor: str = "start", size: float = 11.5
+    words: str, x: float, y: float, colour: str, *, weight: int = 400, anchor: str = "start", size: float = 13
 ) -> str:
     return (
         f'<text x="{x:g}" y="{y:g}" fill="{colour}" font-family="sans-serif" font-size="{size:g}" '

@@ -14,11 +14,11 @@ __all__ = [
     *("Place", "Point", "find_height", "find_places", "find_route", "find_runs"),
 ]
 
-TOP, STEP = 44, 78
+TOP, STEP = 46, 88
 OUTSIDE_X, CARD_X, HOOK_X, BRIDGE_X, PORT_X, BOX_X = 82, 258, 436, 572, 676, 856  # the middles of the columns
 LEFT_X, ASIDE_X, RIGHT_X, EDGE_X = 333, 356, 515, 130  # where ways go up and down, and where the outside begins
 HOOK_Y = {"PREROUTING": 66, "FORWARD": 128, "POSTROUTING": 190, "INPUT": 250, "OUTPUT": 250}
-HOOK_SHIFT = {"INPUT": -36, "OUTPUT": 36}
+HOOK_SHIFT = {"INPUT": -38, "OUTPUT": 38}
 PROGRAMS_Y, HEIGHT = 312, 350
 CARD = "the card"  # the label of the interface that leads to all other computers
 
@@ -49,25 +49,25 @@ def find_places(stations: Sequence[Station]) -> dict[str, Place]:
         if station.kind == "eth" and kinds.get(station.peer) == "port":
             y = TOP + 34 + STEP * rights
             rights += 1
-            places[station.key] = Place(BOX_X, y, 164, 44)
-            places[station.peer] = Place(PORT_X, y, 88, 44)
+            places[station.key] = Place(BOX_X, y, 164, 48)
+            places[station.peer] = Place(PORT_X, y, 88, 48)
             bridges.setdefault(by_key[station.peer].peer, []).append(y)
         elif station.kind == "eth":
             y = TOP + 34 + STEP * (1 + lefts)
             lefts += 1
-            places[station.key] = Place(OUTSIDE_X, y, 132, 44)
-            places[station.peer] = Place(CARD_X, y, 112, 44)
+            places[station.key] = Place(OUTSIDE_X, y, 132, 48)
+            places[station.peer] = Place(CARD_X, y, 112, 48)
         elif station.label == CARD:
-            places[station.key] = Place(CARD_X, TOP + 34, 112, 44)
+            places[station.key] = Place(CARD_X, TOP + 34, 112, 48)
         elif station.kind == "lo":
-            places[station.key] = Place(CARD_X, PROGRAMS_Y, 112, 44)
+            places[station.key] = Place(CARD_X, PROGRAMS_Y, 112, 48)
         elif station.kind == "hook":
-            x, width = HOOK_X + HOOK_SHIFT.get(station.label, 0), 70 if station.label in HOOK_SHIFT else 128
+            x, width = HOOK_X + HOOK_SHIFT.get(station.label, 0), 74 if station.label in HOOK_SHIFT else 128
             places[station.key] = Place(x, HOOK_Y[station.label], width, 42)
         elif station.kind == "program":
             places[station.key] = Place(HOOK_X, PROGRAMS_Y, 172, 40)
     for key, ys in bridges.items():
-        places[key] = Place(BRIDGE_X, (min(ys) + max(ys)) / 2, 84, max(ys) - min(ys) + 48)
+        places[key] = Place(BRIDGE_X, (min(ys) + max(ys)) / 2, 84, max(ys) - min(ys) + 50)
     return places
 
 
