@@ -90,10 +90,8 @@ def _lines(stations: Sequence[Station], places: dict[str, Place], ink: Ink) -> l
         parts.append(_line(x, HOOK_Y[hook], x, HOOK_Y[after] if after else PROGRAMS_Y, ink("line")))
     x, top, low = HOOK_X + HOOK_SHIFT["OUTPUT"], HOOK_Y["POSTROUTING"], HOOK_Y["OUTPUT"]
     parts.append(_line(x, low, x, top, ink("line")))
-    high = HOOK_Y["PREROUTING"]
-    parts.append(
-        f'<path d="M{HOOK_X} {high}H{ASIDE_X}V{low}H{HOOK_X + HOOK_SHIFT["INPUT"]}" fill="none" stroke="{ink("line")}"/>'
-    )
+    high, to = HOOK_Y["PREROUTING"], HOOK_X + HOOK_SHIFT["INPUT"]
+    parts.append(f'<path d="M{HOOK_X} {high}H{ASIDE_X}V{low}H{to}" fill="none" stroke="{ink("line")}"/>')
     return parts
 
 
