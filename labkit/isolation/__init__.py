@@ -16,6 +16,7 @@
 | tracing | What did the processes of a command do, as strace saw it? |
 | interfaces | Which interfaces, addresses, routes and rules does a network namespace have? |
 | network | How does a container get a network: veth, bridge, addresses, routes, NAT, a published port? |
+| inverse | Which line undoes a line of ip or iptables? |
 | packet_path | What is a packet, where may it pass, and where was it seen? |
 | packet_trace | By which way did a packet go, if interfaces have seen it, and rules have counted it? |
 | packets | What does the kernel show of packets, on each interface of several network namespaces? |

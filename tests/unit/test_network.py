@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import pytest
 
 from labkit.errors import LabError
-from labkit.isolation import interfaces, network
+from labkit.isolation import interfaces, inverse, network
 from labkit.isolation.interfaces import run_program, within
-from labkit.isolation.network import HAND, Wiring, attach, find_inverse, make_bridge, publish
+from labkit.isolation.inverse import find_inverse
+from labkit.isolation.network import HAND, Wiring, attach, make_bridge, publish, remove_named
 from labkit.linux.network import (
     Counters,
     Interface,
@@ -158,7 +159,7 @@ def test_the_inverse_of_a_line(line: str, inverse: str | None) -> None:
 
 def test_a_policy_is_undone_to_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of its own table; a table that is not listed has all policies as they began."""
-    monkeypatch.setattr(network, "read_rules", lambda _: parse_rules(SAVED))
+    monkeypatch.setattr(inverse, "read_rules", lambda _: parse_rules(SAVED))
 
     assert "iptables -P FORWARD DROP" == find_inverse("iptables -P FORWARD ACCEPT")
     assert "iptables -t raw -P OUTPUT ACCEPT" == find_inverse("iptables -t raw -P OUTPUT DROP")
@@ -244,6 +245,29 @@ def test_a_half_made_attachment_is_taken_back(monkeypatch: pytest.MonkeyPatch) -
 
     assert "ip link del box0" == ran[-1]
     assert [] == wiring.lines
+
+
+def test_what_was_made_by_hand_is_removed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Namespaces, interfaces, and the rules with such a word; no other rule, and what is not there is no error."""
+    ran = []
+
+    def run(argv: Sequence[str]) -> str:
+        ran.append(" ".join(argv))
+        if "netns" in argv:
+            raise LabError("Cannot remove namespace file: No such file or directory")
+        return ""
+
+    rules = [Rule("nat", "POSTROUTING", "-s 10.9.0.0/24 -j MASQUERADE"), Rule("filter", "INPUT", "-s 10.9.0.1/32")]
+    monkeypatch.setattr(network, "run_program", run)
+    monkeypatch.setattr(network, "read_rules", lambda: rules)
+
+    remove_named("attic", "10.9.0.0/24")
+
+    assert [
+        "ip netns del attic",
+        "ip link del attic",
+        "iptables -t nat -D POSTROUTING -s 10.9.0.0/24 -j MASQUERADE",
+    ] == ran
 
 
 @pytest.mark.parametrize(
