@@ -94,7 +94,7 @@ COURSE: Mapping[str, Topic] = {
     "05": Topic("Where Docker keeps everything", 40, ("images",)),
     "06": Topic("The union file system", 40, ("images", "mounts")),
     "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
-    "08": Topic("Namespaces", 40, ("process", "namespaces")),
+    "08": Topic("Namespaces", 50, ("process", "namespaces")),
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 50, ("process", "cgroups")),

@@ -47,12 +47,15 @@ class _Machine(NamedTuple):
     children: Mapping[int, Sequence[Process]]
 
 
-def outline(processes: Sequence[Process]) -> list[Node]:
-    """Put processes into an outline. One whose parent is not in the list stands outside, as the first one does."""
+def outline(processes: Sequence[Process], kinds: Sequence[str] = ()) -> list[Node]:
+    """Put processes into an outline. One whose parent is not in the list stands outside, as the first one does.
+
+    `kinds` are the namespaces that make frames; none are all that the kernel shows.
+    """
     order = [row.process for row in arrange(processes)]
     if not order:
         return []
-    machine = _survey(order)
+    machine = _survey(order, kinds or kinds_of(order))
     nodes: list[Node] = []
     waiting = _stack(0, _group(order[0], machine.children.get(0, ()), machine))
     while waiting:  # no recursion: a chain of processes may be long
@@ -66,8 +69,7 @@ def outline(processes: Sequence[Process]) -> list[Node]:
     return nodes
 
 
-def _survey(order: Sequence[Process]) -> _Machine:
-    kinds = kinds_of(order)
+def _survey(order: Sequence[Process], kinds: Sequence[str]) -> _Machine:
     names = name_namespaces(order, kinds)
     givers: dict[str, int] = {}
     known = {one.pid for one in order}

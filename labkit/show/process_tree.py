@@ -34,9 +34,9 @@ PROCESS_END = "</div></div>"
 Labels = Mapping[int, str]  # of a process, by its pid: the name of its container, or what it is
 
 
-def process_tree_text(processes: Sequence[Process], labels: Labels | None = None) -> str:
+def process_tree_text(processes: Sequence[Process], labels: Labels | None = None, kinds: Sequence[str] = ()) -> str:
     """The tree as an outline, without any number but those that a process has in a PID namespace of its own."""
-    return "\n".join("  " * node.depth + _words(node, labels or {}) for node in outline(processes))
+    return "\n".join("  " * node.depth + _words(node, labels or {}) for node in outline(processes, kinds))
 
 
 def _words(node: Node, labels: Labels) -> str:
@@ -65,14 +65,15 @@ def _frame_words(frame: Frame) -> str:
 def process_tree_html(
     processes: Sequence[Process],
     labels: Labels | None = None,
+    kinds: Sequence[str] = (),
     *,
     new: Collection[int] = (),
     caption: str = CAPTION,
 ) -> str:
-    """The tree for a live page; `new` are the pids of processes that have come."""
+    """The tree for a live page. `kinds` make frames (none: all that there are), `new` are the pids that have come."""
     parts: list[str] = []
     ends: list[tuple[int, str]] = []
-    for node in outline(processes):
+    for node in outline(processes, kinds):
         while ends and ends[-1][0] >= node.depth:
             parts.append(ends.pop()[1])
         parts.append(_begin_html(node, labels or {}, new))
@@ -141,9 +142,11 @@ def _proof(process: Process) -> Iterator[str]:
     yield from ("".join(links[at : at + 4]).rstrip() for at in range(0, len(links), 4))
 
 
-def process_tree_svg(processes: Sequence[Process], labels: Labels | None = None, *, differs: bool = False) -> str:
+def process_tree_svg(
+    processes: Sequence[Process], labels: Labels | None = None, kinds: Sequence[str] = (), *, differs: bool = False
+) -> str:
     """The tree as a still picture, without numbers; `differs` where the processes are not the same in each run."""
-    nodes = outline(processes)
+    nodes = outline(processes, kinds)
     shown = nodes[:STILL_ROWS]
     parts = []
     for place, node in enumerate(shown):

@@ -40,17 +40,21 @@ def watch_processes() -> ProcessTree:
     return ProcessTree(ProcessSource(Engine()))
 
 
-def draw_processes(engine: Engine, *containers: str) -> Drawing:
-    """Draw the parts of the engine and what runs in containers, as they are now; `containers` leaves others out."""
+def draw_processes(engine: Engine, *containers: str, kinds: str = "") -> Drawing:
+    """Draw the parts of the engine and what runs in containers, as they are now; `containers` leaves others out.
+
+    `kinds` are the namespaces that make frames, as in "uts pid"; none are all that this kernel has.
+    """
+    frames = kinds.split()
     processes = read_processes()
     labels = label_containers(processes, engine)
     if containers:
         labels = {pid: name for pid, name in labels.items() if name in containers}
     shown = _choose(processes, labels)
     return Drawing(
-        process_tree_html(shown, labels),
-        process_tree_text(shown, labels),
-        process_tree_svg(shown, labels),
+        process_tree_html(shown, labels, frames),
+        process_tree_text(shown, labels, frames),
+        process_tree_svg(shown, labels, frames),
         ProcessPicture,
     )
 

@@ -103,6 +103,14 @@ for line in (
     sh(line{change})
 """
 SHY = 'sh("docker run -d --name shy {} busybox httpd -f -p 80 -h /etc"); import time; time.sleep(1)'
+WEB = """
+sh("docker run -d --name web busybox sleep 600")
+sh("docker run -d --name doctor %s busybox sleep 600")
+"""
+CELL = """
+user = "setpriv --reuid=1000 --regid=1000 --clear-groups"
+sh(f"%s & sleep 1")
+"""
 
 # A process in the background, and the machine's host name, stay from one try to the next.
 ISLAND = """
@@ -463,6 +471,27 @@ MISTAKES = [
     Mistake("09-b", INN % ("", "unshare --net sleep 300"), "which is not that of inn"),
     Mistake("09-b", INN % ("", "nsenter --target {inn} --net --uts sleep 300"), "it has another host name"),
     Mistake("09-b", INN % ("--network host", "nsenter --target {inn} --net sleep 300"), "it shares the machine's"),
+    Mistake("08-a", WEB % "--network container:web", "doctor and web do not share the processes"),
+    Mistake("08-a", WEB % "--pid container:web", "doctor and web do not share the network"),
+    Mistake("08-a", WEB % "--network host --pid host", "doctor has the processes of the machine itself"),
+    Mistake(
+        "08-a",
+        'sh("docker run -d --name web --network host busybox sleep 600")\n'
+        'sh("docker run -d --name doctor --network container:web --pid container:web busybox sleep 600")',
+        "web has the network of the machine itself",
+    ),
+    Mistake("08-a", 'sh("docker run -d --name web busybox sleep 600")', "web is there, but no container doctor"),
+    Mistake(
+        "08-a",
+        WEB.replace("doctor", "surgeon") % "--network container:web --pid container:web",
+        "what was asked for (it joins web), but its name is surgeon",
+    ),
+    Mistake("08-a", WEB.replace('sleep 600")\n', 'true")\n') % "", "its command, `true`, is over"),
+    Mistake("08-b", CELL % "unshare --user --map-root-user --uts sh -c 'hostname cell; sleep 600'", "user 0 outside"),
+    Mistake("08-b", CELL % "{user} unshare --user --uts sleep 600", "nobody is root in it"),
+    Mistake("08-b", CELL % "{user} unshare --user --map-root-user sleep 600", "its host name is the machine's"),
+    Mistake("08-b", CELL % "{user} unshare --user --map-root-user --uts sleep 600", "its host name is lab, not cell"),
+    Mistake("08-b", CELL % "unshare --uts sh -c 'hostname cell; sleep 600'", "but the users of the machine"),
     Mistake(
         "13-a",
         'sh("docker run -d --name parrot busybox cat; docker wait parrot")',
