@@ -47,7 +47,7 @@ def _judge_kinds(
     own: tuple[str, Process], other: tuple[str, Process], machine: Process, shared: Sequence[str], apart: Sequence[str]
 ) -> Verdict:
     (name, process), (other_name, theirs) = own, other
-    for who, one in (own, other):
+    for who, one in (other, own):  # a fault of the first is one of the second, which joins it
         for kind in shared:
             if one.namespaces[kind] == machine.namespaces[kind]:
                 return Verdict(True, f"{who} has the {NAMES[kind]} of the machine itself: no namespace, no isolation")
@@ -65,25 +65,31 @@ def check_mapped_root(uid: int, hostname: str) -> Verdict:
     machine = read_process("self")
     if machine is None:
         return Verdict(attempted=False)
-    # What shares the machine's process numbers is no container of the lesson's.
-    others = [one for one in read_processes() if one.namespaces.get("user") != machine.namespaces.get("user")]
-    if not others:
-        named = [
-            one
-            for one in read_processes()
-            if one.namespaces.get("uts") != machine.namespaces.get("uts")
-            and one.namespaces.get("pid") == machine.namespaces.get("pid")
-        ]
-        if named:
-            return Verdict(True, f"{named[0].comm} has a host name of its own, but the users of the machine")
+    found = sorted(
+        (one for one in read_processes() if _is_apart(one, machine)), key=lambda one: (one.start_time, one.pid)
+    )
+    if not found:
         return Verdict(attempted=False)
-    verdicts = [_judge_root(one, machine, uid, hostname) for one in others]
-    return next((one for one in verdicts if not one.missing), verdicts[0])
+    verdicts = [_judge_root(one, machine, uid, hostname) for one in found]
+    return next((one for one in verdicts if not one.missing), verdicts[-1])  # else the newest try
+
+
+def _is_apart(process: Process, machine: Process) -> bool:
+    """Is a process in a user or UTS namespace of its own, and no container's, which has its own process numbers?"""
+    own, theirs = process.namespaces, machine.namespaces
+    if own.get("user") != theirs.get("user"):
+        return True
+    return own.get("uts") != theirs.get("uts") and own.get("pid") == theirs.get("pid")
 
 
 def _judge_root(process: Process, machine: Process, uid: int, hostname: str) -> Verdict:
+    if process.namespaces.get("user") == machine.namespaces.get("user"):
+        return Verdict(True, f"{process.comm} has a host name of its own, but the users of the machine")
     what = f"{process.comm} is in a user namespace, but"
-    root = outside_of_root(Path(f"/proc/{process.pid}/uid_map").read_text())
+    try:
+        root = outside_of_root(Path(f"/proc/{process.pid}/uid_map").read_text())
+    except OSError:  # it ended just now
+        return Verdict(True, f"{process.comm} has ended: it is to go on in the background")
     if root is None:
         return Verdict(True, f"{what} nobody is root in it: its uid_map has no line for 0")
     if root != uid:
