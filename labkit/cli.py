@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
@@ -160,13 +159,16 @@ def _layers(options: argparse.Namespace) -> int:
     import gc
 
     from labkit.show.layers import layers_json, layers_text, size_text
+    from labkit.terminal import columns, exit_on_interrupt
 
+    exit_on_interrupt()
     gc.disable()  # 100,000 small values are made, all are kept, and none is in a cycle: a fifth of the time
     found = _analyse(options)
     if options.json:
         print(json.dumps(layers_json(found), indent=2))
     else:
-        print(layers_text(found, is_utf8=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8"))
+        is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(layers_text(found, columns=columns(sys.stdout), is_utf8=is_utf8))
     missed = []
     if options.max_wasted is not None and found.wasted_bytes > options.max_wasted:
         wasted = f"{size_text(found.wasted_bytes)} ({found.wasted_bytes:,} bytes)"
@@ -182,8 +184,9 @@ def _analyse(options: argparse.Namespace) -> "Analysis":
     from labkit.errors import EngineUnreachable, ImageError
     from labkit.images.archives import analyse_file
     from labkit.images.paths import printable
+    from labkit.terminal import Progress
 
-    progress, image = _Progress() if sys.stderr.isatty() else None, options.image
+    progress, image = Progress(), options.image
     try:
         if image == "-" or os.path.lexists(image):
             digests = not options.no_digests
@@ -202,25 +205,7 @@ def _analyse(options: argparse.Namespace) -> "Analysis":
             printable(image), f"there is no such file, and no engine to ask for an image: {error}"
         ) from None
     finally:
-        if progress:
-            progress.clear()
-
-
-class _Progress:
-    """How much of a large archive was read, on the terminal, after the first second."""
-
-    def __init__(self) -> None:
-        self._next, self._is_shown = time.monotonic() + 1, False
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() >= self._next:
-            self._next, self._is_shown = time.monotonic() + 0.2, True
-            share = f"{min(1, done / total):4.0%} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
-            print(f"\r{share} read", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        if self._is_shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        progress.clear()
 
 
 def _path(text: str) -> "Path":

@@ -8,11 +8,13 @@ Sources: OCI image specification, `image-layout.md`; moby, `image/spec/v1.2.md` 
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from io import RawIOBase
 from typing import Any, NamedTuple
 
 from labkit.errors import ImageError
 from labkit.images.blobs import Blobs, Budget, DirectoryBlobs, ParsedLayer, StreamBlobs, TarBlobs
-from labkit.images.compression import FileReader, Inflated, Pipe, compression_of
+from labkit.images.compression import Inflated, Pipe, compression_of
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import (
     MOST_LAYERS,
@@ -74,19 +76,11 @@ def analyse_file(
             blobs.close()
     shown = os.path.basename(path)
     with open(path, "rb", buffering=0) as file:
-        if not file.seekable():
-            return analyse_stream(lambda size: file.read(size) or b"", shown, name=name, digests=digests)
-        reader = FileReader(file.fileno())
-        budget = _budget(progress, reader.end)
-        head = reader.read_at(0, BLOCK)
-        compression = compression_of(head)
-        if compression in ("gzip", "zstd"):
-            blobs = StreamBlobs(Inflated(reader, compression), shown, budget, digests=digests)
-        elif looks_like_tar(head):
-            blobs = TarBlobs(file.fileno(), shown)
-        else:
-            raise ImageError(printable(shown), _no_archive(head))
-        return analyse_blobs(blobs, budget, name=name, digests=digests)
+        total = os.fstat(file.fileno()).st_size if file.seekable() else 0
+        if not total or not looks_like_tar(os.pread(file.fileno(), BLOCK, 0)):  # a pipe, or compressed as a whole
+            read = partial(_read_some, file)
+            return analyse_stream(read, shown, name=name, digests=digests, progress=progress, total_bytes=total)
+        return analyse_blobs(TarBlobs(file.fileno(), shown), _budget(progress, total), name=name, digests=digests)
 
 
 def analyse_stream(
@@ -96,9 +90,10 @@ def analyse_stream(
     name: str | None = None,
     digests: bool = True,
     progress: Progress | None = None,
+    total_bytes: int = 0,
 ) -> Analysis:
-    """Read an image from what `read(size)` gives, once; `shown` names it in errors."""
-    pipe, budget = Pipe(read), _budget(progress, 0)
+    """Read an image from what `read(size)` gives, once; `shown` names it in errors, `total_bytes` is for `progress`."""
+    pipe, budget = Pipe(_watched(read, progress, total_bytes) if progress else read), Budget()
     head = pipe.read_at(0, BLOCK)
     compression = compression_of(head)
     if compression not in ("gzip", "zstd") and not looks_like_tar(head):
@@ -280,6 +275,24 @@ def _choose(images: Sequence[_Named], name: str | None, where: str) -> _Image:
         raise ImageError(where, f"{len(images)} images; say which by its name ({known or 'they have none'})")
     image, names = images[0]
     return image._replace(name=names[0] if names else "")
+
+
+def _read_some(file: RawIOBase, size: int) -> bytes:
+    return file.read(size) or b""
+
+
+def _watched(read: Callable[[int], bytes], progress: Progress, total_bytes: int) -> Callable[[int], bytes]:
+    """Tell `progress` of the bytes that come from `read`."""
+    done = 0
+
+    def read_and_tell(size: int) -> bytes:
+        nonlocal done
+        data = read(size)
+        done += len(data)
+        progress(done, total_bytes)
+        return data
+
+    return read_and_tell
 
 
 def _budget(progress: Progress | None, total: int) -> Budget:

@@ -18,6 +18,7 @@ from labkit.images.compression import (
     Part,
     Passing,
     Sequential,
+    Watched,
     compression_of,
     open_layer,
 )
@@ -109,24 +110,23 @@ class _Seekable(Blobs):
             if found is None:
                 raise self.missing(path)
             places[path] = found
-        plain = [
-            (path, found)
-            for path, found in places.items()
-            if digests and not compression_of(found[0].read_at(found[1], min(4, found[2])))
-        ]
-        parsed = {}
+        packed = {
+            path for path, (file, offset, size) in places.items() if compression_of(file.read_at(offset, min(4, size)))
+        }
+        plain = [(path, found) for path, found in places.items() if digests and path not in packed]
+        parsed: dict[str, ParsedLayer] = {}
         with Hashing(plain, budget.progress) as hashing:
             done = 0
             for index, path in enumerate(paths):
                 if path in parsed:
                     continue
                 file, offset, size = places[path]
-                here = _place(index, self.name)
-                inline = digests and not hashing.has(path)
-                parsed[path] = parse_layer(file.part(offset, size), here, budget, digests=inline, layer=index)
-                if inline and budget.progress:
+                part: Reader = file.part(offset, size)
+                if path in packed and budget.progress:
+                    part = Watched(part, budget.progress, done)
                     done += size
-                    budget.progress(done)
+                here = _place(index, self.name)
+                parsed[path] = parse_layer(part, here, budget, digests=digests and path in packed, layer=index)
             for path, layer in parsed.items():
                 if hashing.has(path):
                     digest = hashing.result(path)
@@ -223,8 +223,6 @@ class StreamBlobs(Blobs):
                 if kept > MOST_KEPT:
                     raise ImageError(self.name, f"more than {MOST_KEPT:,} bytes of documents")
                 self._documents[path] = part.read_at(0, entry.stored_bytes)
-            if budget.progress:
-                budget.progress(entry.offset)
         if isinstance(reader, Sequential):
             reader.finish()  # what follows the tar may be damaged, too
 

@@ -24,6 +24,7 @@ __all__ = [
     "Passing",
     "Pipe",
     "Sequential",
+    "Watched",
     "compression_of",
     "open_layer",
 ]
@@ -71,6 +72,20 @@ class Part:
 
     def read_at(self, offset: int, size: int) -> bytes:
         return self._source.read_at(self._start + offset, min(size, max(0, self.end - offset)))
+
+
+class Watched:
+    """Another reader, which tells `progress` how far it is: an offset in it, and `before` it so many bytes."""
+
+    __slots__ = ("_before", "_progress", "_source", "end")
+
+    def __init__(self, source: Reader, progress: Callable[[int], None], before: int) -> None:
+        self._source, self._progress, self._before = source, progress, before
+        self.end = source.end
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self._progress(self._before + offset)
+        return self._source.read_at(offset, size)
 
 
 class Digester:
@@ -139,9 +154,13 @@ class Hashing:
         with self._changed:
             while name not in self._found:
                 self._changed.wait(0.1)
-                if self._progress:
-                    self._progress(self._done)
+                self._tell()
+            self._tell()
         return self._found[name]
+
+    def _tell(self) -> None:
+        if self._progress:
+            self._progress(self._done)
 
     def _work(self) -> None:
         buffer = memoryview(bytearray(_HASHED))
@@ -167,7 +186,8 @@ class Hashing:
                 return ""
             digest.update(buffer[:count])
             offset += count
-            self._done += count  # of two threads one may be lost: it is for show
+            with self._changed:
+                self._done += count
         return f"sha256:{digest.hexdigest()}"
 
 

@@ -35,7 +35,7 @@ KEYS = ("layer", "added", "changed", "hidden", "lost")
 CAPTION = (
     "Move through the layers: drag over them, or press the arrow keys on them. The pale layers lie above the chosen "
     "one. The tree is what a container would see with the chosen layer and all layers below it. A mark shows what "
-    "the chosen layer did; at a folder, a number counts the changes inside it. A hidden file is struck through here, and "
+    "the chosen layer did; at a folder, a number counts the changes inside it. A hidden file is struck through here; "
     "later layers do not show it."
 )
 # What the old builder and BuildKit write around a line of a Dockerfile.

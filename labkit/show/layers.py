@@ -12,8 +12,8 @@ from labkit.images.paths import printable
 
 __all__ = ["layers_json", "layers_text", "read_size", "size_text"]
 
-WIDTH = 100  # columns
-BAR = 20
+COLUMNS = (72, 100)  # at least, at most
+BAR = 20  # columns, where there are 100
 MOST_WASTED = 10
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKmMgGtT]?)(i?)[bB]?")
@@ -21,23 +21,25 @@ _SHELL = re.compile(r"^(RUN )?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) *)?")
 _ASCII = str.maketrans({"█": "#", "▌": "=", "─": "-", "·": ".", "…": "~"})
 
 
-def layers_text(found: Analysis, *, is_utf8: bool = True) -> str:
-    """Give a report of at most 100 columns; in ASCII where the terminal is not UTF-8."""
+def layers_text(found: Analysis, *, columns: int = 100, is_utf8: bool = True) -> str:
+    """Give a report for a terminal of so many columns, of which 72 to 100 are used; in ASCII where it is not UTF-8."""
+    width = max(COLUMNS[0], min(columns, COLUMNS[1]))
+    bar = BAR - (COLUMNS[1] - width) // 3  # a narrow report has a shorter bar, and shorter commands
     total = sum(layer.size_bytes for layer in found.layers)
     largest = max((layer.size_bytes for layer in found.layers), default=0)
     lines = [
-        _cut(f"{printable(found.name)}  {printable(found.architecture)}".rstrip(), WIDTH),
+        _cut(f"{printable(found.name)}  {printable(found.architecture)}".rstrip(), width),
         f"{found.image_id[:19]}  {_count(len(found.layers), 'layer')}  {size_text(total)} of files",
         "",
-        f"{'':3} {'bytes':>8}  {'':{BAR}}  {'added':>7} {'changed':>7} {'deleted':>7}  made by",
+        f"{'':3} {'bytes':>8}  {'':{bar}}  {'added':>7} {'changed':>7} {'deleted':>7}  made by",
     ]
     for number, layer in enumerate(found.layers, 1):
         lines.append(
-            f"{number:3} {size_text(layer.size_bytes):>8}  {_bar(layer.size_bytes, largest):{BAR}}  "
+            f"{number:3} {size_text(layer.size_bytes):>8}  {_bar(layer.size_bytes, largest, bar):{bar}}  "
             f"{_some(layer.added):>7} {_some(layer.modified):>7} {_some(layer.deleted):>7}  "
-            f"{_cut(_command(layer.created_by), WIDTH - 61)}".rstrip()
+            f"{_cut(_command(layer.created_by), width - bar - 41)}".rstrip()
         )
-    lines += ["", *_waste_lines(found, total)]
+    lines += ["", *_waste_lines(found, total, width)]
     text = "\n".join(lines)
     return text if is_utf8 else text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
@@ -87,17 +89,16 @@ def read_size(text: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(letter.lower() or " "))
 
 
-def _waste_lines(found: Analysis, total: int) -> list[str]:
+def _waste_lines(found: Analysis, total: int, width: int) -> list[str]:
     share = f" ({found.wasted_bytes / total:.1%} of the layers' files)" if total else ""
     lines = [
-        f"wasted      {size_text(found.wasted_bytes)}{share}, in {_count(len(found.wasted), 'path')}; "
-        f"as dive counts: {size_text(found.dive_wasted_bytes)}",
-        f"efficiency  {found.efficiency:.2%}",
+        f"wasted      {size_text(found.wasted_bytes)}{share}, in {_count(len(found.wasted), 'path')}",
+        f"efficiency  {found.efficiency:.2%}; wasted as dive counts: {size_text(found.dive_wasted_bytes)}",
     ]
     if found.wasted:
         lines += ["", f"{'wasted':>12}  {'copies':>6}  path"]
     for each in found.wasted[:MOST_WASTED]:
-        lines.append(f"{size_text(each.bytes):>12}  {each.times:6}  {_cut('/' + printable(each.path), WIDTH - 22)}")
+        lines.append(f"{size_text(each.bytes):>12}  {each.times:6}  {_cut('/' + printable(each.path), width - 22)}")
     more = len(found.wasted) - MOST_WASTED
     if more > 0:
         rest = sum(each.bytes for each in found.wasted[MOST_WASTED:])
@@ -105,8 +106,8 @@ def _waste_lines(found: Analysis, total: int) -> list[str]:
     return lines
 
 
-def _bar(size_bytes: int, largest: int) -> str:
-    halves = round(2 * BAR * size_bytes / largest) if largest else 0
+def _bar(size_bytes: int, largest: int, columns: int) -> str:
+    halves = round(2 * columns * size_bytes / largest) if largest else 0
     if not halves:
         return "·" if size_bytes else ""
     return "█" * (halves // 2) + "▌" * (halves % 2)

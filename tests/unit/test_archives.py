@@ -35,13 +35,13 @@ def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def saved(layers: list[bytes], **changed: object) -> bytes:
-    """An archive as docker save of 20.10 writes it."""
+def saved(layers: list[bytes], stored: list[bytes] | None = None, **changed: object) -> bytes:
+    """An archive as docker save of 20.10 writes it; `stored` are the layers as they lie in it."""
     config = json.dumps({"architecture": "amd64", "rootfs": {"diff_ids": [digest(each) for each in layers]}}).encode()
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     manifest = {"Config": f"{digest(config)[7:]}.json", "RepoTags": ["a:1"], "Layers": names} | changed
     documents = {str(manifest["Config"]): config, "manifest.json": json.dumps([manifest]).encode()}
-    return pack(dict(zip(names, layers, strict=True)) | documents)
+    return pack(dict(zip(names, stored or layers, strict=True)) | documents)
 
 
 def layout(place: Path, index: object, *blobs: bytes) -> Path:
@@ -191,11 +191,12 @@ def test_names_are_never_obeyed_by_the_terminal(archive: Path) -> None:
 
 
 def test_the_report_fits_and_degrades(archive: Path) -> None:
-    """100 columns, and ASCII where the terminal has no more."""
+    """100 columns, or those of the terminal, but 72 at least; and ASCII where the terminal has no more."""
     archive.write_bytes(saved([pack({"ü" * 150: b"1" * number}) for number in range(1, 30)]))
     found = analyse_file(archive)
 
-    assert max(map(len, layers_text(found).splitlines())) <= 100
+    for columns, most in ((100, 100), (80, 80), (10, 72), (300, 100)):
+        assert max(map(len, layers_text(found, columns=columns).splitlines())) <= most
     assert layers_text(found, is_utf8=False).isascii() and max(map(len, layers_text(found).splitlines())) <= 100
 
 

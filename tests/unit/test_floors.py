@@ -45,6 +45,7 @@ FLOORS = {
     "machine": 1,
     "progress": 1,
     "shell": 1,
+    "terminal": 1,
     "check": 2,
     "daemons": 2,
     "images.union": 2,
