@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from labkit.errors import ImageError
 from labkit.images.blobs import Blobs, Budget, DirectoryBlobs, ParsedLayer, StreamBlobs, TarBlobs
-from labkit.images.compression import Inflated, Pipe, compression_of
+from labkit.images.compression import FileReader, Inflated, Pipe, compression_of
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import (
     MOST_LAYERS,
@@ -76,11 +76,16 @@ def analyse_file(
             blobs.close()
     shown = os.path.basename(path)
     with open(path, "rb", buffering=0) as file:
-        total = os.fstat(file.fileno()).st_size if file.seekable() else 0
-        if not total or not looks_like_tar(os.pread(file.fileno(), BLOCK, 0)):  # a pipe, or compressed as a whole
-            read = partial(_read_some, file)
-            return analyse_stream(read, shown, name=name, digests=digests, progress=progress, total_bytes=total)
-        return analyse_blobs(TarBlobs(file.fileno(), shown), _budget(progress, total), name=name, digests=digests)
+        stream = partial(analyse_stream, partial(_read_some, file), shown, name=name, digests=digests)
+        if not file.seekable():
+            return stream(progress=progress)
+        reader = FileReader(file.fileno())
+        head = reader.read_at(0, BLOCK)
+        if compression_of(head) in ("gzip", "zstd"):  # as a whole
+            return stream(progress=progress, total_bytes=reader.end)
+        if not looks_like_tar(head):
+            raise ImageError(printable(shown), _no_archive(head))
+        return analyse_blobs(TarBlobs(file.fileno(), shown), _budget(progress, reader.end), name=name, digests=digests)
 
 
 def analyse_stream(

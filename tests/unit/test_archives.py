@@ -35,13 +35,18 @@ def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def saved(layers: list[bytes], stored: list[bytes] | None = None, **changed: object) -> bytes:
-    """An archive as docker save of 20.10 writes it; `stored` are the layers as they lie in it."""
+def saved(layers: list[bytes], **changed: object) -> bytes:
+    """An archive as docker save of 20.10 writes it."""
+    return saved_as(layers, layers, **changed)
+
+
+def saved_as(layers: list[bytes], stored: list[bytes], **changed: object) -> bytes:
+    """The same; `stored` are the layers as they lie in it."""
     config = json.dumps({"architecture": "amd64", "rootfs": {"diff_ids": [digest(each) for each in layers]}}).encode()
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     manifest = {"Config": f"{digest(config)[7:]}.json", "RepoTags": ["a:1"], "Layers": names} | changed
     documents = {str(manifest["Config"]): config, "manifest.json": json.dumps([manifest]).encode()}
-    return pack(dict(zip(names, stored or layers, strict=True)) | documents)
+    return pack(dict(zip(names, stored, strict=True)) | documents)
 
 
 def layout(place: Path, index: object, *blobs: bytes) -> Path:

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from labkit.images.archives import analyse_file
-from tests.unit.test_archives import pack, saved
+from tests.unit.test_archives import pack, saved, saved_as
 
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 # Two messages, one after the other, without the second of patience; then the line is cleared.
@@ -95,7 +95,7 @@ def test_progress_ends_at_the_whole(tmp_path: Path, form: str) -> None:
     archive = tmp_path / "image.tar"
     if form == "packed layers":
         packed = [gzip.compress(layer, 1) for layer in layers]
-        archive.write_bytes(saved(layers, packed))
+        archive.write_bytes(saved_as(layers, packed))
     else:
         archive.write_bytes(gzip.compress(saved(layers), 1) if form == "gzip" else saved(layers))
     told: list[tuple[int, int]] = []
