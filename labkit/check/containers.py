@@ -159,8 +159,12 @@ def check_container_ran(engine: Engine, name: str, status: int, stdout: str = ""
             continue
         if wanted and said == wanted * (len(said) // len(wanted)) != "":
             return Verdict(True, f"{name} wrote {wanted!r} to {title} more than once: remove it, and begin again")
-        return Verdict(True, f"{name} wrote {shorten(said)!r} to {title}, not {wanted!r}")
+        return Verdict(True, f"{name} wrote {_quote(said)} to {title}, and should write {_quote(wanted)}")
     return Verdict(True)
+
+
+def _quote(said: str) -> str:
+    return repr(shorten(said)) if said else "nothing"
 
 
 def check_revived(engine: Engine, name: str) -> Verdict:

@@ -12,6 +12,7 @@ LETTERS = "ABCDEFGHIJ"
 INK, LINE = PAGE["ink"][0], PAGE["line"][0]
 STILL_WIDTH = 760
 LEAST_EM = 16
+TWO_IN_A_ROW_EM = 22
 
 
 def _code(*boxes: str) -> str:
@@ -73,9 +74,13 @@ def card_html(question: str, answers: Sequence[str]) -> str:
 
 
 def _least_em(answers: Sequence[str]) -> int:
-    """How wide an answer is at least, so that its longest code, which is not broken, has room beside the letter."""
+    """How wide an answer is at least, so that its longest code, which is not broken, has room beside the letter.
+
+    Four answers stand in two rows of two, not in a row of three and one alone.
+    """
     codes = [code for answer in answers for code in answer.split("`")[1::2]]
-    return max(LEAST_EM, round(0.6 * max(map(len, codes), default=0)) + 7)
+    least = TWO_IN_A_ROW_EM if len(answers) == 4 else LEAST_EM
+    return max(least, round(0.6 * max(map(len, codes), default=0)) + 7)
 
 
 def card_svg(question: str, answers: Sequence[str], chosen: int = -1, given: int = -1) -> str:

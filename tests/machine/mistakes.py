@@ -229,7 +229,7 @@ MISTAKES = [
     Mistake(
         "02-b",
         "sh(\"docker run --name mine busybox sh -c 'echo from me; exit 7'\")",
-        "wrote 'from me\\n' to stdout, not ''",
+        "wrote 'from me\\n' to stdout, and should write nothing",
     ),
     Mistake("02-b", "sh(\"docker run --name mine busybox sh -c 'echo from me >&2'\")", "ended with 0, not with 7"),
     Mistake("02-b", "sh(\"docker create --name mine busybox sh -c 'echo from me >&2; exit 7'\")", "but never started"),
