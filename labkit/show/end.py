@@ -76,7 +76,9 @@ def _count_predictions(predictions: Mapping[str, Mapping[str, Any]]) -> str:
     words = f"Predictions: you made {len(made)} of {len(answered)}, and {right or 'none'} of them {_be(right)} right."
     wrong = len(made) - right
     if wrong and right:
-        words += f" {NUMBERS.get(wrong, str(wrong))} {'prediction was' if wrong == 1 else 'predictions were'} not right."
+        words += (
+            f" {NUMBERS.get(wrong, str(wrong))} {'prediction was' if wrong == 1 else 'predictions were'} not right."
+        )
     if wrong:
         words += f" Look at {'it' if wrong == 1 else 'them'} again:"
     return words

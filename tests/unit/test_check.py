@@ -188,7 +188,8 @@ WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
         (
             container("created"),
             None,
-            "not yet: letter has no /note.txt (did you send a tar, and name its type? Else `curl` names the type of a form)",
+            "not yet: letter has no /note.txt (did you send a tar, and name its type? "
+            "Else `curl` names the type of a form)",
         ),
         (container("created"), (500, b"no idea\n"), "not yet: the engine does not give /note.txt of letter: no idea"),
         (container("created"), tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
@@ -304,7 +305,11 @@ LOG = build_frame(2, b"from ") + build_frame(2, b"me\n")
         (ended(7, tty=True), LOG, "not yet: mine has a terminal, where stdout and stderr are one"),
         (ended(7), b"", "not yet: mine wrote nothing to stderr, and should write 'from me\\n'"),
         (ended(7), LOG[:-1], "not yet: mine wrote 'from ' to stderr, and should write 'from me\\n'"),
-        (ended(7), LOG + build_frame(1, b"x" * 99), f"not yet: mine wrote '{'x' * 60}…' to stdout, and should write nothing"),
+        (
+            ended(7),
+            LOG + build_frame(1, b"x" * 99),
+            f"not yet: mine wrote '{'x' * 60}…' to stdout, and should write nothing",
+        ),
         (ended(7), LOG * 2, "not yet: mine wrote 'from me\\n' to stderr more than once: remove it, and begin again"),
         (ended(7), LOG, "done"),
     ],
