@@ -15,6 +15,7 @@ import traceback
 from contextlib import suppress
 from importlib import import_module
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from pathlib import Path
 from typing import Any, NoReturn
 
 from labkit.isolation.parcels import pack, unpack
@@ -23,6 +24,7 @@ from labkit.linux.syscalls import die_with_parent
 __all__ = ["live"]
 
 MADV_WIPEONFORK = 18  # <linux/mman.h>
+NAME = "alone"  # in lists of processes
 CELL = "<cell>"
 NOTEBOOK = "<notebook>"  # functions that other cells have made
 
@@ -66,6 +68,7 @@ class _FirstOnly:
 def _become_experiment(parent: int, channel: socket.socket, standard: list[int]) -> None:
     """A session of its own, Python's usual signals, and no descriptor but the channel and the standard ones."""
     die_with_parent(parent, signal.SIGKILL)
+    Path("/proc/self/comm").write_text(NAME)
     os.setsid()
     for number, action in (
         (signal.SIGTERM, signal.SIG_DFL),

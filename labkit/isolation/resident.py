@@ -21,6 +21,7 @@ import socket
 import time
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 from labkit.isolation.experiment import live
 from labkit.linux.proc import pids, read_stat
@@ -30,6 +31,7 @@ __all__ = ["main"]
 
 DESCRIPTORS = 4
 PRELOADED = ("labkit.isolation.namespaces", "labkit.isolation.boxes")  # what most want, once and not in each
+NAME = "lab-helper"  # in lists of processes
 KILL_ROUNDS = 100
 KILL_NAP_S = 0.001
 
@@ -169,6 +171,7 @@ def main(descriptor: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(parent, signal.SIGTERM)
     become_subreaper()
+    Path("/proc/self/comm").write_text(NAME)
     for module in PRELOADED:
         import_module(module)
     gc.collect()

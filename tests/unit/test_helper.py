@@ -17,7 +17,7 @@ from labkit.errors import ExperimentError
 from labkit.isolation import helper
 from labkit.isolation.helper import Source, call, run_source, start
 from labkit.isolation.running import Outcome
-from labkit.linux.proc import pids, read_stat
+from labkit.linux.proc import pids, read_comm, read_stat
 
 LEAVES_A_CHILD = "import os, time\npid = os.fork()\nif pid == 0:\n    {}\n    time.sleep(300)\n"
 
@@ -46,6 +46,7 @@ def test_an_experiment_has_a_process_and_a_thread_of_its_own() -> None:
     found = call("os:getpid").value
 
     assert found not in (os.getpid(), helper.pid()) and is_gone(found)
+    assert ["lab-helper", "alone"] == [read_comm(helper.pid()), call("labkit.linux.proc:read_comm", ["self"]).value]
     assert ["MainThread"] == run_source(
         Source("import threading\nnames = [one.name for one in threading.enumerate()]", wanted=["names"])
     ).value["names"]
