@@ -9,6 +9,7 @@ from pathlib import Path
 
 import benchmarks.engine
 import benchmarks.images
+import benchmarks.isolation
 import benchmarks.machine  # noqa: F401  # imported for the rows that it registers
 from benchmarks.table import BENCHES, Row, format_table, write_results
 

@@ -15,7 +15,6 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from labkit.isolation import groups, privileges, rootfs
@@ -166,9 +165,11 @@ def _give_up(order: Order) -> None:
     """Go to the working directory, and become the user, with what that user may do."""
     spec = order.spec
     user = find_user(spec.user)
-    with suppress(FileExistsError):
+    try:
+        os.chdir(spec.cwd)
+    except FileNotFoundError:
         os.makedirs(spec.cwd)
-    os.chdir(spec.cwd)
+        os.chdir(spec.cwd)
     if order.defences.checks_cwd:
         check_cwd(spec.cwd)
     if order.defences.hides_runtime:

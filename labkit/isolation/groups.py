@@ -10,7 +10,6 @@ import os
 import time
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from labkit.errors import ContainerError
@@ -169,7 +168,11 @@ def _is_removed(path: str) -> bool:
 
 
 def read(path: str) -> str:
-    return Path(path).read_text()
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 1 << 16).decode()
+    finally:
+        os.close(file)
 
 
 def write(path: str, text: str) -> None:
