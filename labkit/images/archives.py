@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from labkit.errors import ImageError
 from labkit.images.blobs import Blobs, Budget, DirectoryBlobs, ParsedLayer, StreamBlobs, TarBlobs
-from labkit.images.compression import FileReader, Inflated, Pipe, compression_of
+from labkit.images.compression import FileReader, Inflated, Pipe, compression_of, open_layer
 from labkit.images.layers import Analysis, analyse
 from labkit.images.oci import (
     MOST_LAYERS,
@@ -28,9 +28,9 @@ from labkit.images.oci import (
     parse_manifest,
 )
 from labkit.images.paths import clean, printable
-from labkit.images.tar import BLOCK, looks_like_tar
+from labkit.images.tar import BLOCK, Reader, looks_like_tar
 
-__all__ = ["analyse_blobs", "analyse_file", "analyse_stream"]
+__all__ = ["analyse_blobs", "analyse_file", "analyse_stream", "open_layers"]
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all (0 where that is not known)
 
@@ -105,6 +105,27 @@ def analyse_stream(
         raise ImageError(printable(shown), _no_archive(head))
     reader = Inflated(pipe, compression) if compression else pipe
     return analyse_blobs(StreamBlobs(reader, shown, budget, digests=digests), budget, name=name, digests=digests)
+
+
+def open_layers(file: int, shown: str, name: str | None = None) -> tuple[ImageConfig, list[Reader]]:
+    """The configuration of an image in an archive, and readers of its layers' tars, bottom first.
+
+    `file` is the descriptor of a tar that is not compressed as a whole, `shown` names it in errors, `name` says which
+    image. Raises ImageError.
+    """
+    if not looks_like_tar(FileReader(file).read_at(0, BLOCK)):
+        raise ImageError(printable(shown), "no archive of an image as `docker save` writes it: no plain tar")
+    blobs = TarBlobs(file, shown)
+    image = _find_image(blobs, name)
+    config = parse_config(blobs.document(image.config_path), f"{printable(image.config_path)} of {blobs.name}")
+    readers = []
+    for path in image.layer_paths:
+        found = blobs.find(path)
+        if found is None:
+            raise blobs.missing(path)
+        reader, offset, size = found
+        readers.append(open_layer(reader.part(offset, size)))
+    return config, readers
 
 
 def analyse_blobs(blobs: Blobs, budget: Budget, *, name: str | None = None, digests: bool = True) -> Analysis:

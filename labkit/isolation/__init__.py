@@ -39,6 +39,7 @@
 | `started` | How does a caller make a shim, and hear from it? |
 | `bundle` | What does an OCI bundle say of a container, and how is a container written down as one? |
 | `layers` | Which directories are the layers of an image, and what does the image say of a container? |
+| `unpacking` | How do the layers of an image's archive become directories, whatever names and links are in it? |
 | `container` | How does one run a container by hand, as `docker run` does? |
 | `copying` | How does a file come out of a container, or into it, when the container swaps a link meanwhile? |
 | `boxes` | How does a notebook run containers by hand, though its kernel has many threads? |

@@ -150,7 +150,9 @@ def start(
 
 def is_running(container: Container) -> bool:
     """Has its first process not ended yet?"""
-    return _shim_lives(container) and not _read_of_shim(container, container.descriptors[2])
+    with suppress(ContainerError):
+        return not _read_of_shim(container, container.descriptors[2])
+    return False
 
 
 def logs(container: Container) -> tuple[bytes, bytes]:
@@ -184,7 +186,7 @@ def stop(container: Container, timeout_s: float = STOP_PATIENCE_S) -> int:
 
 def remove(container: Container) -> None:
     """Kill it if it still runs, and forget it with its logs. What was removed already is no error."""
-    if _shim_lives(container):
+    with suppress(ContainerError, ProcessLookupError):  # it ends by itself at this moment
         stop(container, 0)
         os.kill(container.shim, signal.SIGKILL)
     with suppress(ChildProcessError):  # it may be the child of another process
@@ -226,7 +228,8 @@ def _shim_lives(container: Container) -> bool:
 
 
 def _read_of_shim(container: Container, descriptor: int) -> bytes:
-    if not _shim_lives(container):
-        raise ContainerError(f"The container {container.name} was removed.")
-    with open(f"/proc/{container.shim}/fd/{descriptor}", "rb") as file:
-        return file.read()
+    with suppress(OSError):  # between the look and the reading, the shim may end
+        if _shim_lives(container):
+            with open(f"/proc/{container.shim}/fd/{descriptor}", "rb") as file:
+                return file.read()
+    raise ContainerError(f"The container {container.name} was removed.")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import ContainerError, ImageError
+from labkit.images.archives import open_layers
 from labkit.images.containerd_store import find_containerd, read_containerd
 from labkit.images.oci import parse_config
 from labkit.images.store import list_drivers, read_store
 from labkit.images.stored import GRAPHDRIVER, Store, StoredImage
 from labkit.isolation.spec import Root, Spec, User, docker_spec
 
-__all__ = ["image_spec", "read_image"]
+__all__ = ["image_spec", "read_archive", "read_image"]
 
 DATA_ROOT = Path("/var/lib/docker")
 WHOLE = ("vfs", "btrfs")  # drivers whose directory of a layer has all layers below in it
@@ -25,7 +26,7 @@ def image_spec(image: str | Path, args: Sequence[str] = (), /, *, env: Sequence[
 
     Raises ContainerError for no such image.
     """
-    root, config = read_image(str(image))
+    root, config = read_archive(image) if isinstance(image, Path) else read_image(image)
     entrypoint, command = config.get("Entrypoint") or [], config.get("Cmd") or []
     said: dict[str, Any] = {
         "cwd": config.get("WorkingDir") or "/",
@@ -43,6 +44,16 @@ def read_image(name: str, data_root: Path = DATA_ROOT) -> tuple[Root, dict[str, 
         return Root(layers=_directories(store, image)), dict(parse_config(image.config, name).config)
     except (ImageError, OSError) as error:
         raise ContainerError(f"There is no image to run: {error}") from error
+
+
+def read_archive(path: Path) -> tuple[Root, dict[str, Any]]:
+    """An image in a file that `docker save` has written, as the layers of a container, and what it says of one."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            config, _ = open_layers(file.fileno(), path.name)
+    except (ImageError, OSError) as error:
+        raise ContainerError(f"There is no image to run: {error}") from error
+    return Root(archive=str(path.absolute())), dict(config.config)
 
 
 def read_stores(data_root: Path) -> Store:

@@ -57,9 +57,10 @@ def mount_root(root: Root) -> int:
 
 
 def _mount_overlay(root: Root) -> str:
-    # The layer is opened by name before /run is covered: one may lie in there.
+    # What may lie in /run is opened by name before /run is covered.
     layers = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in root.layers]
     upper = os.open(root.upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if root.upper else None
+    archive = os.open(root.archive, os.O_RDONLY | os.O_CLOEXEC) if root.archive else None
     _attach_to_path(mounts.make_file_system("tmpfs", [("mode", "755")]), STAGING)
     os.mkdir(f"{STAGING}/merged")
     above = STAGING if upper is None else f"/proc/self/fd/{upper}"
@@ -69,10 +70,16 @@ def _mount_overlay(root: Root) -> str:
     lower = ":".join(_escape(layer) for layer in root.layers)
     if len(lower) > MOST_OPTIONS or any(layer.startswith(f"{STAGING}/") for layer in root.layers):
         lower = ":".join(f"/proc/self/fd/{layer}" for layer in layers)
+    if archive is not None:
+        # Imported where it is needed: it is large, and few containers are made of an archive.
+        from labkit.isolation.unpacking import unpack_layers
+
+        lower = ":".join(unpack_layers(archive, STAGING))
     options = f"lowerdir={lower},upperdir={above}/diff,workdir={above}/work"
     syscalls.mount("overlay", f"{STAGING}/merged", "overlay", 0, options)
-    for each in (*layers, *([upper] if upper is not None else [])):
-        os.close(each)
+    for each in (*layers, upper, archive):
+        if each is not None:
+            os.close(each)
     return f"{STAGING}/merged"
 
 

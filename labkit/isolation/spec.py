@@ -128,12 +128,14 @@ class Capabilities:
 class Root:
     """The root directory: `layers`, the topmost first, under a writable layer in memory; or `directory` as it is.
 
+    `archive` is the file of an image, as `docker save` writes it: its layers are unpacked into memory.
     `upper` is a directory of the host for the writable layer (in it `diff` and `work`), which then stays.
     """
 
     layers: tuple[str, ...] = ()
     directory: str = ""
     upper: str = ""
+    archive: str = ""
     is_read_only: bool = False
 
 

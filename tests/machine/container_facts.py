@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -148,6 +149,21 @@ def the_writable_layer_may_stay() -> None:
         assert not os.path.exists(f"{root.layers[0]}/new")
     assert says("ls /new; echo x > /new") == ""
     assert says("ls /new") == ""
+
+
+def an_archive_is_run() -> None:
+    """As `docker save` writes it, with a file that a layer has removed; no archive, and no image in it, are told."""
+    build = "docker run --name saved busybox sh -c 'rm /bin/vi; echo new > /etc/new' && docker commit saved saved:1"
+    build += " && docker save -o /run/saved.tar saved:1 && docker rm -f saved && docker rmi saved:1"
+    subprocess.run(build, shell=True, check=True, capture_output=True)
+    try:
+        done = run(Path("/run/saved.tar"), ["sh", "-c", "cat /etc/new; ls /bin/vi; ls /bin | wc -l"])
+        assert done.stdout.split()[0] == b"new" and b"No such file" in done.stderr, done
+        assert int(done.stdout.split()[1]) > 100
+        Path("/run/saved.tar").write_bytes(b"no archive")
+        assert "no archive of an image" in refused(lambda: run(Path("/run/saved.tar"), ["true"]))
+    finally:
+        os.unlink("/run/saved.tar")
 
 
 def limits_hold() -> None:
@@ -455,6 +471,7 @@ FACTS: dict[str, Callable[[], None]] = {
         every_step_is_told_with_its_time,
         what_is_asked_for_is_there,
         the_writable_layer_may_stay,
+        an_archive_is_run,
         limits_hold,
         a_container_that_takes_too_long_is_killed,
         a_network_is_given_by_who_asks,
