@@ -14,8 +14,9 @@ from typing import Any
 
 from labkit.isolation import container, helper, join
 from labkit.isolation.bundle import as_config
+from labkit.isolation.docker_defaults import docker_spec
 from labkit.isolation.layers import read_image
-from labkit.isolation.spec import Limits, Root, Spec, docker_spec
+from labkit.isolation.spec import Limits, Root, Spec
 
 __all__ = ["measure", "measure_ours"]
 

@@ -21,6 +21,7 @@
 | packet_trace | By which way did a packet go, if interfaces have seen it, and rules have counted it? |
 | packets | What does the kernel show of packets, on each interface of several network namespaces? |
 | `spec` | What is a container, as a value? |
+| `docker_defaults` | What does `docker run` ask for, where nothing is said? |
 | `seccomp` | Which system calls may a container make, and how is the kernel told? |
 | `defences` | What keeps a container in, one name for each defence? |
 | `targets` | How is a path opened in a container's root directory, when a symlink in it may lead anywhere? |
@@ -43,5 +44,6 @@
 | `container` | How does one run a container by hand, as `docker run` does? |
 | `copying` | How does a file come out of a container, or into it, when the container swaps a link meanwhile? |
 | `boxes` | How does a notebook run containers by hand, though its kernel has many threads? |
+| `handle` | What does one hold of a container that runs, or that has ended? |
 | `join` | How does one more program come into a container that runs? |
 """

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from labkit.errors import ContainerError
 from labkit.isolation import container, helper
-from labkit.isolation.container import Finished, Step
+from labkit.isolation.handle import Finished, Step
 from labkit.isolation.join import execute_in
 from labkit.isolation.spec import Limits, User
 

@@ -23,15 +23,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from labkit.errors import ContainerError
 from labkit.isolation.defences import ALL, Defences
+from labkit.isolation.docker_defaults import directory_root, docker_spec
 from labkit.isolation.first_process import OnStep
 from labkit.isolation.groups import sweep
 from labkit.isolation.guard import Guard
+from labkit.isolation.handle import Container, Finished, Step, is_running, read_of_shim
 from labkit.isolation.making import Network, Orders, Told, see_through, words_of
-from labkit.isolation.spec import Spec, directory_root, docker_spec
+from labkit.isolation.spec import Spec
 from labkit.isolation.started import Started, fork_shim
 from labkit.isolation.streams import as_file, read_all
 from labkit.linux.proc import read_stat
@@ -44,35 +46,6 @@ NAP_S = 0.002
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 What = Spec | str | Path
-
-
-class Step(NamedTuple):
-    """Something that was done to make the container, and how long it took."""
-
-    name: str
-    seconds: float
-
-
-class Finished(NamedTuple):
-    """How a container ended. `status` is 128 and the signal's number where a signal ended it, as a shell says it."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-    steps: tuple[Step, ...]
-    ran_out_of_memory: bool = False
-
-
-class Container(NamedTuple):
-    """A container that was started. `pid` is its first process as seen from here, `shim` the process that made it."""
-
-    name: str
-    pid: int
-    shim: int
-    shim_start: int  # when the shim began, in ticks: a later process with its number is another one
-    spec: Spec
-    descriptors: tuple[int, int, int]  # of the shim: what the program writes to stdout and stderr, and how it ended
-    steps: tuple[Step, ...]
 
 
 def run(
@@ -148,22 +121,15 @@ def start(
         os.close(watched)
 
 
-def is_running(container: Container) -> bool:
-    """Has its first process not ended yet?"""
-    with suppress(ContainerError):
-        return not _read_of_shim(container, container.descriptors[2])
-    return False
-
-
 def logs(container: Container) -> tuple[bytes, bytes]:
     """What the program has written so far: stdout, stderr. Raises ContainerError when it was removed."""
-    return _read_of_shim(container, container.descriptors[0]), _read_of_shim(container, container.descriptors[1])
+    return read_of_shim(container, container.descriptors[0]), read_of_shim(container, container.descriptors[1])
 
 
 def wait(container: Container, timeout_s: float | None = None) -> int:
     """Wait for its end; give its status. Raises TimeoutError, and ContainerError when it was removed."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    while not (state := _read_of_shim(container, container.descriptors[2])):
+    while not (state := read_of_shim(container, container.descriptors[2])):
         if deadline is not None and time.monotonic() > deadline:
             raise TimeoutError(f"the container {container.name} has not ended after {timeout_s} s")
         time.sleep(NAP_S)
@@ -220,16 +186,3 @@ def _spec(what: What, args: Sequence[str], changes: dict[str, Any]) -> Spec:
 
 def _steps(report: dict[str, Any]) -> tuple[Step, ...]:
     return tuple(Step(name, seconds) for name, seconds in report["steps"])
-
-
-def _shim_lives(container: Container) -> bool:
-    stat = read_stat(container.shim)
-    return stat is not None and stat.start_time == container.shim_start and stat.state != "Z"
-
-
-def _read_of_shim(container: Container, descriptor: int) -> bytes:
-    with suppress(OSError):  # between the look and the reading, the shim may end
-        if _shim_lives(container):
-            with open(f"/proc/{container.shim}/fd/{descriptor}", "rb") as file:
-                return file.read()
-    raise ContainerError(f"The container {container.name} was removed.")

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Callable
 
 from labkit.errors import ContainerError
-from labkit.isolation.container import Container, is_running
 from labkit.isolation.defences import ALL, Defences
+from labkit.isolation.handle import Container, is_running
 from labkit.isolation.targets import open_in_root
 
 __all__ = ["read_file", "write_file"]

@@ -15,9 +15,9 @@ from typing import NamedTuple, NoReturn
 
 from labkit.errors import ContainerError
 from labkit.isolation import groups, privileges
-from labkit.isolation.container import Container, Finished, is_running
 from labkit.isolation.defences import ALL, Defences
 from labkit.isolation.first_process import answer_signals_as_new, check_cwd, execute, tell_error
+from labkit.isolation.handle import Container, Finished, is_running
 from labkit.isolation.spec import Spec, User
 from labkit.isolation.streams import as_file, read_all
 from labkit.isolation.users import find_user, home_of

@@ -13,7 +13,9 @@ from labkit.images.containerd_store import find_containerd, read_containerd
 from labkit.images.oci import parse_config
 from labkit.images.store import list_drivers, read_store
 from labkit.images.stored import GRAPHDRIVER, Store, StoredImage
-from labkit.isolation.spec import Root, Spec, User, docker_spec
+from labkit.isolation.docker_defaults import docker_spec
+from labkit.isolation.spec import Root, Spec, User
+from labkit.isolation.unpacking import unpack_layers
 
 __all__ = ["image_spec", "read_archive", "read_image"]
 
@@ -53,7 +55,11 @@ def read_archive(path: Path) -> tuple[Root, dict[str, Any]]:
             config, _ = open_layers(file.fileno(), path.name)
     except (ImageError, OSError) as error:
         raise ContainerError(f"There is no image to run: {error}") from error
-    return Root(archive=str(path.absolute())), dict(config.config)
+    return Root(archive=str(path.absolute()), unpack=_unpack), dict(config.config)
+
+
+def _unpack(archive: int, place: str) -> tuple[str, ...]:
+    return unpack_layers(open_layers(archive, "the archive")[1], place)
 
 
 def read_stores(data_root: Path) -> Store:

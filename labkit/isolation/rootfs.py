@@ -70,11 +70,8 @@ def _mount_overlay(root: Root) -> str:
     lower = ":".join(_escape(layer) for layer in root.layers)
     if len(lower) > MOST_OPTIONS or any(layer.startswith(f"{STAGING}/") for layer in root.layers):
         lower = ":".join(f"/proc/self/fd/{layer}" for layer in layers)
-    if archive is not None:
-        # Imported where it is needed: it is large, and few containers are made of an archive.
-        from labkit.isolation.unpacking import unpack_layers
-
-        lower = ":".join(unpack_layers(archive, STAGING))
+    if archive is not None and root.unpack is not None:
+        lower = ":".join(root.unpack(archive, STAGING))
     options = f"lowerdir={lower},upperdir={above}/diff,workdir={above}/work"
     syscalls.mount("overlay", f"{STAGING}/merged", "overlay", 0, options)
     for each in (*layers, upper, archive):

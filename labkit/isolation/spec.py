@@ -1,35 +1,21 @@
 """What is a container, as a value?
 
-The words are those of the OCI runtime specification (config.md, config-linux.md). `docker_spec` fills them in as
-`docker run` does; `labkit.isolation.bundle` reads them from a config.json.
+The words are those of the OCI runtime specification (config.md, config-linux.md). `labkit.isolation.docker_defaults`
+fills them in as `docker run` does; `labkit.isolation.bundle` reads them from a config.json.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from labkit.isolation.seccomp import DOCKER, Rule
+if TYPE_CHECKING:
+    from labkit.isolation.seccomp import Rule
 
 __all__ = [
-    *("CAPABILITIES", "DEVICES", "KERNEL_FILE_SYSTEMS", "MASKED", "NAMESPACES", "PATH", "READ_ONLY"),
-    *(
-        "Capabilities",
-        "Device",
-        "Limits",
-        "Mount",
-        "Rlimit",
-        "Root",
-        "Spec",
-        "User",
-        "capability_bits",
-        "directory_root",
-        "docker_spec",
-    ),
+    *("CAPABILITIES", "DEVICES", "NAMESPACES", "Capabilities", "Device", "Limits", "Mount", "Rlimit", "Root", "Spec"),
+    *("User", "capability_bits"),
 ]
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("mount", "pid", "uts", "ipc", "network", "cgroup")
 
 # <linux/capability.h>, in the order of their numbers
@@ -41,21 +27,6 @@ CAPABILITIES = (
     *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
     "CHECKPOINT_RESTORE",
 )
-# What Docker leaves to root in a container: moby, oci/caps/defaults.go
-KEPT = (
-    *("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP"),
-    *("NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"),
-)
-# moby, oci/defaults.go
-MASKED = (
-    *("/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list"),
-    *("/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"),
-)
-READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
-
-# In its own network a container may do what root's programs alone could: moby, daemon/daemon_unix.go
-SYSCTL = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +107,7 @@ class Root:
     directory: str = ""
     upper: str = ""
     archive: str = ""
+    unpack: Callable[[int, str], tuple[str, ...]] | None = None  # where there is an archive: labkit.isolation.layers
     is_read_only: bool = False
 
 
@@ -146,7 +118,7 @@ class Spec:
     args: tuple[str, ...]
     root: Root
     name: str = ""
-    env: tuple[str, ...] = (f"PATH={PATH}",)
+    env: tuple[str, ...] = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
     cwd: str = "/"
     user: User = User()
     umask: int | None = None
@@ -160,7 +132,7 @@ class Spec:
     sysctl: Mapping[str, str] = field(default_factory=dict)
     capabilities: Capabilities | None = None  # None: as the caller has them
     no_new_privileges: bool = False
-    seccomp: tuple[Rule, ...] = ()
+    seccomp: "tuple[Rule, ...]" = ()
     rlimits: tuple[Rlimit, ...] = ()
     limits: Limits = Limits()
     oom_score_adj: int | None = None
@@ -177,51 +149,8 @@ def capability_bits(names: Sequence[str]) -> int:
     return bits
 
 
-_SECURE = ("nosuid", "noexec", "nodev")
-KERNEL_FILE_SYSTEMS = (
-    Mount("/proc", "proc", "proc", _SECURE),
-    Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
-    Mount("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")),
-    Mount("/sys", "sysfs", "sysfs", (*_SECURE, "ro")),
-    Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*_SECURE, "ro")),
-    Mount("/dev/mqueue", "mqueue", "mqueue", _SECURE),
-    Mount("/dev/shm", "tmpfs", "shm", (*_SECURE, "mode=1777", "size=65536k")),
-)
 # OCI runtime specification, config-linux.md, "Default Devices"
 DEVICES = (
     *(Device("/dev/null", 1, 3), Device("/dev/zero", 1, 5), Device("/dev/full", 1, 7), Device("/dev/random", 1, 8)),
     *(Device("/dev/urandom", 1, 9), Device("/dev/tty", 5, 0)),
 )
-
-
-def docker_spec(root: Root, args: Sequence[str], /, *, env: Sequence[str] = (), **changes: Any) -> Spec:
-    """The container that `docker run` makes of a root directory and a command.
-
-    `env` is added to PATH; `changes` are fields of Spec, and take the place of what Docker has there. Unlike
-    Docker's, the program can gain no privileges (no_new_privs), as with `docker run --security-opt no-new-privileges`.
-    """
-    kept = capability_bits(KEPT)
-    user = changes.get("user", User(name="0"))
-    is_root = not user.uid and user.name in ("", "0", "root")
-    capabilities = Capabilities(kept, kept, kept) if is_root else Capabilities(kept)
-    is_private = os.path.exists("/sys/fs/cgroup/cgroup.controllers")  # as Docker: only in version 2
-    settings: dict[str, Any] = {
-        "namespaces": NAMESPACES if is_private else NAMESPACES[:-1],
-        "mounts": KERNEL_FILE_SYSTEMS,
-        "devices": DEVICES,
-        "masked_paths": MASKED,
-        "readonly_paths": READ_ONLY,
-        "capabilities": capabilities,
-        "no_new_privileges": True,
-        "seccomp": DOCKER,
-        "sysctl": SYSCTL,
-        "user": user,
-    } | changes
-    paths = () if any(each.startswith("PATH=") for each in env) else (f"PATH={PATH}",)
-    names = (f"HOSTNAME={settings['hostname']}",) if settings.get("hostname") else ()
-    return Spec(args=tuple(args), root=root, env=(*paths, *names, *env), **settings)
-
-
-def directory_root(path: str | Path) -> Root:
-    """A directory as the only layer: what the container writes does not come into it."""
-    return Root(layers=(str(Path(path).absolute()),))

@@ -9,10 +9,9 @@ Sources: OCI image specification, layer.md; the kernel's overlayfs.rst.
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
-from labkit.images.archives import open_layers
 from labkit.images.content import OPAQUE, WHITEOUT
 from labkit.images.tar import Reader
 from labkit.linux.syscalls import clone
@@ -20,12 +19,11 @@ from labkit.linux.syscalls import clone
 __all__ = ["unpack_layers"]
 
 
-def unpack_layers(archive: int, place: str) -> tuple[str, ...]:
-    """Unpack each layer of the image in an open archive below a directory; give their directories, topmost first.
+def unpack_layers(layers: Sequence[Reader], place: str) -> tuple[str, ...]:
+    """Unpack each layer (a tar; the bottom one first) below a directory; give their directories, topmost first.
 
-    Only for a process of one thread. Raises OSError where a layer cannot be unpacked, ImageError for no image.
+    Only for a process of one thread. Raises OSError where a layer cannot be unpacked.
     """
-    _, layers = open_layers(archive, "the archive")
     made = []
     for number, layer in enumerate(layers):
         directory = f"{place}/layer{number}"

@@ -17,7 +17,8 @@ from typing import Any
 
 from labkit.isolation.bundle import as_config, parse_config, read_bundle
 from labkit.isolation.container import run
-from labkit.isolation.spec import Root, docker_spec
+from labkit.isolation.docker_defaults import docker_spec
+from labkit.isolation.spec import Root
 from tests.machine import container_facts
 
 __all__ = ["FACTS", "main"]
@@ -47,6 +48,8 @@ def base() -> Config:
     config["linux"].pop("seccomp")
     config["hostname"] = "bundle"
     config["process"]["cwd"] = "/"
+    # Said, as what is not said is inherited, and runc, being a Go program, has raised its own.
+    config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 512, "hard": 1024}]
     return config
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from labkit.errors import ContainerError
 from labkit.isolation import boxes, container, helper
-from labkit.isolation.container import Container, run, start
+from labkit.isolation.container import run, start
 from labkit.isolation.first_process import STEPS
 from labkit.isolation.groups import PREFIX
+from labkit.isolation.handle import Container
 from labkit.isolation.join import execute_in
 from labkit.isolation.layers import image_spec, read_image
 from labkit.isolation.privileges import install_filter

@@ -17,14 +17,16 @@ from typing import Any
 
 from labkit.errors import ContainerError
 from labkit.isolation import container
-from labkit.isolation.container import Finished, run, start
+from labkit.isolation.container import run, start
 from labkit.isolation.copying import read_file
 from labkit.isolation.defences import ALL, Defences
+from labkit.isolation.docker_defaults import KERNEL_FILE_SYSTEMS
 from labkit.isolation.first_process import STEPS, Order
 from labkit.isolation.groups import Groups
+from labkit.isolation.handle import Finished
 from labkit.isolation.join import execute_in
 from labkit.isolation.layers import image_spec, read_image
-from labkit.isolation.spec import KERNEL_FILE_SYSTEMS, Capabilities, Limits, Mount, Root
+from labkit.isolation.spec import Capabilities, Limits, Mount, Root
 from labkit.linux import syscalls
 from labkit.linux.proc import read_effective_capabilities
 from tests.machine import container_facts
