@@ -16,7 +16,7 @@ __all__ = [
 
 TOP, STEP = 46, 88
 OUTSIDE_X, CARD_X, HOOK_X, BRIDGE_X, PORT_X, BOX_X = 82, 258, 436, 572, 676, 856  # the middles of the columns
-LEFT_X, ASIDE_X, RIGHT_X, EDGE_X = 333, 356, 515, 130  # where ways go up and down, and where the outside begins
+LEFT_X, ASIDE_X, RIGHT_X, EDGE_X = 333, 356, 515, 148  # where ways go up and down, and where the outside begins
 HOOK_Y = {"PREROUTING": 66, "FORWARD": 128, "POSTROUTING": 190, "INPUT": 250, "OUTPUT": 250}
 HOOK_SHIFT = {"INPUT": -38, "OUTPUT": 38}
 PROGRAMS_Y, HEIGHT = 312, 350
