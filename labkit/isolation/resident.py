@@ -65,7 +65,11 @@ class Resident:
             return False
         channel = socket.socket(fileno=descriptors.pop(0))
         own = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes
+            _refuse(channel, descriptors, error)
+            return True
         if pid == 0:
             live(own, channel, descriptors)
         for descriptor in descriptors:
@@ -134,6 +138,16 @@ class Resident:
                 os.kill(pid, signal.SIGKILL)
             self._end(pidfd)
             channel.close()
+
+
+def _refuse(channel: socket.socket, descriptors: list[int], error: OSError) -> None:
+    """Tell that no process can be made for an experiment, in the words in which its own errors are told."""
+    told = {"kind": type(error).__name__, "errno": error.errno, "strerror": error.strerror, "filename": "fork()"}
+    with suppress(OSError):
+        channel.send(f"{json.dumps({'error': told})}\n{json.dumps({'ended': 1})}\n".encode())
+    for descriptor in descriptors:
+        os.close(descriptor)
+    channel.close()
 
 
 def _has_children() -> bool:

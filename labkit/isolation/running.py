@@ -148,9 +148,9 @@ class Running:
         self._heard = rest
         for line in filter(None, lines):
             said = _read_words(bytes(line))
-            self.pid = said.pop("pid", self.pid)
+            self.pid = self.pid or said.get("pid", 0)  # the first line is ours; what comes later may be anybody's
             self._status = said.pop("ended", self._status)
-            self._answer.update(said)
+            self._answer.update({key: said[key] for key in ("value", "error") if key in said})
 
     def _limit(self, size: int) -> None:
         if size > KEPT_BYTES:

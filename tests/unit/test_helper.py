@@ -16,9 +16,16 @@ import pytest
 from labkit.errors import ExperimentError
 from labkit.isolation import helper
 from labkit.isolation.helper import Source, call, run_source, start
-from labkit.isolation.running import Outcome
+from labkit.isolation.resident import Resident
+from labkit.isolation.running import Outcome, Running
 from labkit.linux.proc import pids, read_comm, read_stat
 
+NONSENSE = """
+import os
+for name in os.listdir('/proc/self/fd'):
+    if os.path.exists('/proc/self/fd/' + name) and int(name) > 2:
+        os.write(int(name), {words!r}.encode())
+"""
 LEAVES_A_CHILD = "import os, time\npid = os.fork()\nif pid == 0:\n    {}\n    time.sleep(300)\n"
 
 
@@ -222,13 +229,8 @@ def test_what_is_written_has_a_limit(text: str) -> None:
 @pytest.mark.parametrize("word", ['{"ended": 1}', '{"pid": "x"}', "[]", "nonsense", "\\0" * 100, '{"error": 7}'])
 def test_nonsense_on_the_channel_harms_nobody(word: str) -> None:
     """An experiment that writes to its channel gets an answer or an error; the next one is as good as ever."""
-    text = (
-        "import os\nfor name in os.listdir('/proc/self/fd'):\n"
-        "    if os.path.exists(f'/proc/self/fd/{name}') and int(name) > 2:\n"
-        f"        os.write(int(name), {chr(10) + word + chr(10)!r}.encode())"
-    )
     try:
-        run_source(Source(text), timeout_s=5)
+        run_source(Source(NONSENSE.format(words=f"\n{word}\n")), timeout_s=5)
     except (ExperimentError, OSError) as error:
         assert str(error)
     assert 1 == call("builtins:abs", [-1]).value
@@ -337,6 +339,39 @@ def test_a_request_that_is_none_ends_the_helper() -> None:
 
     assert 0 == resident.wait(10)
     ours.close()
+
+
+def test_a_fork_that_is_refused_is_told_and_the_helper_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are too many processes: OSError, with the kernel's errno."""
+
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    requests, theirs = socket.socketpair()
+    resident = Resident(theirs)
+    ours, channel = socket.socketpair()
+    null = os.open(os.devnull, os.O_RDWR)
+    socket.send_fds(requests, [b"+"], [channel.fileno(), null, null, null])
+    channel.close()
+    monkeypatch.setattr(os, "fork", refuse)
+
+    assert resident._fork()
+    with pytest.raises(BlockingIOError, match=r"fork\(\)"):
+        Running(0, ours, {}).wait(5)
+    os.close(null)
+    requests.close()
+    theirs.close()
+
+
+def test_a_false_pid_is_not_believed() -> None:
+    """Ctrl-C would go to the group of that number; 0 is one's own."""
+    text = NONSENSE.format(words='\n{"pid": 1}\n')
+    running = start("builtins:exec", [text + "import time\ntime.sleep(300)\n"])
+    pid = running.pid
+    with pytest.raises(ExperimentError):
+        running.wait(0.5)
+
+    assert pid == running.pid > 1
 
 
 def test_arguments_must_be_simple() -> None:
