@@ -25,6 +25,7 @@ __all__ = [
     "make_groups",
     "remove_groups",
     "sweep",
+    "sweep_after",
     "was_killed_for_memory",
 ]
 
@@ -32,6 +33,7 @@ PREFIX = "box-"
 REMOVING_PATIENCE_S = 2.0
 YOUTH_S = 2.0  # a group that is younger may have been made a moment ago, and not be locked yet
 TOP = "/sys/fs/cgroup"
+MAKER = "trusted.box.maker"  # an extended attribute of the first group: the pids of its maker and the maker's parent
 
 
 class Groups(NamedTuple):
@@ -92,15 +94,28 @@ def make_groups(groups: Groups) -> int:
         raise
     lock = os.open(made[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.setxattr(lock, MAKER, f"{os.getpid()} {os.getppid()}".encode())
     return lock
 
 
 def sweep() -> None:
-    """Remove the groups of containers whose shim was killed: they are empty, and nobody has them locked."""
+    """Remove the groups of those who were killed: they are empty, and nobody has them locked."""
+    for name, path in _find_all():
+        if _is_orphan(path):
+            remove_groups(find_groups(name))
+
+
+def sweep_after(pid: int) -> None:
+    """Remove the groups that a process has made, or its shim; the process has ended, and its containers with it."""
+    for name, path in _find_all():
+        with suppress(OSError):  # it is being made, or has gone meanwhile
+            if str(pid).encode() in os.getxattr(path, MAKER).split():
+                remove_groups(find_groups(name))
+
+
+def _find_all() -> list[tuple[str, str]]:
     top = next(iter(hierarchies().values()))
-    for name in os.listdir(top):
-        if name.startswith(PREFIX) and _is_orphan(f"{top}/{name}"):
-            remove_groups(find_groups(name.removeprefix(PREFIX)))
+    return [(name.removeprefix(PREFIX), f"{top}/{name}") for name in os.listdir(top) if name.startswith(PREFIX)]
 
 
 def _is_orphan(path: str) -> bool:

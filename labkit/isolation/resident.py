@@ -24,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 
 from labkit.isolation.experiment import live
+from labkit.isolation.groups import sweep_after
 from labkit.linux.proc import pids, read_stat
 from labkit.linux.syscalls import become_subreaper, die_with_parent
 
@@ -89,6 +90,8 @@ class Resident:
             self.poll.unregister(channel)
         _, status = os.waitpid(pid, 0)
         self.end_strays(pid)
+        if os.WIFSIGNALED(status):
+            sweep_after(pid)  # it may have had a container
         with suppress(OSError):
             channel.setblocking(False)  # who does not read is not waited for
             channel.send(f"\n{json.dumps({'ended': os.waitstatus_to_exitcode(status)})}\n".encode())

@@ -447,6 +447,20 @@ def nothing_is_left_when_the_first_process_is_killed() -> None:
     kill_all(run_it, lambda caller: [family(caller)[2] if len(family(caller)) > 2 else caller])
 
 
+def nothing_is_left_when_a_process_of_the_helper_is_killed() -> None:
+    """It has no guard: the helper removes the groups, also of a container that was kept."""
+    running = helper.start("labkit.isolation.boxes:run_here", [IMAGE, False, ["sleep", "60"], "", {}])
+    kept = boxes.start(IMAGE, ["sleep", "60"])
+    wait_until(lambda: len(family(running.pid)) > 1)
+    for pid in (running.pid, kept._keeper.pid):
+        os.kill(pid, signal.SIGKILL)
+    kept.close()
+    running.end()
+    left = wait_until(lambda: not any(PREFIX in path for path, _, _ in os.walk("/sys/fs/cgroup")), 10)
+    helper.close()
+    assert left, "groups are left"
+
+
 def a_guard_is_not_needed_while_the_caller_lives() -> None:
     """Who kills the guard changes nothing: the caller sees the container to its end."""
     pid = os.fork()
@@ -489,6 +503,7 @@ FACTS: dict[str, Callable[[], None]] = {
         nothing_is_left_when_the_caller_of_start_is_killed,
         nothing_is_left_when_the_shim_is_killed,
         nothing_is_left_when_the_first_process_is_killed,
+        nothing_is_left_when_a_process_of_the_helper_is_killed,
         a_guard_is_not_needed_while_the_caller_lives,
         the_next_start_removes_the_groups_of_who_was_killed_with_its_guard,
     )
