@@ -43,6 +43,7 @@
 | `unpacking` | How do the layers of an image's archive become directories, whatever names and links are in it? |
 | `container` | How does one run a container by hand, as `docker run` does? |
 | `copying` | How does a file come out of a container, or into it, when the container swaps a link meanwhile? |
+| `keeper` | What does a process of the helper do that runs a container, or keeps one? |
 | `boxes` | How does a notebook run containers by hand, though its kernel has many threads? |
 | `handle` | What does one hold of a container that runs, or that has ended? |
 | `join` | How does one more program come into a container that runs? |

@@ -14,17 +14,15 @@ labkit.isolation.spec: `limits={"memory_bytes": 2**26}`, `user="nobody"`, `hostn
 import base64
 import json
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from labkit.errors import ContainerError
-from labkit.isolation import container, helper
-from labkit.isolation.handle import Finished, Step
-from labkit.isolation.join import execute_in
-from labkit.isolation.spec import Limits, User
+from labkit.isolation import helper
+from labkit.isolation.handle import STOP_PATIENCE_S, Finished, Step
+from labkit.isolation.streams import pack
 
 __all__ = ["Box", "run", "start"]
 
@@ -33,13 +31,13 @@ PATIENCE_S = 600.0
 
 def run(image: str | Path, args: Sequence[str] = (), *, stdin: bytes = b"", **options: Any) -> Finished:
     """Run a container to its end. Raises ContainerError with the step and the kernel's words when it does not start."""
-    words = [str(image), isinstance(image, Path), list(args), _pack(stdin), options]
-    return _finished(helper.call("labkit.isolation.boxes:run_here", words, timeout_s=PATIENCE_S).value)
+    words = [str(image), isinstance(image, Path), list(args), pack(stdin), options]
+    return _finished(helper.call("labkit.isolation.keeper:run_here", words, timeout_s=PATIENCE_S).value)
 
 
 def start(image: str | Path, args: Sequence[str] = (), *, stdin: bytes = b"", **options: Any) -> "Box":
     """Start a container; return as soon as its program is executed. Raises as `run`."""
-    return Box([str(image), isinstance(image, Path), list(args), _pack(stdin), options])
+    return Box([str(image), isinstance(image, Path), list(args), pack(stdin), options])
 
 
 class Box:
@@ -49,7 +47,7 @@ class Box:
         self._line, theirs = socket.socketpair()
         with theirs:
             streams = {"stdin": theirs.fileno(), "stdout": theirs.fileno()}
-            self._keeper = helper.start("labkit.isolation.boxes:keep", words, **streams)
+            self._keeper = helper.start("labkit.isolation.keeper:keep", words, **streams)
         self._answers = self._line.makefile("rb")
         try:
             about = self._hear()
@@ -62,7 +60,7 @@ class Box:
 
     def execute(self, args: Sequence[str], *, stdin: bytes = b"", **options: Any) -> Finished:
         """Run one more program in it, to its end: labkit.isolation.join."""
-        return _finished(self._ask("execute", list(args), _pack(stdin), options))
+        return _finished(self._ask("execute", list(args), pack(stdin), options))
 
     def logs(self) -> tuple[bytes, bytes]:
         """What the program has written so far: stdout, stderr."""
@@ -73,7 +71,7 @@ class Box:
         """Has its first process not ended yet?"""
         return bool(self._ask("is_running")["is_running"])
 
-    def stop(self, timeout_s: float = container.STOP_PATIENCE_S) -> int:
+    def stop(self, timeout_s: float = STOP_PATIENCE_S) -> int:
         """Send SIGTERM, and SIGKILL if it has not ended after that time; give its status."""
         return int(self._ask("stop", timeout_s)["status"])
 
@@ -105,65 +103,6 @@ class Box:
         return _unless_error(json.loads(line))
 
 
-# --- in the helper's processes --------------------------------------------------------------------------------
-
-
-def run_here(image: str, is_path: bool, args: list[str], stdin: str, options: dict[str, Any]) -> dict[str, Any]:
-    """What `run` calls in the helper: arguments and value are what JSON can carry."""
-    try:
-        what = Path(image) if is_path else image
-        done = container.run(what, args, stdin=base64.b64decode(stdin), has_guard=False, **_understand(options))
-        return _as_words(done)
-    except ContainerError as error:
-        return {"error": str(error)}
-
-
-def keep(image: str, is_path: bool, args: list[str], stdin: str, options: dict[str, Any]) -> None:
-    """What `start` calls in the helper: it goes on until nobody asks any more."""
-    try:
-        what = Path(image) if is_path else image
-        box = container.start(what, args, stdin=base64.b64decode(stdin), **_understand(options))
-    except ContainerError as error:
-        _say({"error": str(error)})
-        return
-    try:
-        _say({"name": box.name, "pid": box.pid, "steps": box.steps})
-        for line in sys.stdin:
-            _say(_answer(box, *json.loads(line)))
-    finally:
-        container.remove(box)
-
-
-def _answer(box: container.Container, what: str, *words: Any) -> dict[str, Any]:
-    try:
-        if what == "execute":
-            args, stdin, options = words
-            return _as_words(execute_in(box, args, stdin=base64.b64decode(stdin), **_understand(options)))
-        if what == "logs":
-            return {"logs": [_pack(each) for each in container.logs(box)]}
-        if what == "is_running":
-            return {"is_running": container.is_running(box)}
-        return {"status": container.stop(box, *words)}
-    except (ContainerError, OSError) as error:
-        return {"error": str(error)}
-
-
-def _understand(options: dict[str, Any]) -> dict[str, Any]:
-    """Make values of what JSON has carried."""
-    found: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
-    }
-    if isinstance(found.get("limits"), dict):
-        found["limits"] = Limits(**found["limits"])
-    if isinstance(found.get("user"), str):
-        found["user"] = User(name=found["user"])
-    return found
-
-
-def _as_words(done: Finished) -> dict[str, Any]:
-    return done._asdict() | {"stdout": _pack(done.stdout), "stderr": _pack(done.stderr)}
-
-
 def _finished(words: dict[str, Any]) -> Finished:
     found = _unless_error(words)
     streams = {name: base64.b64decode(found[name]) for name in ("stdout", "stderr")}
@@ -175,11 +114,3 @@ def _unless_error(words: dict[str, Any]) -> dict[str, Any]:
     if "error" in words:
         raise ContainerError(words["error"])
     return words
-
-
-def _pack(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _say(words: dict[str, Any]) -> None:
-    print(json.dumps(words), flush=True)

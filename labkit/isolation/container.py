@@ -31,7 +31,7 @@ from labkit.isolation.docker_defaults import directory_root, docker_spec
 from labkit.isolation.first_process import OnStep
 from labkit.isolation.groups import sweep
 from labkit.isolation.guard import Guard
-from labkit.isolation.handle import Container, Finished, Step, is_running, read_of_shim
+from labkit.isolation.handle import STOP_PATIENCE_S, Container, Finished, Step, is_running, read_of_shim
 from labkit.isolation.making import Network, Orders, Told, see_through, words_of
 from labkit.isolation.spec import Spec
 from labkit.isolation.started import Started, fork_shim
@@ -41,7 +41,6 @@ from labkit.linux.syscalls import pidfd_open
 
 __all__ = ["Container", "Finished", "Step", "is_running", "logs", "remove", "run", "start", "stop", "wait"]
 
-STOP_PATIENCE_S = 10.0  # as `docker stop`
 NAP_S = 0.002
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 

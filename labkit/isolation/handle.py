@@ -7,7 +7,9 @@ from labkit.errors import ContainerError
 from labkit.isolation.spec import Spec
 from labkit.linux.proc import read_stat
 
-__all__ = ["Container", "Finished", "Step", "is_running", "read_of_shim"]
+__all__ = ["STOP_PATIENCE_S", "Container", "Finished", "Step", "is_running", "read_of_shim"]
+
+STOP_PATIENCE_S = 10.0  # as `docker stop`
 
 
 class Step(NamedTuple):

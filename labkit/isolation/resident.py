@@ -31,7 +31,7 @@ from labkit.linux.syscalls import become_subreaper, die_with_parent
 __all__ = ["main"]
 
 DESCRIPTORS = 4
-PRELOADED = ("labkit.isolation.namespaces", "labkit.isolation.boxes")  # what most want, once and not in each
+PRELOADED = ("labkit.isolation.namespaces", "labkit.isolation.keeper")  # what most want, once and not in each
 NAME = "lab-helper"  # in lists of processes
 KILL_ROUNDS = 100
 KILL_NAP_S = 0.001

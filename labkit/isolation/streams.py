@@ -3,9 +3,10 @@
 In files in memory, which have no name and go with the last process that has them open: memfd_create(2).
 """
 
+import base64
 import os
 
-__all__ = ["as_file", "read_all"]
+__all__ = ["as_file", "pack", "read_all"]
 
 
 def as_file(stdin: bytes | int) -> int:
@@ -29,3 +30,8 @@ def read_all(file: int) -> bytes:
         pieces.append(piece)
         done += len(piece)
     return b"".join(pieces)
+
+
+def pack(data: bytes) -> str:
+    """Bytes as text, which JSON can carry."""
+    return base64.b64encode(data).decode()

@@ -449,7 +449,7 @@ def nothing_is_left_when_the_first_process_is_killed() -> None:
 
 def nothing_is_left_when_a_process_of_the_helper_is_killed() -> None:
     """It has no guard: the helper removes the groups, also of a container that was kept."""
-    running = helper.start("labkit.isolation.boxes:run_here", [IMAGE, False, ["sleep", "60"], "", {}])
+    running = helper.start("labkit.isolation.keeper:run_here", [IMAGE, False, ["sleep", "60"], "", {}])
     kept = boxes.start(IMAGE, ["sleep", "60"])
     wait_until(lambda: len(family(running.pid)) > 1)
     for pid in (running.pid, kept._keeper.pid):
