@@ -16,6 +16,7 @@ lesson.undo(fn, *args)                  registered in the same breath as what it
 lesson.close()                          undoes, newest first, removes what the lesson left, says what you have done
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -244,6 +245,8 @@ def open_lesson(name: str) -> Lesson:
     """
     global _opened
     require_lab_machine()
+    # On a slow machine it says that it makes a list of fonts: no output of a lesson.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     bar = LiveBar(name, Path())
     view, stages = wait_for_boot()
     if _opened is not None:

@@ -17,7 +17,19 @@ from typing import NamedTuple
 
 from labkit.linux.cgroups import Group
 
-__all__ = ["KNOBS", "NO_LIMIT", "Knob", "Reading", "Source", "file_of", "read", "read_all", "set_limits", "write"]
+__all__ = [
+    "KNOBS",
+    "NO_LIMIT",
+    "PERIOD_US",
+    "Knob",
+    "Reading",
+    "Source",
+    "file_of",
+    "read",
+    "read_all",
+    "set_limits",
+    "write",
+]
 
 NO_LIMIT = inf
 V1_NO_BYTES = 2**62  # version 1 has no word for "no limit" of memory: it shows the greatest multiple of a page

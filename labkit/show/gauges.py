@@ -190,7 +190,9 @@ def _words(series: Series, top: float, ink: Ink, *, is_running: bool) -> Iterato
     elif points:
         limit = amount(gauge, points[-1].limit)
         of = limit if points[-1].limit == inf else f"of {limit}"
-        yield _text(12, top + 36, amount(gauge, points[-1].used), ink("used"), bold=True, size=18, more=of)
+        yield _text(
+            12, top + 36, amount(gauge, points[-1].used), ink("used"), bold=True, size=18, more=(of, ink("ink"))
+        )
     for number, name in enumerate((gauge.used, gauge.limit)):
         yield _text(12, top + 56 + 15 * number, series.files.get(name, ""), ink("dim"), mono=True)
 
@@ -242,12 +244,13 @@ def _text(
     bold: bool = False,
     mono: bool = False,
     size: int = 12,
-    more: str = "",
+    more: tuple[str, str] = ("", ""),
 ) -> str:
-    """A row of words; `more` goes on in the page's ink, and smaller."""
+    """A row of words; `more` goes on, smaller, in an ink of its own."""
     family = "monospace" if mono else "sans-serif"
     weight = ' font-weight="600"' if bold else ""
-    after = f'<tspan dx="6" font-size="12">{escape(more)}</tspan>' if more else ""
+    rest, other = more
+    after = f'<tspan dx="6" font-size="12" style="color:{other}" fill="{other}">{escape(rest)}</tspan>' if rest else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-family="{family}" font-size="{size}"{weight} '
         f'style="color:{ink}" fill="{ink}">{escape(words)}{after}</text>'

@@ -10,16 +10,17 @@ docker wrote into, and the kernel's answer is shown.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
+from math import inf
 from typing import Any
 
 from ipywidgets import IntSlider
 
 from labkit.api.engine import Engine
 from labkit.errors import EngineError, LabError
-from labkit.linux.cgroup_limits import read, read_all, set_limits
+from labkit.linux.cgroup_limits import PERIOD_US, read, read_all, set_limits
 from labkit.linux.cgroup_limits import write as write_limit
 from labkit.linux.cgroups import Group, find_group
 from labkit.show.gauge_samples import MIB, Sample
@@ -29,9 +30,16 @@ from labkit.widgets.live import LiveView, Picture
 __all__ = ["ContainerSamples", "GaugesView", "watch_gauges"]
 
 PERIOD_S = 0.1
-REST = 4  # parts of the processor's time that are left to others, for each part that a sample takes
+REST = 9  # parts of the processor's time that are left to others, for each part that a sample takes
+MOST_IDLE_S = 0.5  # between two looks for a container that has not run for a while
 SOON_S = 2.0
-KILLED = 128 + 9  # the exit status that docker gives for SIGKILL
+# A slider each: its limit, its words, the lowest and the highest value; and what one is in the kernel's unit.
+LIMITS = (
+    ("memory_limit_bytes", "memory, MiB", 4, 128),
+    ("cpu_quota_us", "processor, %", 5, 200),
+    ("pids_limit", "processes", 1, 64),
+)
+UNITS = {"memory_limit_bytes": MIB, "cpu_quota_us": PERIOD_US // 100, "pids_limit": 1}
 SPEAKING = "font-family:var(--jp-code-font-family,monospace);color:var(--jp-ui-font-color1);min-height:1.5em"
 
 
@@ -50,6 +58,7 @@ class ContainerSamples:
 
     def __iter__(self) -> Iterator[Sample]:
         runs: bool | None = None
+        idle_s = 0.0
         while not self._over.is_set():
             began = time.thread_time()
             sample = self._take()
@@ -57,7 +66,8 @@ class ContainerSamples:
                 yield sample
             runs = bool(sample.values)
             self.taken += 1
-            self._over.wait(max(PERIOD_S, REST * (time.thread_time() - began)))
+            idle_s = 0.0 if runs else idle_s + PERIOD_S
+            self._over.wait(max(min(PERIOD_S + idle_s / 10, MOST_IDLE_S), REST * (time.thread_time() - began)))
 
     def close(self) -> None:
         self._over.set()
@@ -108,15 +118,10 @@ class GaugesView(LiveView[Sample]):
     def __init__(self, samples: ContainerSamples) -> None:
         self.samples = samples
         self._said = Picture()
-        self._sliders = [
-            _slider("memory, MiB", 4, 128, 32),
-            _slider("processor, %", 5, 200, 100),
-            _slider("processes", 1, 64, 32),
-        ]
-        for slider, name, unit in zip(
-            self._sliders, ("memory_limit_bytes", "cpu_quota_us", "pids_limit"), (MIB, 1000, 1), strict=True
-        ):
-            slider.observe(self._setter(name, unit), "value")
+        self._sliders = {name: _slider(words, low, high) for name, words, low, high in LIMITS}
+        self._is_following = False  # a slider goes where the limit is, and writes nothing
+        for name, slider in self._sliders.items():
+            slider.observe(self._setter(name), "value")
         super().__init__(
             f"gauges of {samples.container}",
             samples,
@@ -149,10 +154,22 @@ class GaugesView(LiveView[Sample]):
         while self.samples.taken < wanted and self.is_live and time.monotonic() < deadline:
             time.sleep(PERIOD_S / 4)
 
-    def _setter(self, name: str, unit: int) -> Any:
+    def take(self, item: Sample) -> None:
+        """Add a sample; when the container begins to run, the sliders go to its limits."""
+        if item.values and not (self._items and self._items[-1].values):
+            self._is_following = True
+            for name, slider in self._sliders.items():
+                limit = item.values.get(name, inf)
+                slider.value = slider.max if limit == inf else max(slider.min, min(slider.max, limit // UNITS[name]))
+            self._is_following = False
+        super().take(item)
+
+    def _setter(self, name: str) -> Callable[[dict[str, Any]], None]:
         def set_it(change: dict[str, Any]) -> None:
+            if self._is_following:
+                return
             try:
-                self.set_limit(name, change["new"] * unit)
+                self.set_limit(name, change["new"] * UNITS[name])
             except LabError as error:
                 self._say(str(error))
 
@@ -163,7 +180,7 @@ class GaugesView(LiveView[Sample]):
 
     def _wanted_controls(self) -> Sequence[Any]:
         """The sliders only while they work: not in a block, whose cell keeps the kernel from hearing of them."""
-        return (*self._sliders, self._said) if self._has_button and self.is_live else ()
+        return (*self._sliders.values(), self._said) if self._has_button and self.is_live else ()
 
 
 def watch_gauges(engine: Engine, container: str) -> GaugesView:
@@ -171,15 +188,9 @@ def watch_gauges(engine: Engine, container: str) -> GaugesView:
     return GaugesView(ContainerSamples(engine, container))
 
 
-def _slider(words: str, low: int, high: int, value: int) -> IntSlider:
-    return IntSlider(
-        value=value,
-        min=low,
-        max=high,
-        description=words,
-        style={"description_width": "6.5em"},
-        layout={"width": "21em"},
-    )
+def _slider(words: str, low: int, high: int) -> IntSlider:
+    style = {"description_width": "7.5em"}
+    return IntSlider(value=high, min=low, max=high, description=words, style=style, layout={"width": "22em"})
 
 
 def _kills_above(group: Group | None) -> float:

@@ -26,7 +26,7 @@ print("ready")
     "view = lesson.gauges('hungry')\nview",
     """
 lesson.remove("hungry")
-sh("docker run -d --name hungry -m 32m --memory-swap 32m --cpus 0.25 --pids-limit 30 busybox sh -c "
+sh("docker run -d --name hungry -m 32m --memory-swap 32m --cpus 0.1 --pids-limit 30 busybox sh -c "
    "'sleep 1000 & sleep 1000 & while :; do :; done'")
 print("started")
 """,
@@ -92,6 +92,8 @@ def test_a_slider_writes_into_the_file_of_the_kernel(notebook: Notebook) -> None
     """As docker did, and the line is shown; the chart has the new limit."""
     view = show(notebook)
     expect(view.locator(".g-chart")).to_contain_text("of 32 MiB")
+    numbers = view.locator(".widget-slider .widget-readout")
+    expect(numbers).to_have_text(["32", "10", "30"])  # the sliders begin where the limits are
     set_slider(view, "memory", 48)
     expect(view).to_contain_text(f"echo {48 * 2**20} > /sys/fs/cgroup/")
     expect(view.locator(".g-chart")).to_contain_text("of 48 MiB")
@@ -122,7 +124,7 @@ def test_a_moment_is_read_by_keyboard(notebook: Notebook) -> None:
     for _ in range(4):
         slider.press("ArrowLeft")
     expect(view.locator("output")).to_contain_text("memory")
-    expect(view.locator("output")).to_contain_text("(of 25 %)")
+    expect(view.locator("output")).to_contain_text("(of 10 %)")
     assert 4 == view.locator(".g-chart rect.w-later").count()
     assert view.locator(".widget-slider").count() == 0  # nothing to set where nothing can be set
 
