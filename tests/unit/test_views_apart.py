@@ -13,14 +13,18 @@ from labkit.show.course_map import map_html
 from labkit.show.end import end_html
 from labkit.show.events import events_html, read_events
 from labkit.show.exercise import exercise_html
+from labkit.show.gauges import gauges_html
 from labkit.show.layer_stack import layer_stack_html
 from labkit.show.layer_tree import read_tree
+from labkit.show.limits import limits_html
 from labkit.show.namespace_map import namespace_map_html
 from labkit.show.process_tree import process_tree_html
 from labkit.show.wire import wire_html
 from tests.processes import LABELS, MACHINE
 from tests.stacks import make_app
 from tests.unit.test_events_view import of_run
+from tests.unit.test_gauges_view import QUIET
+from tests.unit.test_limits_view import ROWS
 from tests.unit.test_wire_view import FRAMES, Piece, Taken, exchange
 
 WRONG = {"Who?": {"choice": "x", "answer": "y", "right": False, "when": ""}}
@@ -32,6 +36,8 @@ VIEWS = {
     "wire": wire_html([exchange("/x?a=1", body=b'{"a": 1}'), Taken([Piece(0.1, "down", FRAMES)])]),
     "beside": beside_html(PANES),
     "events": events_html([*read_events(of_run())]),
+    "gauges": gauges_html(QUIET),
+    "limits": limits_html(ROWS, 2),
     "map": map_html("02-x"),
     "boot": boot_html([]),
     "card": card_html("Who?", ("he", "`she`")),
