@@ -40,7 +40,10 @@ LIMITS = (
     ("pids_limit", "processes", 1, 64),
 )
 UNITS = {"memory_limit_bytes": MIB, "cpu_quota_us": PERIOD_US // 100, "pids_limit": 1}
-SPEAKING = "font-family:var(--jp-code-font-family,monospace);color:var(--jp-ui-font-color1);min-height:1.5em;overflow-wrap:anywhere"
+SPEAKING = (
+    "font-family:var(--jp-code-font-family,monospace);color:var(--jp-ui-font-color1);min-height:1.5em;"
+    "overflow-wrap:anywhere"
+)
 
 
 class ContainerSamples:
