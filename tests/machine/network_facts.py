@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from labkit.errors import LabError
 from labkit.isolation.interfaces import read_interfaces, read_routes, read_rules, run_program, within
 from labkit.isolation.network import HAND, Wiring, attach, make_bridge, publish
+from labkit.isolation.packets import follow, read_counts
 from labkit.linux.network import find_peer
 from labkit.shell import sh
 
@@ -68,6 +69,37 @@ def packets_go_out_and_come_in() -> None:
     assert before == state(), "something is left"
 
 
+def a_packet_is_followed() -> None:
+    """Out of a network that was built by hand, back, and to where a policy drops it; the lookouts hold nothing."""
+    out = "nsenter --net=/run/netns/box busybox ping -c 1 -W 2 10.0.2.2"
+    with Wiring() as wiring:
+        wiring.do("ip netns add box")
+        make_bridge(wiring)
+        attach(wiring, "/run/netns/box", HAND, ADDRESS)
+        run_program([*within("/run/netns/box"), "busybox", "ping", "-c", "3", "-W", "5", "10.0.2.2"])  # all ends are up
+        journey = follow({"box": "/run/netns/box"}, out)
+        labels = {station.key: station.label for station in journey.stations}
+        seen = [(labels[hop.station], hop.is_answer) for hop in journey.hops]
+        way = ["eth0 of box", "veth of box", "hand0", "FORWARD", "POSTROUTING", "the card"]
+        back = ["the card", "FORWARD", "hand0", "veth of box", "eth0 of box"]
+        assert seen == [(name, False) for name in way] + [(name, True) for name in back], seen
+        before = sum(counts_of("/run/netns/box", "eth0"))  # others send, too: the kernel looks for neighbours
+        count = read_counts(journey.stations)["box/eth0"]
+        after = sum(counts_of("/run/netns/box", "eth0"))
+        assert 8 <= before <= count <= after, (before, count, after)
+        wiring.undo("iptables -I FORWARD -i hand0 -j ACCEPT")
+        wiring.do("iptables -P FORWARD DROP")
+        dropped = follow({"box": "/run/netns/box"}, out).hops
+        assert [hop.is_end for hop in dropped] == [False] * 3 + [True], dropped
+    assert "box" not in sh("ip netns").out, "the namespace is left"
+
+
+def counts_of(namespace: str, name: str) -> tuple[int, int]:
+    """What ip(8) says of an interface: packets that came and went."""
+    counters = next(one.counters for one in read_interfaces(namespace) if one.name == name)
+    return counters.rx_packets, counters.tx_packets
+
+
 def nothing_is_left_of_what_was_refused() -> None:
     """A bridge whose name is taken, a bridge that is none, an address that the kernel does not take."""
     before = state()
@@ -121,6 +153,7 @@ FACTS: dict[str, Callable[[], None]] = {
     fact.__name__: fact
     for fact in (
         packets_go_out_and_come_in,
+        a_packet_is_followed,
         nothing_is_left_of_what_was_refused,
         what_has_gone_needs_no_undoing,
         a_policy_comes_back,
