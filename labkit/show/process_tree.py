@@ -12,7 +12,7 @@ from html import escape
 
 from labkit.show.course import PARTS
 from labkit.show.look import ROLES, figure, mark, mark_svg, read_css
-from labkit.show.namespace_look import INKS, SHIM, Process, ink_of, is_engine
+from labkit.show.namespace_look import INKS, KINDS, SHIM, Process, ink_of, is_engine
 from labkit.show.namespace_look import STYLE as SHARED_STYLE
 from labkit.show.process_outline import Fold, Frame, Node, outline
 from labkit.show.still import frame_svg, text_svg, xml_safe
@@ -26,6 +26,7 @@ CAPTION = (
     " in /proc."
 )
 STILL_ROWS = 60
+LINKS = 3  # in a line: a frame in a frame is narrow
 ROW_PX, INDENT_PX, WIDTH_PX = 28, 22, 760
 
 ENDS: Mapping[type, str] = {Frame: "</section>", Fold: "</details>"}
@@ -138,8 +139,9 @@ def _proof(process: Process) -> Iterator[str]:
     yield f"PPid:  {process.ppid}"
     yield f"NSpid: {'  '.join(map(str, process.pids))}"
     yield f"$ readlink /proc/{process.pid}/ns/*"
-    links = [f"{kind}:[{namespace.inode}]".ljust(21) for kind, namespace in process.namespaces.items()]
-    yield from ("".join(links[at : at + 4]).rstrip() for at in range(0, len(links), 4))
+    own = process.namespaces
+    links = [f"{kind}:[{own[kind].inode}]".ljust(21) for kind in KINDS if kind in own]
+    yield from ("".join(links[at : at + LINKS]).rstrip() for at in range(0, len(links), LINKS))
 
 
 def process_tree_svg(
