@@ -5,6 +5,7 @@ finding       Is there a container, or an image, of that name, or one that comes
 solution      Which hints and which solution has an exercise, and may the solution be read already?
 containers    Is there the container that was asked for, and does it do what was asked for?
 isolation     Did somebody enter a namespace of a container? Does runc run a bundle that was written by hand?
+isolations    Does a container share what it should with another one? Who is the root of a user namespace outside?
 images        Is there the image that was asked for?
 limits        Does the kernel limit a container as it was asked for, and who has set the limit?
 log           What did a container without a terminal write?
