@@ -21,6 +21,7 @@ WHITEOUT = ".wh."  # how the name of an entry begins that hides another
 OPAQUE = ".wh..wh..opq"  # the name of an entry that hides all that lower layers have in its directory
 MOST_ENTRIES = 2_000_000  # of all layers of an image; a full desktop has 600,000
 MOST_LONG_BYTES = 2**26  # of names that are longer than a file's name may be
+_DOTS = ("", ".", "..")  # what is no name in a directory
 _AUFS_OWN = ".wh..wh."  # how names begin that aufs kept for itself
 
 
@@ -76,25 +77,26 @@ class Tree:
             self.lost[node.path] = lost + node.size_bytes, times + 1
 
     def pass_on(self, node: Node) -> bool:
-        """Let another name of a file be the file; tell whether there is one."""
-        group = self.links_of(node.layer).get(node.path)
-        while group and len(group) > 1:
-            heir = self.get(group.pop())
-            if (
-                heir
-                and heir.kind == "hardlink"
-                and heir.layer == node.layer
-                and self.links_of(node.layer).get(heir.target) is group
-            ):
-                parent, _, name = heir.path.rpartition("/")
-                self.below[parent][name] = node._replace(path=heir.path)
-                self.links_of(node.layer)[heir.path] = group
-                group[0] = heir.path
-                return True
+        """Let another name of a file be the file; tell whether there is one. The file stays that of its own layer."""
+        known = [(layer, links) for layer, links in self.links_since(node.layer) if links.get(node.path)]
+        groups = [(layer, links, links[node.path]) for layer, links in known if links[node.path][0] == node.path]
+        for layer, links, group in groups:
+            while len(group) > 1:
+                heir = self.get(group.pop())
+                if heir and heir.kind == "hardlink" and heir.layer == layer and links.get(heir.target) is group:
+                    parent, _, name = heir.path.rpartition("/")
+                    self.below[parent][name] = node._replace(path=heir.path)
+                    for _, each, names in groups:  # also what other layers link to it
+                        each[heir.path] = names
+                        names[0] = heir.path
+                    return True
         return False
 
-    def links_of(self, layer: int) -> dict[str, list[str]]:
-        """Give the hard links of a layer: of the path of a file the file's first name, then its further ones."""
+    def links_since(self, layer: int) -> "Iterable[tuple[int, dict[str, list[str]]]]":
+        """Give the hard links of a layer and of those above it, each with the layer's index.
+
+        They are, for the path of a file, the file's first name, then its further ones.
+        """
         raise NotImplementedError
 
 
@@ -114,8 +116,8 @@ class Content(Tree):
         self.links: dict[str, list[str]] = {}
         self._long_bytes, self._most = 0, MOST_ENTRIES
 
-    def links_of(self, layer: int) -> dict[str, list[str]]:
-        return self.links
+    def links_since(self, layer: int) -> Iterable[tuple[int, dict[str, list[str]]]]:
+        return ((self.layer, self.links),)
 
     def add(
         self, path: str, kind: str, size_bytes: int = 0, mode: int = 0o755, uid: int = 0, gid: int = 0, target: str = ""
@@ -137,12 +139,18 @@ class Content(Tree):
         below, layer, new = self.below, self.layer, tuple.__new__
         self._most = most
         last, names = "", below[""]  # the directory of the entry before, which most often is that of the next
+        tidy = ""  # the same as the tar has it, where that is how it is kept
         for name, kind, size_bytes, mode, uid, gid, target, _, _ in entries:
             self.entries += 1
-            path = clean(name)
+            folder, _, rest = name.rpartition("/")
+            if folder and folder == tidy and rest not in _DOTS and "\0" not in rest and len(name) < 255:
+                path, parent, name = name, folder, rest
+            else:
+                path = clean(name)
+                parent, _, rest = path.rpartition("/")
+                tidy, name = parent if path == name else "", rest
             if self.entries > most or len(path) > 255 or len(target) > 255:
                 self._bound(path, target)
-            parent, _, name = path.rpartition("/")
             if name[:4] == WHITEOUT:
                 self._hide(parent, name)
                 continue

@@ -60,8 +60,8 @@ class Merged(Tree):
         super().__init__()
         self.links: dict[int, dict[str, list[str]]] = {}
 
-    def links_of(self, layer: int) -> dict[str, list[str]]:
-        return self.links.get(layer, {})
+    def links_since(self, layer: int) -> Iterable[tuple[int, dict[str, list[str]]]]:
+        return ((index, links) for index, links in self.links.items() if index >= layer)
 
     def nodes(self) -> Iterator[Node]:
         """Give all nodes; a hard link names the path that the file has now."""

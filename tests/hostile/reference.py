@@ -66,7 +66,7 @@ def apply(below: Tree, layer: bytes, number: int) -> Tree:
         if any(is_at_or_below(path, each) for each in hidden) or any(
             path != each and is_at_or_below(path, each) for each in opaque
         ):
-            remove(tree, path)
+            remove(tree, path, number)
     for path, place in adds.items():
         known = tree.get(path)
         if place.mode is None and known is not None and known.kind == "directory":
@@ -114,22 +114,23 @@ def put(tree: Tree, path: str, place: Place) -> None:
     known = tree.get(path)
     if known is not None and not (known.kind == place.kind == "directory"):
         for each in [each for each in tree if is_at_or_below(each, path)]:
-            remove(tree, each)
+            remove(tree, each, place.layer)
     tree[path] = place
 
 
-def remove(tree: Tree, path: str) -> None:
-    """Take one path out; another name of the same file (a hard link) now is the file."""
+def remove(tree: Tree, path: str, number: int) -> None:
+    """Take one path out, for layer `number`; another name of the same file (a hard link) now is the file."""
     place = tree.pop(path)
-    heirs = [each for each, other in tree.items() if other.kind == "hardlink" and same_file(other, path, place)]
+    heirs = [each for each, other in tree.items() if other.kind == "hardlink" and same_file(other, path, place, number)]
     if heirs and place.kind != "hardlink":
         tree[heirs[0]] = place
         for heir in heirs[1:]:
             tree[heir] = tree[heir]._replace(target=heirs[0])
 
 
-def same_file(link: Place, path: str, place: Place) -> bool:
-    return (link.target, link.layer) == (path, place.layer)
+def same_file(link: Place, path: str, place: Place, number: int) -> bool:
+    """Whether a link means what stands at a path: one of the same layer, or of a later one below layer `number`."""
+    return link.target == path and (link.layer == place.layer or place.layer < link.layer < number)
 
 
 def compare(below: Tree, tree: Tree, number: int) -> Changes:

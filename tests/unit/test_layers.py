@@ -101,6 +101,28 @@ def test_a_hard_link_keeps_the_bytes_until_its_last_name_is_gone() -> None:
     assert 0 == lay(base, [(".wh.a", "file")]).wasted_bytes
 
 
+LINKED: list[list[Item]] = [[("d/a", "file", 6)], [("b", "hardlink", 0, 0o644, 0, 0, "d/a")]]
+
+
+@pytest.mark.parametrize("later", [(".wh.d", "file"), ("d/.wh.a", "file"), ("d/a", "file", 1)])
+def test_a_hard_link_of_a_later_layer_keeps_the_bytes(later: Item) -> None:
+    """Its target is hidden, or replaced, by a third layer: the link is the file, whose bytes the first layer carries."""
+    found = lay(*LINKED, [later])
+
+    assert ("hardlink", 0, "d/a", 1) == found.tree(1)["b"][1:3] + found.tree(1)["b"][6:]
+    assert ("file", 6, "", 0) == found.tree(2)["b"][1:3] + found.tree(2)["b"][6:]
+    assert 0 == found.wasted_bytes
+    assert 6 == lay(*LINKED, [later], [(".wh.b", "file")]).wasted_bytes
+
+
+def test_a_hard_link_goes_on_to_the_next_name() -> None:
+    """Two layers link to one file, which the next layers hide name by name."""
+    found = lay(*LINKED, [("c", "hardlink", 0, 0o644, 0, 0, "d/a")], [("d/.wh.a", "file")], [(".wh.b", "file")])
+
+    kinds = {path: (node.kind, node.size_bytes) for path, node in found.tree(4).items() if path in ("b", "c")}
+    assert {"c": ("file", 6)} == kinds and 0 == found.wasted_bytes
+
+
 def test_sizes_add_up() -> None:
     """All layers' bytes are the wasted bytes and those of the whole tree."""
     found = lay(
