@@ -22,7 +22,6 @@ from labkit.machine import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import NoReturn
 
     from labkit.images.layers import Analysis
 
@@ -50,7 +49,7 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
 
             return visit(options.lesson, wait=options.wait)
         if options.verb == "layers":
-            _layers(options)
+            return _layers(options, is_program=arguments is None)
         if options.verb == "progress":
             return _progress(options.folders or [_own_folder()], options.json)
         from labkit.machine.doctor import choose_kind, require
@@ -155,14 +154,15 @@ def _progress(folders: "list[Path]", as_json: bool) -> int:
     return status
 
 
-def _layers(options: argparse.Namespace) -> "NoReturn":
-    """Report on an image; 1 where it is worse than asked for."""
+def _layers(options: argparse.Namespace, *, is_program: bool) -> int:
+    """Report on an image; 1 where it is worse than asked for. A program ends with it, and does nothing else."""
     import gc
 
     from labkit.show.layers import layers_json, layers_text, size_text
     from labkit.terminal import columns, exit_at_once, exit_on_interrupt
 
-    exit_on_interrupt()
+    if is_program:
+        exit_on_interrupt()
     gc.disable()  # 100,000 small values are made, all are kept, and none is in a cycle: a fifth of the time
     found = _analyse(options)
     if options.json:
@@ -178,7 +178,9 @@ def _layers(options: argparse.Namespace) -> "NoReturn":
         missed.append(f"the efficiency is {found.efficiency:.4f}, less than {options.min_efficiency}")
     if missed:
         print(f"labkit: {'; '.join(missed)}", file=sys.stderr)
-    exit_at_once(1 if missed else 0)  # to free 100,000 values takes a twentieth of the time
+    if is_program:
+        exit_at_once(1 if missed else 0)  # to free 100,000 values takes a twentieth of the time
+    return 1 if missed else 0
 
 
 def _analyse(options: argparse.Namespace) -> "Analysis":

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from labkit.api.engine import Engine
+from labkit.daemons.daemon import run_daemon
 from labkit.images.archives import analyse_file
-from tests.engine.daemon import PATIENCE_S, PrivateDaemon
-from tests.hostile.images import NAME, write_form
+from tests.engine.daemon import PATIENCE_S, PrivateDaemon, reason_to_skip
+from tests.hostile.images import NAME, Image, write_form
 from tests.hostile.reference import KINDS, Place, describe
+from tests.hostile.tars import header, member, tar
 from tests.hostile.test_forms import FOR_ENGINES
 
 # What an engine puts into each container that it creates.
@@ -62,6 +64,24 @@ def test_the_tree_is_what_the_engine_exports(engine: Engine, saved: Path) -> Non
     ours = {path: Place(*node[1:7], layer=0) for path, node in tree.items() if path not in OF_THE_ENGINE}
     theirs = {path: place(member) for path, member in exported.items() if path in ours}
     assert describe(ours) == describe(theirs)
+
+
+def test_a_hard_link_outlives_the_name_that_it_was_made_of(tmp_path: Path) -> None:
+    """Only a driver whose layers are whole copies takes a link to a file of a lower layer; then the link is it."""
+    if reason := reason_to_skip():
+        pytest.skip(reason)
+    linked = Image(tar(member("d/a", b"hello")), tar(header("b", kind=b"1", link="d/a")), tar(member(".wh.d")))
+    archive = write_form("old docker save", linked, tmp_path / "image.tar")
+
+    with (
+        run_daemon(tmp_path, options=["--storage-driver=vfs"]) as running,
+        Engine(running.host, timeout_s=6 * PATIENCE_S) as engine,
+    ):
+        exported = export(engine, archive.read_bytes())
+
+    tree = analyse_file(archive).tree(2)
+    assert {"b"} == tree.keys() == exported.keys() - OF_THE_ENGINE
+    assert place(exported["b"]) == Place(*tree["b"][1:7], layer=0)
 
 
 def place(member: tarfile.TarInfo) -> Place:

@@ -106,7 +106,7 @@ LINKED: list[list[Item]] = [[("d/a", "file", 6)], [("b", "hardlink", 0, 0o644, 0
 
 @pytest.mark.parametrize("later", [(".wh.d", "file"), ("d/.wh.a", "file"), ("d/a", "file", 1)])
 def test_a_hard_link_of_a_later_layer_keeps_the_bytes(later: Item) -> None:
-    """Its target is hidden, or replaced, by a third layer: the link is the file, whose bytes the first layer carries."""
+    """A third layer hides or replaces its target: the link is the file, whose bytes the first layer carries."""
     found = lay(*LINKED, [later])
 
     assert ("hardlink", 0, "d/a", 1) == found.tree(1)["b"][1:3] + found.tree(1)["b"][6:]
