@@ -67,7 +67,7 @@ def test_the_tree_is_what_the_engine_exports(engine: Engine, saved: Path) -> Non
 
 
 def test_a_hard_link_outlives_the_name_that_it_was_made_of(tmp_path: Path) -> None:
-    """Only a driver whose layers are whole copies takes a link to a file of a lower layer; then the link is it."""
+    """Only a driver whose layers are whole copies takes a link to a file of a lower layer; later it is the file."""
     if reason := reason_to_skip():
         pytest.skip(reason)
     linked = Image(tar(member("d/a", b"hello")), tar(header("b", kind=b"1", link="d/a")), tar(member(".wh.d")))
