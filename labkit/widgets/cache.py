@@ -8,19 +8,13 @@ build took from the cache. A cell that runs again keeps the order and what it ga
 
 import os
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
-from ipywidgets import VBox
-
 from labkit.api.engine import Engine
-from labkit.errors import EngineError
 from labkit.images.build_log import Step
 from labkit.images.builds import build_files
 from labkit.show.build import build_html, build_svg, build_text, explain_build
-from labkit.show.look import STYLE
-from labkit.widgets.live import Picture, running_cell
-from labkit.widgets.order import Cards
+from labkit.widgets.cards import Cards, OrderView, keep_view
 
 __all__ = ["LINES", "BuildOrder", "cache_of_build", "try_lines"]
 
@@ -50,39 +44,21 @@ def try_lines(engine: Engine, order: Sequence[str]) -> list[Step]:
             engine.delete(f"/images/{name}", check=False)
 
 
-class BuildOrder(VBox):  # type: ignore[misc]
-    """Three lines, and what the last try gave; `order` is that of the page."""
+class BuildOrder(OrderView):
+    """Three lines, and what the last try gave."""
 
     def __init__(self, engine: Engine) -> None:
-        self.host = engine.host
         self.steps: list[Step] = []
-        self._cards = Cards(
-            order=list(LINES), labels=LINES, column=True, heading=HEADING, action=f"Change {CHANGES} and build again"
-        )
-        self._cards.on_msg(lambda *_: self.try_it())
-        self._cards.observe(lambda _: self._tell_of_another_order(), "order")
         self._tried: tuple[str, ...] = ()
-        self._picture = Picture()
-        super().__init__([self._cards, self._picture])
+        action = f"Change {CHANGES} and build again"
+        cards = Cards(order=list(LINES), labels=LINES, column=True, heading=HEADING, action=action)
+        cards.observe(lambda _: self._tell_of_another_order(), "order")
+        super().__init__(engine, cards)
 
-    @property
-    def order(self) -> tuple[str, ...]:
-        """The lines as they stand now."""
-        return tuple(self._cards.order)
-
-    def try_it(self) -> None:
-        """Build in this order, and show what the cache had; what goes wrong is shown too."""
-        if sorted(self.order) != sorted(LINES):
-            return
-        self._cards.busy = True
-        try:
-            with Engine(self.host) as engine:  # its own, so that `lesson.wire` shows nothing of this
-                self.steps, self._tried = try_lines(engine, self.order), self.order
-            self._picture.html = build_html(self.steps, self._words)
-        except EngineError as error:
-            self._picture.html = f'{STYLE}<div class="lk">{escape(str(error))}</div>'
-        finally:
-            self._cards.busy = False
+    def _try(self, order: tuple[str, ...]) -> str:
+        with Engine(self.host) as engine:  # its own, so that `lesson.wire` shows nothing of this
+            self.steps, self._tried = try_lines(engine, order), order
+        return build_html(self.steps, self._words)
 
     def _tell_of_another_order(self) -> None:
         """A result is of the order that was built, which is no longer the one that stands above it."""
@@ -97,8 +73,7 @@ class BuildOrder(VBox):  # type: ignore[misc]
         return build_text(self.steps, self._words)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
-        return {**bundle, "image/svg+xml": build_svg(self.steps, self._words), "text/plain": repr(self)}
+        return {**super()._repr_mimebundle_(**options), "image/svg+xml": build_svg(self.steps, self._words)}
 
 
 _orders: dict[object, BuildOrder] = {}  # by cell
@@ -109,9 +84,10 @@ def cache_of_build(engine: Engine) -> BuildOrder:
 
     A cell that runs again has the last order, and what it gave.
     """
-    cell = running_cell()
-    lines = _orders.get(cell)
-    if lines is None or cell is None or lines.host != engine.host:
-        lines = _orders[cell] = BuildOrder(engine)
-        lines.try_it()
+    return keep_view(_orders, engine, _begin)
+
+
+def _begin(engine: Engine) -> BuildOrder:
+    lines = BuildOrder(engine)
+    lines.try_it()
     return lines

@@ -9,14 +9,8 @@ that runs again keeps the order and what it gave.
 
 import time
 from collections.abc import Callable
-from html import escape
-from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple
-
-from anywidget import AnyWidget
-from ipywidgets import VBox
-from traitlets import Bool, Dict, List, Unicode
+from typing import NamedTuple
 
 from labkit.api.engine import Engine
 from labkit.api.tap import Tap
@@ -24,9 +18,9 @@ from labkit.errors import EngineError
 from labkit.show.look import STYLE, with_code
 from labkit.show.still import xml_safe
 from labkit.show.wire import shorten, wire_html
-from labkit.widgets.live import Picture, running_cell
+from labkit.widgets.cards import Cards, OrderView, keep_view
 
-__all__ = ["STEPS", "Cards", "Outcome", "RunOrder", "explain", "order_of_run", "try_order"]
+__all__ = ["STEPS", "Outcome", "RunOrder", "explain", "order_of_run", "try_order"]
 
 STEPS = ("start", "attach", "wait")
 LOOK_S, START_S, PATIENCE_S = 0.05, 20.0, 2.0
@@ -104,57 +98,20 @@ def try_order(host: str, order: tuple[str, ...], image: str = "busybox") -> Outc
             unheard.delete(path, query={"force": True}, check=False)
 
 
-class Cards(AnyWidget):
-    """Cards in an order; sends a message {"try": true} when the reader wants to see.
-
-    A card shows its name, or what `labels` has for it; the cards stand in a row, or in a `column`.
-    """
-
-    _esm = Path(__file__).with_name("order.js")
-    style_html = Unicode(STYLE).tag(sync=True)
-    heading = Unicode("Put the steps in an order: drag a card, or press the arrow keys on it").tag(sync=True)
-    action = Unicode("Try it").tag(sync=True)
-    labels = Dict(Unicode()).tag(sync=True)
-    column = Bool(False).tag(sync=True)
-    order = List(Unicode()).tag(sync=True)
-    busy = Bool(False).tag(sync=True)
-
-
-class RunOrder(VBox):  # type: ignore[misc]
-    """The three steps, and what the last try gave; `order` is that of the page, and `outcome` the last try's."""
+class RunOrder(OrderView):
+    """The three steps, and what the last try gave: its `outcome`."""
 
     def __init__(self, engine: Engine, image: str = "busybox") -> None:
-        self.host, self._image = engine.host, image
+        self._image = image
         self.outcome: Outcome | None = None
-        self._cards = Cards(order=list(STEPS))
-        self._cards.on_msg(lambda *_: self.try_it())
-        self._picture = Picture()
-        super().__init__([self._cards, self._picture])
+        super().__init__(engine, Cards(order=list(STEPS)))
 
-    @property
-    def order(self) -> tuple[str, ...]:
-        """The steps as they stand now."""
-        return tuple(self._cards.order)
-
-    def try_it(self) -> None:
-        """Try the order on the engine, and show what came back; what goes wrong is shown too."""
-        if sorted(self.order) != sorted(STEPS):
-            return
-        self._cards.busy = True
-        try:
-            self.outcome = try_order(self.host, self.order, self._image)
-            self._picture.html = _result(self.outcome) + self.outcome.wire
-        except EngineError as error:
-            self._picture.html = f'{STYLE}<div class="lk">{escape(shorten(str(error)))}</div>'
-        finally:
-            self._cards.busy = False
+    def _try(self, order: tuple[str, ...]) -> str:
+        self.outcome = try_order(self.host, order, self._image)
+        return _result(self.outcome) + self.outcome.wire
 
     def __repr__(self) -> str:
         return "Put attach, wait and start in an order, and try it."
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/plain": repr(self)}
 
 
 _steps: dict[object, RunOrder] = {}  # by cell
@@ -162,11 +119,7 @@ _steps: dict[object, RunOrder] = {}  # by cell
 
 def order_of_run(engine: Engine) -> RunOrder:
     """Let the reader put attach, wait and start in an order, and try it; a cell that runs again has the last order."""
-    cell = running_cell()
-    steps = _steps.get(cell)
-    if steps is None or cell is None or steps.host != engine.host:
-        steps = _steps[cell] = RunOrder(engine)
-    return steps
+    return keep_view(_steps, engine, RunOrder)
 
 
 def _result(outcome: Outcome) -> str:

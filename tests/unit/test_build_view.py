@@ -9,7 +9,7 @@ from labkit.check.builds import check_slow_line_cached
 from labkit.errors import EngineUnreachable
 from labkit.images.build_log import BASE, BUILT, CACHED, FAILED, Step, parse_steps
 from labkit.show.build import build_html, build_svg, build_text, explain_build
-from labkit.widgets import cache
+from labkit.widgets import cache, cards
 from labkit.widgets.cache import LINES, cache_of_build
 
 SAID = """Sending build context to Docker daemon  2.048kB
@@ -72,7 +72,7 @@ def test_a_cell_that_runs_again_keeps_the_order(monkeypatch: pytest.MonkeyPatch)
         return [Step("FROM busybox", BASE), *(Step(LINES[name], BUILT) for name in order)]
 
     monkeypatch.setattr(cache, "try_lines", try_lines)
-    monkeypatch.setattr(cache, "running_cell", lambda: "one")
+    monkeypatch.setattr(cards, "running_cell", lambda: "one")
     monkeypatch.setattr(cache, "_orders", {})
     engine: Any = SimpleNamespace(host="unix:///a")
     lines = cache_of_build(engine)

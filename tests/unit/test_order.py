@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.widgets import order
+from labkit.widgets import cards, order
 from labkit.widgets.order import STEPS, WHY, Outcome, explain, order_of_run
 
 
@@ -42,7 +42,7 @@ def test_a_refusal_has_a_short_identity() -> None:
 def test_a_cell_that_runs_again_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shift+Enter on the widget runs its cell: order and result stay. Another cell, or engine, has its own."""
     here: list[Any] = ["one"]
-    monkeypatch.setattr(order, "running_cell", lambda: here[0])
+    monkeypatch.setattr(cards, "running_cell", lambda: here[0])
     monkeypatch.setattr(order, "_steps", {})
     engine: Any = SimpleNamespace(host="unix:///a")
     steps = order_of_run(engine)
