@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, TimeoutError
 
 from labkit.desk.folder import lay_course
@@ -31,6 +32,7 @@ PAGE_JS = (Path(__file__).parent / "page.js").read_text()
 SETTINGS = {  # a pop-up would lie over what is to be clicked
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+KERNELSPEC = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
 START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 90.0  # on a busy computer
 HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
 
@@ -85,6 +87,12 @@ class JupyterLab:
             process.send_signal(signal.SIGTERM)
             process.wait(SOON_S)
             assert wait_until(lambda: not any(map(is_alive, family)), 10), "the server left processes behind"
+
+    def write(self, name: str, sources: Iterable[str]) -> None:
+        """Write a notebook of code cells beside the lessons, to be opened by its name."""
+        cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC})
+        nbformat.write(notebook, self.notebooks / f"{name}.ipynb")
 
     @contextmanager
     def open(self, browser: Browser, name: str) -> Iterator["Notebook"]:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser
 
@@ -40,11 +39,7 @@ def lab(kind: str, lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
 @pytest.fixture
 def notebook(lab: JupyterLab, browser: Browser) -> Iterator[Notebook]:
     """A notebook of three cells, not run yet."""
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "own.ipynb"
-    )
+    lab.write("own", CELLS)
     with lab.open(browser, "own") as opened:
         yield opened
         assert [] == opened.complaints

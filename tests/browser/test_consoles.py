@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -38,10 +37,7 @@ lines
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, with a container for each view."""
     lab = lab_of("native")
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
-    nbformat.write(written, lab.notebooks / "two.ipynb")
+    lab.write("two", CELLS)
     with lab.open(browser, "two") as opened:
         opened.run_cell(OPEN)
         opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -30,11 +29,7 @@ TABLE, BARS = '[aria-label="the storage drivers"]', '[aria-label="bytes of the s
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     lab = lab_of("native")
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "d.ipynb"
-    )
+    lab.write("d", [CELL])
     with lab.open(browser, "d") as opened:
         opened.run_all()
         yield opened

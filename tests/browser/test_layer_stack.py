@@ -4,7 +4,6 @@ import time
 from ast import literal_eval
 from collections.abc import Callable, Iterator
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -42,11 +41,7 @@ def lab(lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
 @pytest.fixture
 def notebook(lab: JupyterLab, browser: Browser) -> Iterator[Notebook]:
     """A notebook with a view of a small image, and one of a large image."""
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "stack.ipynb"
-    )
+    lab.write("stack", CELLS)
     with lab.open(browser, "stack") as opened:
         yield opened
         assert [] == opened.complaints

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator
 
@@ -90,11 +89,7 @@ def lab(lab_of: Callable[[str], JupyterLab]) -> JupyterLab:
 @pytest.fixture
 def notebook(lab: JupyterLab, browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, whose helpers are defined."""
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), lab.notebooks / "live.ipynb"
-    )
+    lab.write("live", CELLS)
     with lab.open(browser, "live") as opened:
         opened.run_cell(DEFINE)
         opened.wait_for_text(DEFINE, "defined")

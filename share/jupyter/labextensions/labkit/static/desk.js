@@ -86,6 +86,7 @@
         planned = null;
         if (panel.isDisposed) return;
         dressProse(panel.content.node);
+        reading.keepShortCode(panel.content.node);
         reading.breakPaths(panel.content.node);
         reading.unlink(panel.content.node);
         reading.holdBack(panel.content);

@@ -6,6 +6,7 @@ const VERDICT = /\.verdict\(/;
 const HEADING = /^#{1,3} /;
 const SETTLE_MS = 1500; // a view is drawn a moment after its cell is done
 const ROOM_PX = 8;
+const SHORT = 28; // letters; longer code may go on in the next line
 const shown = new WeakSet(); // the texts that the learner wanted to read before their time
 
 // A card tells which cell is to be selected: its own (step 0), or after a choice the next one (step 1), so that
@@ -66,6 +67,13 @@ export function keepResult(content, cell) {
 export function unlink(root) {
   for (const link of root.querySelectorAll(".jp-OutputArea-output pre a[href]")) {
     if (LOCAL.test(link.getAttribute("href"))) link.removeAttribute("href");
+  }
+}
+
+// A short piece of code in a line of prose stays whole: else a line may end within `--name web`, after the dashes.
+export function keepShortCode(root) {
+  for (const code of root.querySelectorAll(".jp-RenderedMarkdown :is(p, li) > code:not([data-labkit])")) {
+    code.dataset.labkit = code.textContent.length <= SHORT ? "short" : "long";
   }
 }
 
