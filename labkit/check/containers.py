@@ -69,7 +69,7 @@ def check_note_in_container(engine: Engine, name: str, path: str, text: str, ima
                 break  # a huge file, or a directory: nobody needs the rest of it
     if pieces.answer.status == 404:
         return Verdict(
-            True, f"{name} has no {path} (did you send a tar, and name its type? Else `curl` names the type of a form)"
+            True, f"{name} has no {path} (did you send a tar, and name its type? Else `curl` calls it a form)"
         )
     if pieces.answer.status != 200:
         return Verdict(True, f"the engine does not give {path} of {name}: {start.decode(errors='replace').strip()}")

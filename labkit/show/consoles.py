@@ -37,9 +37,9 @@ WHOSE_TERMINAL = {YOU: "your terminal", COLLEAGUE: "your colleague's terminal"}
 LINE_PX, WINDOW_PX, BOX_PX = 15, 400, 220
 
 FRAMES_CAPTION = (
-    "Each row below says where its bytes go. What you and your colleague type goes into one `stdin`. What the container"
-    " says goes to you, to your colleague and to the log. Each piece of it comes in a frame: the stream, the length, then"
-    " so many bytes. The numbers 0, 1, 2 before the lines in the windows are the streams."
+    "Each row below says where its bytes go. What you and your colleague type goes into one `stdin`. What the"
+    " container says goes to you, to your colleague and to the log. Each piece of it comes in a frame: the stream, the"
+    " length, then so many bytes. The numbers 0, 1, 2 before the lines in the windows are the streams."
 )
 TERMINAL_CAPTION = (
     "Look for a header: there is none. A terminal is one device, so stdout and stderr come as one stream of bytes. The"

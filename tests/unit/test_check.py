@@ -188,8 +188,7 @@ WRONG_KIND = "not yet: /note.txt in letter is no ordinary file"
         (
             container("created"),
             None,
-            "not yet: letter has no /note.txt (did you send a tar, and name its type? "
-            "Else `curl` names the type of a form)",
+            "not yet: letter has no /note.txt (did you send a tar, and name its type? Else `curl` calls it a form)",
         ),
         (container("created"), (500, b"no idea\n"), "not yet: the engine does not give /note.txt of letter: no idea"),
         (container("created"), tar_of(b"bye\n"), "not yet: /note.txt in letter says 'bye', not 'hello'"),
