@@ -10,6 +10,7 @@ directory that keeps the images. It ends with the process that started it, howev
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ __all__ = ["Daemon", "remove_groups", "run_daemon"]
 START_S = 30.0  # it needs about a second
 END_S = 10.0  # for its containers and its control groups
 NAP_S = 0.02
+SLIRP_NAMES, NO_NAMES = "10.0.2.3", "127.0.0.1"  # slirp4netns has a name server; on a node nobody listens there
 GROUP = "group"  # the file at its place that names its control group
 
 NAMESPACES = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -49,11 +51,13 @@ sh -c 'test -z "${LISTEN_FDS-}" || export LISTEN_PID=$$; exec dockerd "$@"' sh \
 engine=$!
 wait $engine || wait $engine
 """
-# The one name server that is reachable from there, whatever the host's file says, is slirp4netns's.
-WAIT_FOR_NETWORK = """
+# The name server that is asked from there, whatever the host's file says.
+ASK = """
 mount -t tmpfs none /mnt
-echo nameserver 10.0.2.3 >/mnt/resolv.conf
+echo nameserver {} >/mnt/resolv.conf
 mount --bind /mnt/resolv.conf "$(readlink -f /etc/resolv.conf)"
+"""
+WAIT_FOR_NETWORK = """
 until ip link show tap0 >/dev/null 2>&1; do sleep 0.05; done
 """
 
@@ -80,6 +84,7 @@ def run_daemon(
     programs: str = "",
     cgroup_driver: str = "cgroupfs",
     has_network: bool = False,
+    node: str = "",
     listener: socket.socket | None = None,
     end_s: float = END_S,
 ) -> Iterator[Daemon]:
@@ -88,9 +93,10 @@ def run_daemon(
     `place` is an empty directory for its socket and its logs. `options` are dockerd's own, `settings` what its
     daemon.json holds. Images are kept in `data`, or else in memory. `programs` is a directory whose dockerd, containerd
     and runc go before the installed ones. `cgroup_driver` says who makes the control groups: "cgroupfs", the engine
-    itself, or "systemd". With `has_network` slirp4netns leads it to the internet, else it has none. `listener` is a
-    socket that listens already, on which it is to answer too: dockerd gets it as its file 3, and two variables that
-    say so (sd_listen_fds(3)).
+    itself, or "systemd". With `has_network` slirp4netns leads it to the internet, else it has none. `node` makes it a
+    node of a cluster: that is its host name, and it has docker's bridge and rules. Nobody answers its questions for
+    names, so that these fail at once. `listener` is a socket that listens already, on which it is to answer too:
+    dockerd gets it as its file 3, and two variables that say so (sd_listen_fds(3)).
     `end_s` are the seconds in which dockerd may stop its containers and unmount what it mounted, before it is killed.
     Its namespaces undo the same at once, except for what belongs to the whole kernel (the volumes of devicemapper).
 
@@ -104,10 +110,14 @@ def run_daemon(
     parent = group if cgroup_driver == "systemd" else f"/{group}"
     given = [f"--data-root={data or '/run/data'}", f"--cgroup-parent={parent}", *options]
     given += [f"--exec-opt=native.cgroupdriver={cgroup_driver}"]
-    given += [] if has_network else ["--bridge=none", "--iptables=false"]
+    given += [] if has_network or node else ["--bridge=none", "--iptables=false"]
     given += ["--host=fd://"] if listener else []
     environment = os.environ | {"PATH": path} | ({"LISTEN_FDS": "1"} if listener else {})
-    script = (WAIT_FOR_NETWORK if has_network else "") + INSIDE
+    script = INSIDE
+    if has_network:
+        script = ASK.format(SLIRP_NAMES) + WAIT_FOR_NETWORK + INSIDE
+    elif node:
+        script = ASK.format(NO_NAMES) + f"hostname {shlex.quote(node)}\n" + INSIDE
     with (place / "log").open("wb") as log:
         root = subprocess.Popen(
             [*WITH_US, "unshare", *NAMESPACES, "sh", "-euc", script, "sh", place, json.dumps(settings or {}), *given],
