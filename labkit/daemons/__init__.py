@@ -6,6 +6,9 @@ reload         how the engine that runs reads its settings again, without a rest
 miniature      a function that answers requests on a socket file, as a daemon does
 registry       a docker-registry of one's own, empty
 cgroup_drivers whether an engine takes a cgroup driver, and starts a container with it
+cluster        several engines in one network, each as if it were a computer of its own
+swarm          how several engines become a swarm, and when it has done what was asked of it
+swarm_state    what a manager says of its nodes and tasks
 trials         what each storage driver costs, when a real engine does the same work with it
 certificates   what `dockerd --tlsverify` shows and asks for
 image_store    the other store of images, in the engine that runs

@@ -1,25 +1,27 @@
-"""Which certificates does `dockerd --tlsverify` need? Made by openssl, for one test run."""
+"""Which certificates does `dockerd --tlsverify` need? Made by openssl, for one lesson or test."""
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 EXTENSIONS = """
 [server]
-subjectAltName=IP:127.0.0.1,DNS:localhost
+subjectAltName={names}
 extendedKeyUsage=serverAuth
 [client]
 extendedKeyUsage=clientAuth
 """
 
 
-def make_certificates(folder: Path) -> None:
-    """Make ca.pem with ca.key; server.pem with server.key, for 127.0.0.1; cert.pem with key.pem, for a client.
+def make_certificates(folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
+    """Make ca.pem with ca.key; server.pem with server.key, for these addresses; cert.pem with key.pem, for a client.
 
     The folder `stranger` is that of a client without a certificate of its own. Like docker's own recipe, this one
     gives the authority's certificate no key usage.
     """
-    (folder / "extensions").write_text(EXTENSIONS)
+    names = ",".join([*(f"IP:{address}" for address in addresses), "DNS:localhost"])
+    (folder / "extensions").write_text(EXTENSIONS.format(names=names))
     openssl(folder, *NEW, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
     (folder / "stranger").mkdir()
     shutil.copy(folder / "ca.pem", folder / "stranger")

@@ -19,6 +19,7 @@ FLOORS = {
     "images.overlay": 0,
     "cells": 0,
     "daemons.start_log": 0,
+    "daemons.swarm_state": 0,
     "dump": 0,
     "errors": 0,
     "images.bolt": 0,
@@ -62,7 +63,13 @@ FLOORS = {
 }
 VALUES_FOR_SHOW = (
     *("labkit.cells", "labkit.dump", "labkit.errors", "labkit.show"),
-    *("labkit.api.frames", "labkit.daemons.start_log", "labkit.images", "labkit.isolation"),
+    *(
+        "labkit.api.frames",
+        "labkit.daemons.start_log",
+        "labkit.daemons.swarm_state",
+        "labkit.images",
+        "labkit.isolation",
+    ),
 )
 
 Imports = dict[str, set[str]]
