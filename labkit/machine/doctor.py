@@ -69,6 +69,9 @@ PACKAGES = {  # program: Debian package
     "docker-registry": "docker-registry",
     "mkfs.btrfs": "btrfs-progs",
     "fuse-overlayfs": "fuse-overlayfs",
+    "mke2fs": "e2fsprogs",
+    "openssl": "openssl",
+    "docker-compose": "docker-compose",
     "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512

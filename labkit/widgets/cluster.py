@@ -4,6 +4,7 @@ with watch_cluster(engine) as seen: ...     live while the block runs; `engine` 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from labkit.api.engine import Engine
@@ -16,6 +17,7 @@ from labkit.widgets.live import LiveView
 __all__ = ["ClusterSource", "ClusterView", "watch_cluster"]
 
 PERIOD_S = 0.3
+PATIENCE_S = 5.0
 
 
 class ClusterSource:
@@ -35,6 +37,7 @@ class ClusterSource:
         self._read = read
         self._period_s = period_s
         self._closed = threading.Event()
+        self.asked = 0  # how often
 
     def __iter__(self) -> Iterator[SwarmState]:
         before: SwarmState | None = None
@@ -43,6 +46,7 @@ class ClusterSource:
             if now is not None and now != before:
                 yield now
                 before = now
+            self.asked += 1
             self._closed.wait(self._period_s)
 
     def _ask(self) -> SwarmState | None:
@@ -66,7 +70,15 @@ class ClusterView(LiveView[SwarmState]):
     """Nodes and tasks as they are now; the text says how many run."""
 
     def __init__(self, source: ClusterSource) -> None:
+        self._asking = source
         super().__init__("cluster", source, html=self._page, text=self._words, picture=self._still)
+
+    def catch_up(self) -> None:
+        """Look once more, so that the picture shows what there is at the end of the block."""
+        deadline = time.monotonic() + PATIENCE_S
+        asked = self._asking.asked
+        while self.is_live and self._asking.asked < asked + 2 and time.monotonic() < deadline:
+            time.sleep(PERIOD_S / 10)
 
     def _page(self, states: Sequence[SwarmState], _: int) -> str:
         return cluster_html(states[-1]) if states else ""

@@ -28,6 +28,18 @@ threading.Thread(target=keep, args=(deaths,), daemon=True).start()
 sh("docker run -d --name phoenix busybox sleep 600")
 """
 
+COMPOSE_SHOP = """
+Path("/run/shop").mkdir(exist_ok=True)
+Path("/run/shop/docker-compose.yml").write_text(PROJECT)
+sh(f"{COMPOSE} down --timeout 0")
+"""
+SWARM = """
+sh("docker swarm leave --force; docker swarm init --advertise-addr 127.0.0.1")
+lesson.undo(sh, "docker swarm leave --force")
+CREATE = "docker service create --detach --no-resolve-image --stop-grace-period 1s --name echo"
+"""
+SETTLED = 'wait_for(engine, lambda now: len(now.running("echo")) == 2)'
+
 SURVIVOR = 'lesson.remove("survivor")\nsh("docker run -d --name survivor busybox sleep 600")\n'
 LIVE_RESTORE = "reload_engine(engine, kept | {'live-restore': True})\n"
 
@@ -512,4 +524,24 @@ MISTAKES = [
     Mistake("13-b", 'sh("docker run -d --restart always --name phoenix busybox sleep 600")', "has a restart policy"),
     Mistake("13-b", 'sh("docker run -d --name phoenix busybox sleep 600")', "nobody had started it again"),
     Mistake("13-b", SUPERVISE % "break", "was killed again, and 10 s later nobody"),
+    Mistake("14-a", COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach")', "1 container of the service web run, and not 2"),
+    Mistake(
+        "14-a", COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach --scale reader=2")', "2 containers of the service reader"
+    ),
+    Mistake(
+        "14-a",
+        COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach --scale web=2; docker kill shop_web_2 shop-web-2")',
+        "1 of the 3 containers of shop do not run",
+    ),
+    Mistake(
+        "14-a",
+        COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach")\n'
+        'mine = "--label com.docker.compose.project=shop --label com.docker.compose.service=web"\n'
+        'sh(f"docker run -d --name second {mine} busybox sleep 600")',
+        "is a container that Compose has not made",
+    ),
+    Mistake("14-b", SWARM + 'sh(f"{CREATE} --replicas 2 busybox sleep 601")\n' + SETTLED, "it was never changed"),
+    Mistake("14-b", SWARM + 'sh(f"{CREATE} --replicas 2 busybox sleep 600")', "are to run `sleep 600`, and not"),
+    Mistake("14-b", SWARM + 'sh(f"{CREATE} --replicas 1 busybox sleep 601")', "echo wants 1 tasks, and not 2"),
+    Mistake("14-b", SWARM, "it has no service echo"),
 ]
