@@ -39,7 +39,8 @@ def check_scaled(engine: Engine, project: str, wanted: Mapping[str, int]) -> Ver
 
 
 def _count(service: str, found: int, wanted: int) -> str:
-    return f"{found} {'container' if found == 1 else 'containers'} of the service {service} run, and not {wanted}"
+    verb = "container runs" if found == 1 else "containers run"
+    return f"{found} {verb} for the service {service}, and not {wanted}"
 
 
 def check_updated(engine: Engine, name: str, command: Sequence[str], replicas: int) -> Verdict:

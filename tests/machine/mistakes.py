@@ -524,9 +524,10 @@ MISTAKES = [
     Mistake("13-b", 'sh("docker run -d --restart always --name phoenix busybox sleep 600")', "has a restart policy"),
     Mistake("13-b", 'sh("docker run -d --name phoenix busybox sleep 600")', "nobody had started it again"),
     Mistake("13-b", SUPERVISE % "break", "was killed again, and 10 s later nobody"),
-    Mistake("14-a", COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach")', "1 container of the service web run, and not 2"),
     Mistake(
-        "14-a", COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach --scale reader=2")', "2 containers of the service reader"
+        "14-a",
+        COMPOSE_SHOP + 'sh(f"{COMPOSE} up --detach --scale reader=2")',
+        "1 container runs for the service web, and not 2",
     ),
     Mistake(
         "14-a",
