@@ -41,11 +41,12 @@ def unpack_layers(layers: Sequence[Reader], place: str) -> tuple[str, ...]:
 def _unpack(layer: Reader, directory: str) -> None:
     status = 1
     try:
+        stream = _Stream(layer)
         os.chroot(directory)
         os.chdir("/")
         os.umask(0)
         # Asked for one piece after another, as `r|` does, nothing is read twice.
-        with tarfile.open(fileobj=cast("tarfile._Fileobj", _Stream(layer)), mode="r|") as tar:
+        with tarfile.open(fileobj=cast("tarfile._Fileobj", stream), mode="r|") as tar:
             if hasattr(tarfile, "fully_trusted_filter"):
                 tar.extraction_filter = tarfile.fully_trusted_filter
             for member in tar:
@@ -71,7 +72,8 @@ class _Stream:
 
     def __init__(self, reader: Reader) -> None:
         self._pieces = self._read(reader)
-        self._rest = b""
+        # The first piece is read now, before the root directory is another one: what it takes is imported by that.
+        self._rest = next(self._pieces, b"")
 
     @staticmethod
     def _read(reader: Reader) -> Iterator[bytes]:

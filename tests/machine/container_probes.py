@@ -69,6 +69,7 @@ DIFFERENCES = {
     "no_new_privs": (["no_new_privs"], r"\d"),
     "files of names": (["mounts", "names of hosts"], r".*/etc/(hostname|hosts|resolv.conf).*"),
     "propagation": (["mounts", "root file system"], r" master$"),
+    "more masked paths": (["mounts", "masked paths"], r"^(/proc/interrupts|/sys/devices/\S+) .*"),
     "IPv6 on lo": (["loopback"], r".*inet6.*"),
     "tun and console": (["device groups"], r"c (10:200|5:1) rwm"),
     "hierarchy without controllers": (["control groups"], r"^ .*"),
@@ -121,11 +122,13 @@ def leave_out(probe: str, lines: list[str]) -> list[str]:
 
 
 def tidy_namespaces(lines: list[str]) -> list[str]:
-    """Which are the machine's own, and which new?"""
-    return [
-        f"{kind} {'ours' if os.readlink(f'/proc/self/ns/{kind}') == name else 'new'}"
-        for kind, name in map(str.split, lines)
-    ]
+    """Which are the machine's own, and which new? A kernel may lack a kind."""
+    found = []
+    for line in lines:
+        kind, _, name = line.partition(" ")
+        own = os.readlink(f"/proc/self/ns/{kind}") if name else ""
+        found.append(f"{kind} {'shared' if own == name else 'new'}")
+    return found
 
 
 def tidy_mounts(lines: list[str]) -> list[str]:
