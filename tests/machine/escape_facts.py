@@ -128,14 +128,14 @@ def the_runtime_is_not_reached_by_a_link_of_proc() -> None:
     assert "leads through a link of /proc" in said, said
 
 
-def the_runtime_cannot_be_overwritten_while_the_shim_runs() -> None:
-    """CVE-2019-5736 by the interpreter of a script: the shim runs the same file, which makes it busy (ETXTBSY)."""
+def the_runtime_cannot_be_overwritten_while_it_runs() -> None:
+    """CVE-2019-5736 by the interpreter of a script: who made the container runs the same file (ETXTBSY)."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="escape") as folder, hostile_root(script_root) as root:
         copy = Path(folder) / "python3"
         copy.write_bytes(Path(PYTHON).read_bytes())
         copy.chmod(0o755)
         before = copy.read_bytes()
-        for attack, is_safe in ((attack_with_shim, True), (attack_without_shim, False)):
+        for attack, is_safe in ((attack_on_who_stays, True), (attack_on_who_leaves, False)):
             program = f"import sys; sys.path[:] = {sys.path!r}; from tests.machine import escape_facts as e"
             done = subprocess.run(
                 [copy, "-P", "-c", f"{program}; e.{attack.__name__}({root.layers!r})"],
@@ -153,14 +153,14 @@ def script_root(folder: Path) -> None:
     (folder / "attack").chmod(0o755)
 
 
-def attack_with_shim(layers: tuple[str, ...]) -> None:
+def attack_on_who_stays(layers: tuple[str, ...]) -> None:
     """In a runtime that runs from a copy of Python: see above."""
     mounts = (*KERNEL_FILE_SYSTEMS, *LIBRARIES)
     run(image_spec(IMAGE, ["/attack"], root=Root(layers), mounts=mounts), timeout_s=30)
 
 
-def attack_without_shim(layers: tuple[str, ...]) -> None:
-    """The same steps in a process whose runtime ends at once, as runc does: nothing keeps its program busy."""
+def attack_on_who_leaves(layers: tuple[str, ...]) -> None:
+    """The same steps in a process whose maker ends at once, as runc does: nothing keeps its program busy."""
     spec = image_spec(IMAGE, ["/attack"], root=Root(layers), mounts=(*KERNEL_FILE_SYSTEMS[:3], *LIBRARIES))
     spec = replace(spec, namespaces=("mount", "pid"), sysctl={})
     null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 10)
@@ -369,7 +369,7 @@ FACTS: dict[str, Callable[[], None]] = {
         a_leaked_descriptor_is_no_working_directory,
         a_leaked_descriptor_is_no_working_directory_of_who_joins,
         the_runtime_is_not_reached_by_a_link_of_proc,
-        the_runtime_cannot_be_overwritten_while_the_shim_runs,
+        the_runtime_cannot_be_overwritten_while_it_runs,
         a_symlink_does_not_lead_a_mount_to_the_host,
         a_symlink_at_proc_or_dev_is_refused,
         a_false_null_masks_nothing,
