@@ -27,7 +27,7 @@ class Defences:
     # The working directory must lie within the root directory: CVE-2024-21626 again.
     checks_cwd: bool = True
     # The program is no link of /proc that leads to the runtime itself, and the runtime's /proc entry cannot be read by
-    # others: CVE-2019-5736, CVE-2016-9962. Nor can the runtime be overwritten: who has made the container runs until its
+    # others: CVE-2019-5736, CVE-2016-9962. Nor can the runtime be overwritten: who has made the container runs to its
     # end, and the kernel lets nobody write to a program that runs (ETXTBSY).
     hides_runtime: bool = True
     # Files are copied out of a container by lookups within its root directory: CVE-2018-15664.
