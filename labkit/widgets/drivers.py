@@ -14,6 +14,7 @@ from typing import Any
 from anywidget import AnyWidget
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from traitlets import Bool, Int, List, Unicode
 
 from labkit.images.drivers import DRIVERS, Refusal, Trial
@@ -68,7 +69,9 @@ def plot_trials(results: Iterable[Trial | Refusal]) -> Plot:
 
 def draw_figure(trials: Sequence[Trial]) -> Figure:
     """Two panels of bars, one row a driver: what each step added on the disk, and how long each took."""
-    drawn = Figure(figsize=(9.5, 1.4 + 0.52 * len(trials)), facecolor="white", layout="constrained")
+    drawn = Figure(
+        figsize=(9.5, 1.4 + 0.52 * len(trials)), facecolor="white", layout=ConstrainedLayoutEngine(wspace=0.06)
+    )
     left, right = drawn.subplots(1, 2, sharey=True)
     names = [trial.driver for trial in trials]
     kept = [
