@@ -11,6 +11,7 @@
 | `dive` | How much of an image is wasted, as dive counts it? |
 | `layers` | What does each layer do, what is the tree at any layer, and what is wasted? |
 | `compression` | How does one read a layer that is compressed, without being flooded? |
+| `hashing` | How are digests computed beside the program's other work? |
 | `blobs` | Where are the files of an image archive, and how are they read? |
 | `archives` | What is in an image that lies in a file or in a directory? |
 | `live` | What is in an image that an engine has? |

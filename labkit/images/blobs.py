@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 from labkit.errors import ImageError
 from labkit.images.compression import (
-    Digester,
     FileReader,
-    Hashing,
     Part,
     Passing,
     Sequential,
@@ -23,6 +21,7 @@ from labkit.images.compression import (
     open_layer,
 )
 from labkit.images.content import MOST_ENTRIES, Content
+from labkit.images.hashing import Digester, Hashing
 from labkit.images.oci import LARGEST_DOCUMENT
 from labkit.images.paths import clean, printable
 from labkit.images.tar import BLOCK, Entry, Reader, looks_like_tar, walk

@@ -6,19 +6,15 @@ the bytes. What a layer is compressed with is told by its first bytes, never by 
 Sources: RFC 1952 (gzip, read by ISA-L), RFC 8878 (zstd).
 """
 
-import hashlib
 import os
-import threading
-from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import Protocol
 
+from labkit.images.hashing import Digester
 from labkit.images.tar import Reader
 
 __all__ = [
-    "Digester",
     "FileReader",
-    "Hashing",
     "Inflated",
     "Part",
     "Passing",
@@ -33,10 +29,8 @@ PIECE = 2**18  # bytes that are held at a time
 MOST_UNCHECKED = 2**30  # bytes that any compressed layer may become,
 MOST_TIMES = 200  # and so many times its own size besides; what people pack shrinks to a tenth
 _WINDOW = 27  # log2 of the memory in which a zstd frame may refer back: 128 MB, as zstd's own program allows
-_HASHED = 2**20  # bytes that are hashed at a time, where nobody looks at them
 MOST_MEMBERS = 2_000_000  # of gzip, or frames of zstd; some tools write one for each file
 _FEED = 2**12  # bytes that a member is given first
-_WAITING = 4  # pieces that wait to be hashed
 
 
 class FileReader:
@@ -86,109 +80,6 @@ class Watched:
     def read_at(self, offset: int, size: int) -> bytes:
         self._progress(self._before + offset)
         return self._source.read_at(offset, size)
-
-
-class Digester:
-    """A digest that is computed beside the program's other work, by a thread of its own: hashing lets others run."""
-
-    def __init__(self, algorithm: str = "sha256") -> None:
-        self._hash = hashlib.new(algorithm)
-        self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
-        self._room = threading.Semaphore(_WAITING)
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def update(self, piece: bytes) -> None:
-        self._room.acquire()
-        self._pieces.put(piece)
-
-    def close(self) -> str:
-        """End the thread; give the digest of all pieces, as "sha256:..."."""
-        self._pieces.put(None)
-        self._thread.join()
-        return f"{self._hash.name}:{self._hash.hexdigest()}"
-
-    def _work(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            self._hash.update(piece)
-            self._room.release()
-
-
-class Hashing:
-    """The digests of stretches of open files, computed by a thread for each processor; a context, which ends them.
-
-    `jobs` are names, each with an open file, an offset, a number of bytes. `progress(bytes)` is called while `result`
-    waits, in the thread that waits.
-    """
-
-    def __init__(
-        self,
-        jobs: Sequence[tuple[str, tuple[FileReader, int, int]]],
-        progress: Callable[[int], None] | None = None,
-    ) -> None:
-        self._todo = sorted(jobs, key=lambda job: job[1][2])  # the largest is taken first
-        self._found: dict[str, str] = {}
-        self._names = {name for name, _ in jobs}
-        self._progress = progress
-        self._done = 0
-        self._is_stopped = False
-        self._changed = threading.Condition()
-        count = min(len(jobs), os.cpu_count() or 1)
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
-
-    def __enter__(self) -> "Hashing":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_stopped = True
-        for thread in self._threads:
-            thread.join()
-
-    def has(self, name: str) -> bool:
-        return name in self._names
-
-    def result(self, name: str) -> str:
-        """Wait for a digest; give it as "sha256:...", or as "" where the file is cut off or cannot be read."""
-        with self._changed:
-            while name not in self._found:
-                self._changed.wait(0.1)
-                self._tell()
-            self._tell()
-        return self._found[name]
-
-    def _tell(self) -> None:
-        if self._progress:
-            self._progress(self._done)
-
-    def _work(self) -> None:
-        buffer = memoryview(bytearray(_HASHED))
-        while True:
-            with self._changed:
-                if not self._todo:
-                    return
-                name, (file, offset, size) = self._todo.pop()
-            try:
-                digest = self._digest(file, offset, size, buffer)
-            except OSError:
-                digest = ""
-            with self._changed:
-                self._found[name] = digest
-                self._changed.notify_all()
-
-    def _digest(self, file: FileReader, offset: int, size: int, buffer: memoryview) -> str:
-        digest = hashlib.sha256()
-        end = offset + size
-        while offset < end and not self._is_stopped:
-            count = file.read_into(buffer[: end - offset], offset)
-            if not count:
-                return ""
-            digest.update(buffer[:count])
-            offset += count
-            with self._changed:
-                self._done += count
-        return f"sha256:{digest.hexdigest()}"
 
 
 class Sequential:
