@@ -57,6 +57,10 @@ mount -t tmpfs none /mnt
 echo nameserver {} >/mnt/resolv.conf
 mount --bind /mnt/resolv.conf "$(readlink -f /etc/resolv.conf)"
 """
+# A manager of a swarm allocates 64 MB in advance for each file of its Raft log, which on a tmpfs is memory. A ramfs
+# cannot allocate in advance, and there the files take what is written. It is led there by a link: dockerd mounts its
+# data root on itself, which hides what is mounted below.
+SMALL_RAFT_LOG = "mkdir -p /run/data /run/raft; mount -t ramfs ramfs /run/raft; ln -s /run/raft /run/data/swarm"
 WAIT_FOR_NETWORK = """
 until ip link show tap0 >/dev/null 2>&1; do sleep 0.05; done
 """
@@ -117,7 +121,8 @@ def run_daemon(
     if has_network:
         script = ASK.format(SLIRP_NAMES) + WAIT_FOR_NETWORK + INSIDE
     elif node:
-        script = ASK.format(NO_NAMES) + f"hostname {shlex.quote(node)}\n" + INSIDE
+        own = f"hostname {shlex.quote(node)}" + ("" if data else f"; {SMALL_RAFT_LOG}")
+        script = ASK.format(NO_NAMES) + INSIDE.replace("trap ", f"{own}\ntrap ", 1)
     with (place / "log").open("wb") as log:
         root = subprocess.Popen(
             [*WITH_US, "unshare", *NAMESPACES, "sh", "-euc", script, "sh", place, json.dumps(settings or {}), *given],
