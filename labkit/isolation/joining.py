@@ -20,22 +20,14 @@ import threading
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.isolation.namespaces import find_kind
 from labkit.isolation.refusals import Joins
 from labkit.linux import syscalls
 
 __all__ = ["KINDS", "try_joins"]
 
-# A file of /proc/PID/ns, and its flag: namespaces(7). A kernel may have none for time.
-KINDS = {
-    "uts": syscalls.CLONE_NEWUTS,
-    "ipc": syscalls.CLONE_NEWIPC,
-    "net": syscalls.CLONE_NEWNET,
-    "pid": syscalls.CLONE_NEWPID,
-    "cgroup": syscalls.CLONE_NEWCGROUP,
-    "mnt": syscalls.CLONE_NEWNS,
-    "user": syscalls.CLONE_NEWUSER,
-    "time": syscalls.CLONE_NEWTIME,
-}
+# In the order of the table; a kernel may have none for time.
+KINDS = {name: find_kind(name).flag for name in ("uts", "ipc", "net", "pid", "cgroup", "mnt", "user", "time")}
 PATIENCE_S = 60.0
 
 

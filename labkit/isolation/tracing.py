@@ -12,22 +12,15 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from labkit.isolation.namespaces import KINDS
+
 __all__ = ["CALLS", "Call", "Process", "Step", "parse_trace", "read_processes"]
 
 _WHOLE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (-?\w+|\?)(.*)$")
 _BEGUN = re.compile(r"^(\d+) +(\w+)\((.*?),? *<unfinished \.\.\.>$")
 _ENDED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (-?\w+|\?)(.*)$")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_KINDS = {
-    "CLONE_NEWNS": "mnt",
-    "CLONE_NEWUTS": "uts",
-    "CLONE_NEWIPC": "ipc",
-    "CLONE_NEWNET": "net",
-    "CLONE_NEWPID": "pid",
-    "CLONE_NEWUSER": "user",
-    "CLONE_NEWCGROUP": "cgroup",
-    "CLONE_NEWTIME": "time",
-}
+_KINDS = {kind.constant: kind.name for kind in KINDS}
 _MAKERS = ("clone", "clone3", "fork", "vfork")
 _LOOKS = ("newfstatat", "stat", "faccessat", "faccessat2")
 # What strace has to be asked for; the question mark: where the processor has such a call.
