@@ -52,10 +52,10 @@ class Step(NamedTuple):
 
 STEPS = (
     StepKind("begin", "dockerd has read its flags and its daemon.json", ("Starting up",)),
-    StepKind("listener", "it opens the door: whoever knocks now has to wait", ("Listener created for HTTP",)),
+    StepKind("listener", "it opens its socket: a client that connects now has to wait", ("Listener created for HTTP",)),
     StepKind(
         "containerd",
-        "it starts containerd, its own",
+        "it starts its own containerd",
         ("libcontainerd: started new containerd process", "started new containerd process"),
     ),
     StepKind("containerd ready", "containerd has loaded its parts, and answers", ("containerd successfully booted",)),
@@ -72,7 +72,7 @@ STEPS = (
     StepKind("containers ready", "all containers are known again", ("Loading containers: done",)),
     StepKind("routes", "it says which method and path lead to which function: the API", ("Registering routers",)),
     StepKind("initialised", "the daemon is complete", ("Daemon has completed initialization",)),
-    StepKind("API", "now it answers, those first who waited at the door", ("API listen on",)),
+    StepKind("API", "it begins to answer, also the clients that have waited", ("API listen on",)),
 )
 
 

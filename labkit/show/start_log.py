@@ -16,12 +16,20 @@ __all__ = ["start_html", "start_svg", "start_text"]
 
 CAPTION = (
     "Time runs to the right. A bar begins where the log tells its step, and ends where the log tells the next step. "
-    "Click on a step, or press Enter on it: its line of the log opens."
+    "The number at the right says when the bar begins. To see what a step is, and its line of the log, click on it, or "
+    "go to it with Tab and press Enter."
 )
 STYLE = (
     "<style>"
-    ".lk .lks-row>summary{display:grid;grid-template-columns:9.5em 1fr 4.5em;gap:10px;align-items:center;"
-    "padding:3px 4px;cursor:pointer;list-style:none;border-radius:4px}"
+    ".lk .lks-head,.lk .lks-row>summary{display:grid;grid-template-columns:1em 9.5em 1fr 5.5em;gap:0 8px;"
+    "align-items:center;padding:3px 4px}"
+    ".lk .lks-head{color:var(--lk-dim);border-bottom:1px solid var(--lk-line);margin-bottom:2px}"
+    ".lk .lks-head>:first-child{grid-column:1/3}.lk .lks-head>:last-child{text-align:right}"
+    ".lk .lks-row>summary{cursor:pointer;list-style:none;border-radius:4px}"
+    # The page cuts off what stands out at the left edge of an output.
+    ".lk .lks-row :focus-visible{outline-offset:-2px}"
+    ".lk .lks-row>summary::before{content:'\\25B8';color:var(--lk-dim)}"
+    ".lk .lks-row[open]>summary::before{content:'\\25BE'}"
     ".lk .lks-row>summary::-webkit-details-marker{display:none}"
     ".lk .lks-row>summary:hover,.lk .lks-row[open]>summary{background:var(--lk-soft)}"
     ".lk .lks-row b{font-weight:600;white-space:nowrap}.lk .lks-lane{position:relative;height:16px;"
@@ -29,18 +37,20 @@ STYLE = (
     ".lk .lks-lane i{position:absolute;top:0;height:16px;min-width:3px;border-radius:3px;background:var(--lk-engine)}"
     ".lk .lks-row:last-child .lks-lane i{background:var(--lk-answer)}"
     ".lk .lks-row time{text-align:right;font-family:var(--lk-code);color:var(--lk-dim)}"
-    ".lk .lks-row p{margin:2px 4px 0;color:var(--lk-dim)}"
-    ".lk .lks-row pre{margin:4px 4px 10px;padding:8px 12px;white-space:pre-wrap;overflow-wrap:anywhere;"
-    "background:var(--lk-soft);border-left:4px solid var(--lk-engine)}"
+    ".lk .lks-row p{margin:4px 4px 0 calc(1em + 12px)}"
+    ".lk .lks-row pre{margin:4px 4px 10px calc(1em + 12px);padding:8px 12px;white-space:pre-wrap;"
+    "overflow-wrap:anywhere;background:var(--lk-soft);border-left:4px solid var(--lk-engine)}"
     "</style>"
 )
+HEAD = "".join(f"<span>{words}</span>" for words in ("step", "time since the first line of the log", "begins at"))
 NAME_PX, LANE_PX, ROW_PX = 140, 360, 26
 
 
 def start_html(steps: Sequence[Step]) -> str:
     """Draw the steps of a start, one row each, in the colours of the page's theme."""
     rows = "".join(_row_html(step, *bar) for step, bar in zip(steps, _bars(steps), strict=True))
-    return figure("the start of dockerd", rows or "<em>no steps</em>", caption=CAPTION, style=STYLE)
+    body = f"<div class='lks-head'>{HEAD}</div>{rows}" if rows else "<em>no steps</em>"
+    return figure("the start of dockerd", body, caption=CAPTION, style=STYLE)
 
 
 def start_text(steps: Sequence[Step]) -> str:
