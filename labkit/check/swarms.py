@@ -65,7 +65,7 @@ def check_updated(engine: Engine, name: str, command: Sequence[str], replicas: i
     wanted = spec["Mode"].get("Replicated", {}).get("Replicas")
     if wanted != replicas:
         return Verdict(True, f"{name} wants {wanted} tasks, and not {replicas}")
-    if "PreviousSpec" not in services[name] or not [task for task in tasks if task.wanted != "running"]:
+    if "PreviousSpec" not in services[name] or not [task for task in tasks if not task.is_wanted]:
         return Verdict(True, f"{name} runs the command, but it was never changed: no task of it has been replaced")
     running = sum(task.runs for task in tasks)
     if running < replicas:

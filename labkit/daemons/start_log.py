@@ -70,7 +70,7 @@ STEPS = (
         ("Loading containers: start",),
     ),
     StepKind("containers ready", "all containers are known again", ("Loading containers: done",)),
-    StepKind("routes", "it says which method and path lead to which function: the API", ("Registering routers",)),
+    StepKind("routes", "it gives each method and path a function: this is the API", ("Registering routers",)),
     StepKind("initialised", "the daemon is complete", ("Daemon has completed initialization",)),
     StepKind("API", "it begins to answer, also the clients that have waited", ("API listen on",)),
 )

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 __all__ = ["NodeState", "SwarmState", "TaskState", "read_state"]
 
+# What a manager wants of a task that it has not given up; "ready" is a new one that waits before it may start.
+WANTED = frozenset({"new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running"})
+
 
 class NodeState(NamedTuple):
     """A node: its host name, "manager" or "worker", "ready" or "down", "active", "pause" or "drain", and its vote.
@@ -30,8 +33,9 @@ class NodeState(NamedTuple):
 class TaskState(NamedTuple):
     """A task: one container that a service wants, on one node.
 
-    `slot` is its number in the service. `state` says what it does ("pending", "running", "failed" ...), `wanted` what
-    the manager wants of it ("running", or "shutdown" for one that was replaced). `error` has the engine's words.
+    `slot` is its number in the service. `state` says what it does ("pending", "running", "failed" ...). `wanted` is
+    what the manager wants of it: "running", "ready" before that, or "shutdown" for one that was replaced. `error` has
+    the engine's words.
     """
 
     identity: str
@@ -49,13 +53,18 @@ class TaskState(NamedTuple):
         return f"{self.service}.{self.slot}"
 
     @property
+    def is_wanted(self) -> bool:
+        """Is it to run, now or soon? One that was replaced is not."""
+        return self.wanted in WANTED
+
+    @property
     def runs(self) -> bool:
         """Does it run, and is it to run?"""
         return self.state == self.wanted == "running"
 
 
 class SwarmState(NamedTuple):
-    """Nodes by name, and tasks by service and slot; the newest task of a slot comes last."""
+    """Nodes in the order in which they came, and tasks by service and slot; the newest task of a slot comes last."""
 
     nodes: Sequence[NodeState]
     tasks: Sequence[TaskState]
@@ -66,8 +75,14 @@ class SwarmState(NamedTuple):
         return next((node.name for node in self.nodes if node.vote == "leader"), "")
 
     def on(self, node: str) -> list[TaskState]:
-        """The tasks on a node that are to run."""
-        return [task for task in self.tasks if task.node == node and task.wanted == "running"]
+        """The tasks on a node that are to run, now or soon."""
+        return [task for task in self.tasks if task.node == node and task.is_wanted]
+
+    def before(self, task: TaskState) -> TaskState | None:
+        """The task that this one has replaced; None where it is the first of its slot."""
+        slot = [one for one in self.tasks if one.name == task.name]
+        older = slot[: slot.index(task)] if task in slot else []
+        return older[-1] if older else None
 
     def running(self, service: str = "") -> list[TaskState]:
         """The tasks of a service, or of all, that run on a node which answers."""
@@ -77,7 +92,7 @@ class SwarmState(NamedTuple):
 
 def read_state(nodes: Iterable[Any], services: Iterable[Any], tasks: Iterable[Any]) -> SwarmState:
     """Put the three lists together."""
-    read_nodes = sorted((_node(one) for one in nodes), key=lambda node: node.name)
+    read_nodes = [_node(one) for one in sorted(nodes, key=lambda one: (_word(one, "CreatedAt"), _word(one, "ID")))]
     names = {_word(one, "ID"): _word(one, "Spec", "Name") for one in services}
     hosts = {node.identity: node.name for node in read_nodes}
     dated = sorted(tasks, key=lambda one: (_word(one, "CreatedAt"), _word(one, "ID")))
