@@ -13,7 +13,7 @@ from labkit.isolation.runc import RuncContainer, list_containers
 __all__ = ["check_address", "check_bundle"]
 
 OPEN_FILES = re.compile(r"^Max open files +(\w+) +(\w+)", re.M)
-LOCAL = "127.0.0.1"
+LOCAL = ("127.0.0.1", "::1")  # what `lo` has; newer engines let it have the second one
 
 
 def check_address(engine: Engine, name: str, address: str) -> Verdict:
@@ -38,7 +38,7 @@ def check_address(engine: Engine, name: str, address: str) -> Verdict:
     if address in outside:
         return Verdict(True, f"the machine itself has {address}: that line ran in the machine's network namespace")
     if address not in inside:
-        others = [one for one in inside if one != LOCAL]
+        others = [one for one in inside if one not in LOCAL]
         has = f"has {', '.join(others)}, not {address}" if others else f"does not have {address}"
         return Verdict(True, f"the network namespace of {name} {has}")
     return Verdict(True)

@@ -424,7 +424,8 @@ def kill_all(call: Callable[[str], int], choose: Callable[[int], list[int]]) -> 
     callers = fork_callers(call)
     killed = {pid: choose(pid) for pid in callers}
     for each in [each for chosen in killed.values() for each in chosen]:
-        os.kill(each, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended with the one that was killed before it
+            os.kill(each, signal.SIGKILL)
     for pid, step in callers.items():
         status = os.waitpid(pid, 0)[1]
         assert pid in killed[pid] or status == 0, step
