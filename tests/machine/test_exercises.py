@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from labkit.check.solution import parse_solution
 from tests.machine.host import KINDS
 from tests.machine.mistakes import MISTAKES
 
@@ -88,7 +89,7 @@ def judge_exercises(lesson: Path) -> list[Try]:
     with client.setup_kernel():
         run(client, opening)
         for name, answer, check in exercises(notebook):
-            solution = (SOLUTIONS / f"{name}.py").read_text()
+            solution = parse_solution((SOLUTIONS / f"{name}.py").read_text()).code  # as a learner pastes it
             codes = ["", *(mistake.code for mistake in MISTAKES if mistake.exercise == name), solution]
             for code in codes:
                 run(client, nbformat.v4.new_code_cell(BEGIN_ANEW))
