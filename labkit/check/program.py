@@ -15,7 +15,7 @@ from labkit.check.solution import parse_solution
 from labkit.course import course_dir
 from labkit.errors import LabError
 
-__all__ = ["LESSONS", "MINE", "PARTS", "PROGRAM", "Program", "whole_program"]
+__all__ = ["LESSONS", "MINE", "PARTS", "PROGRAM", "Program", "lessons_part", "whole_program"]
 
 PROGRAM = Path("/root/mydocker")
 PARTS = {"A": "images", "B": "run", "C": "limits and rights", "D": "network", "E": "life"}

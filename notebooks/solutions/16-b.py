@@ -52,8 +52,15 @@ def look_after(box, is_shown, end=None):
             os._exit(127 if isinstance(error, FileNotFoundError) else 126)
     os.close(write_end)
     os.close(ready)
-    for step in OUTSIDE:
-        step(box, pid)
+    try:
+        for step in OUTSIDE:
+            step(box, pid)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for step in AFTER:
+            step(box)
+        raise
     box |= {"pid": pid, "began": began(pid), "status": None}
     write_json(box_file(box["name"]), box)
     os.write(go, b"1")

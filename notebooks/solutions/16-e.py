@@ -43,8 +43,9 @@ def do_rm(words):
     box = read_json(box_file(words.name), f"container {words.name}")
     if is_running(box):
         sys.exit(f"mydocker: {words.name} is running: stop it first")
-    for step in AFTER:  # if who looked after it was killed, nobody has done this
-        step(box)
+    if box.get("status") is None:  # who looked after it was killed, and nobody has done this
+        for step in AFTER:
+            step(box)
     shutil.rmtree(box_file(words.name).parent)
     print(words.name)
 

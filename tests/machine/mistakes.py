@@ -16,6 +16,16 @@ class Mistake(NamedTuple):
     words: str
 
 
+def spoil(part: str, right: str, wrong: str) -> str:
+    """Write a part of lesson 16's program as the lesson has it, but for one place."""
+    return (
+        "from labkit.check.program import lessons_part\n"
+        f"right = lessons_part({part!r})\n"
+        f"assert {right!r} in right\n"
+        f"program.write({part!r}, right.replace({right!r}, {wrong!r}))"
+    )
+
+
 SUPERVISE = """
 import threading
 def keep(deaths):
@@ -545,4 +555,27 @@ MISTAKES = [
     Mistake("14-b", SWARM + 'sh(f"{CREATE} --replicas 2 busybox sleep 600")', "are to run `sleep 600`, and not"),
     Mistake("14-b", SWARM + 'sh(f"{CREATE} --replicas 1 busybox sleep 601")', "echo wants 1 tasks, and not 2"),
     Mistake("14-b", SWARM, "it has no service echo"),
+    Mistake("16-a", spoil("A", 'elif name.startswith(".wh."):', "elif False:"), "should have a character device 0,0"),
+    Mistake("16-a", spoil("A", "and reference != digest", "and False"), "compare hashlib.sha256 with the digest"),
+    Mistake("16-a", spoil("A", 'manifest["layers"]:', 'reversed(manifest["layers"]):'), "in the wrong order"),
+    Mistake("16-a", spoil("A", 'if "manifests" in manifest:', "if False:"), "an image for each of two architectures"),
+    Mistake(
+        "16-b", spoil("B", "clone(NAMESPACES)", "clone(NAMESPACES & ~CLONE_NEWIPC)"), "with the machine: shared memory"
+    ),
+    Mistake("16-b", spoil("B", 'in reversed(box["layers"])', 'in box["layers"]'), "check lowerdir"),
+    Mistake("16-b", spoil("B", '    return box["status"]', "    return 0"), "with 7, and mydocker run with 0"),
+    Mistake("16-b", spoil("B", '    sethostname(box["name"])', ""), "is not the container's name"),
+    Mistake("16-b", spoil("B", "    die_with_parent(0, signal.SIGKILL)", "    #"), "the container runs on"),
+    Mistake("16-c", spoil("C", '(group / "cgroup.procs").write_text(str(pid))', "pass"), "no control group of its own"),
+    Mistake("16-c", spoil("C", "if box[controller]:", "if controller == 'pids':"), "no limit, and not 67108864"),
+    Mistake("16-c", spoil("C", "INSIDE.append(drop_capabilities)", ""), "capabilities, and not Docker's 14"),
+    Mistake("16-c", spoil("C", "AFTER.append(remove_groups)", ""), "its control group is still there"),
+    Mistake("16-d", spoil("D", "return number", "return 2"), "does not start"),
+    Mistake("16-d", spoil("D", '    ip("link set eth0 up", pid)', ""), "does not start"),
+    Mistake("16-d", spoil("D", " master {BRIDGE} up", " up"), "does not answer this machine"),
+    Mistake("16-d", spoil("D", "AFTER.append(give_back)", ""), "is not given to the next one"),
+    Mistake("16-e", spoil("E", ", (signal.SIGKILL, 10)):", ",):"), "after stop the program runs on"),
+    Mistake("16-e", spoil("E", "pid = os.fork()  #", "pid = 0  #"), "fork after setns"),
+    Mistake("16-e", spoil("E", "    limit(box, os.getpid())", ""), "not in the control group of the container"),
+    Mistake("16-e", spoil("E", "    shutil.rmtree(", "    print("), "rm has left the directory"),
 ]

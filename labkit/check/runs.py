@@ -1,0 +1,133 @@
+"""How does a check run a learner's program, and what of its containers must be gone afterwards?"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from labkit.check.verdict import shorten
+from labkit.isolation.layers import read_image
+from labkit.linux.cgroups import hierarchies
+
+__all__ = ["IMAGE", "ROOT", "Done", "box_of", "last_words", "prepared", "run_program", "wait_until"]
+
+ROOT = "/run/mydocker"
+IMAGE = "check/box:1"
+NAMES = "check-"  # with which the names of a check's containers begin
+PATIENCE_S = 20.0
+
+
+class Done(NamedTuple):
+    """What a run of the program has printed, and its exit status."""
+
+    out: str
+    err: str
+    status: int
+
+
+def run_program(program: str, words: Sequence[str], *, root: str = ROOT, timeout_s: float = PATIENCE_S) -> Done:
+    """Run `python3 program words`; a program that does not end is killed, and has the status 124, as of timeout(1)."""
+    line = [sys.executable, program, *words]
+    try:
+        done = subprocess.run(
+            line,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=os.environ | {"MYDOCKER_ROOT": root},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Done("", f"it did not end within {timeout_s:.0f} s", 124)
+    return Done(done.stdout, done.stderr, done.returncode)
+
+
+def last_words(done: Done) -> str:
+    """The last line that a run has printed, its errors first."""
+    lines = (done.err.strip() or done.out.strip()).splitlines()
+    return shorten(lines[-1]) if lines else f"it said nothing, and its exit status is {done.status}"
+
+
+def box_of(name: str) -> dict[str, Any]:
+    """What the program has written down of a container; nothing where it has not."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((Path(ROOT) / "containers" / name / "box.json").read_text()))
+    return {}
+
+
+def wait_until(is_so: Callable[[], bool], patience_s: float = 3.0) -> bool:
+    """Look again and again; True as soon as it is so, False when the time is over."""
+    deadline = time.monotonic() + patience_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Give the program the image busybox, with one layer above; remove afterwards what containers of a check have left.
+
+    The layer of busybox is the engine's own directory. Raises ContainerError where the engine has no busybox.
+    """
+    _sweep()
+    root, config = read_image("busybox")
+    layers = Path(ROOT) / "layers"
+    top = layers / f"{NAMES}top"
+    top.mkdir(parents=True, exist_ok=True)
+    names = [*(f"{NAMES}{number}" for number in range(len(root.layers))), top.name]
+    for name, directory in zip(names, reversed(root.layers), strict=False):
+        (layers / name).unlink(missing_ok=True)
+        (layers / name).symlink_to(directory)
+    (top / "bin").mkdir(exist_ok=True)
+    (top / "bin/vi").write_text("above\n")  # it covers busybox's own
+    image = {"name": IMAGE, "layers": names, "config": config}
+    place = Path(ROOT) / "images" / f"{IMAGE.replace('/', '_')}.json"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(json.dumps(image))
+    before = _addresses()
+    try:
+        yield
+    finally:
+        _sweep()
+        for address in _addresses() - before:
+            shutil.rmtree(Path(ROOT) / "addresses" / address, ignore_errors=True)
+        place.unlink(missing_ok=True)
+        for name in names[:-1]:
+            (layers / name).unlink(missing_ok=True)
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """End a check's containers, and remove their directories and control groups."""
+    for place in Path(ROOT, "containers").glob(f"{NAMES}*"):
+        box = box_of(place.name)
+        if box.get("status") is None and isinstance(box.get("pid"), int):
+            with suppress(ProcessLookupError):
+                os.kill(box["pid"], signal.SIGKILL)
+        wait_until(lambda place=place: box_of(place.name).get("status") is not None, 0.5)  # type: ignore[misc]
+        shutil.rmtree(place, ignore_errors=True)
+    for top in hierarchies():
+        for group in top.glob(f"mydocker/{NAMES}*"):
+            wait_until(lambda group=group: _is_removed(group), 2.0)  # type: ignore[misc]
+
+
+def _is_removed(group: Path) -> bool:
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def _addresses() -> set[str]:
+    place = Path(ROOT) / "addresses"
+    return set(os.listdir(place)) if place.is_dir() else set()
