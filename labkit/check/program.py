@@ -35,10 +35,15 @@ class Program:
         """Whose each part is, as far as there are parts, in their order."""
         return {part: owner for part, (owner, _) in self._read().items()}
 
+    def begin(self) -> None:
+        """Write the frame, where there is no program yet. Raises LabError where the lesson's files are not there."""
+        if not self.path.exists():
+            self._save({})
+
     def write(self, part: str, text: str) -> None:
         """Put a learner's part into the program, with the lesson's parts where earlier ones are missing.
 
-        Raises LabError for a name of no part, for one that is no Python, and where the lesson's parts are not there.
+        Raises LabError for a name of no part, for a text that is no Python, and where the lesson's parts are not there.
         """
         if part not in PARTS:
             raise LabError(f"There is no part {part!r}: the parts are {', '.join(PARTS)}.")

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from labkit.check.verdict import shorten
+from labkit.isolation.interfaces import run_program as run_line
 from labkit.isolation.layers import read_image
 from labkit.linux.cgroups import hierarchies
 
-__all__ = ["IMAGE", "ROOT", "Done", "box_of", "last_words", "prepared", "run_program", "wait_until"]
+__all__ = ["IMAGE", "ROOT", "Done", "box_of", "forget_all", "last_words", "prepared", "run_program", "wait_until"]
 
 ROOT = "/run/mydocker"
 IMAGE = "check/box:1"
+BRIDGE = "my0"
 NAMES = "check-"  # with which the names of a check's containers begin
 PATIENCE_S = 20.0
 
@@ -108,9 +110,20 @@ def prepared() -> Iterator[None]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def _sweep() -> None:
+def forget_all() -> None:
+    """End all containers of the program, and remove all that it keeps: files, control groups, its bridge."""
+    _sweep("")
+    shutil.rmtree(ROOT, ignore_errors=True)
+    for top in hierarchies():
+        with suppress(OSError):
+            (top / "mydocker").rmdir()
+    if Path("/sys/class/net", BRIDGE).exists():
+        run_line(["ip", "link", "del", BRIDGE])
+
+
+def _sweep(prefix: str = NAMES) -> None:
     """End a check's containers, and remove their directories and control groups."""
-    for place in Path(ROOT, "containers").glob(f"{NAMES}*"):
+    for place in Path(ROOT, "containers").glob(f"{prefix}*"):
         box = box_of(place.name)
         if box.get("status") is None and isinstance(box.get("pid"), int):
             with suppress(ProcessLookupError):
@@ -118,7 +131,7 @@ def _sweep() -> None:
         wait_until(lambda place=place: box_of(place.name).get("status") is not None, 0.5)  # type: ignore[misc]
         shutil.rmtree(place, ignore_errors=True)
     for top in hierarchies():
-        for group in top.glob(f"mydocker/{NAMES}*"):
+        for group in top.glob(f"mydocker/{prefix}*/"):
             wait_until(lambda group=group: _is_removed(group), 2.0)  # type: ignore[misc]
 
 

@@ -103,7 +103,7 @@ COURSE: Mapping[str, Topic] = {
     "14": Topic("Machines, Compose and Swarm", 45, ("machine", "docker", "dockerd", "network")),
     "15": Topic("Security", 40, ("socket", "process", "namespaces", "mounts")),
     "16": Topic(
-        "Build your own", 40, ("docker", "runc", "process", "images", "namespaces", "cgroups", "mounts", "network")
+        "Build your own", 105, ("docker", "runc", "process", "images", "namespaces", "cgroups", "mounts", "network")
     ),
 }
 

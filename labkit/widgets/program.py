@@ -17,6 +17,7 @@ __all__ = ["open_program"]
 def open_program() -> Program:
     """Give this notebook's cells the magic %%part; what it says of a part, it prints. Returns the program."""
     program = Program()
+    program.begin()
     shell: Any = get_ipython()
     if shell is not None:
         shell.register_magic_function(lambda line, text: _write(program, line, text), "cell", "part")
