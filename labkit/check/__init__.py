@@ -10,6 +10,12 @@ images        Is there the image that was asked for?
 limits        Does the kernel limit a container as it was asked for, and who has set the limit?
 log           What did a container without a terminal write?
 namespaces    Did the learner put a process into new namespaces, or into those of a container?
+mydocker      Does a part of the learner's own docker do what it should, on the machine?
+program       How do the parts that a learner has written become one program?
+runs          How does a check run a learner's program, and what of its containers must be gone afterwards?
+pulling       Does a learner's `pull` make directories of an image's layers?
+trials        Does a learner's `run` isolate, limit and connect a program, and do `exec`, `stop` and others work?
+peers         Do a learner's own docker and the real one give a container the same?
 overlays      Does an overlay hide what it was asked to hide, and does a write layer hold what it should?
 streams       Does a container hear, and does it answer?
 storage       Did the learner find a layer in the data root, and is its tar the exact one?
