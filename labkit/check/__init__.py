@@ -13,6 +13,7 @@ namespaces    Did the learner put a process into new namespaces, or into those o
 mydocker      Does a part of the learner's own docker do what it should, on the machine?
 program       How do the parts that a learner has written become one program?
 runs          How does a check run a learner's program, and what of its containers must be gone afterwards?
+preparing     What is given to a learner's program before a check, and taken away after it?
 pulling       Does a learner's `pull` make directories of an image's layers?
 trials        Does a learner's `run` isolate, limit and connect a program, and do `exec`, `stop` and others work?
 peers         Do a learner's own docker and the real one give a container the same?

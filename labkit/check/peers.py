@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit.check.runs import Done, box_of, run_program, wait_until
-from labkit.check.trials import capabilities_of
+from labkit.check.runs import Done, box_of, capabilities_of, run_program, wait_until
 from labkit.errors import LabError
 from labkit.isolation.interfaces import read_interfaces, read_routes
 from labkit.linux.cgroup_limits import read

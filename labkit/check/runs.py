@@ -7,17 +7,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labkit.check.verdict import shorten
 from labkit.isolation.interfaces import run_program as run_line
-from labkit.isolation.layers import read_image
 from labkit.linux.cgroups import hierarchies
 
-__all__ = ["IMAGE", "ROOT", "Done", "box_of", "forget_all", "last_words", "prepared", "run_program", "wait_until"]
+__all__ = [
+    "IMAGE",
+    "NAMES",
+    "ROOT",
+    "Done",
+    "box_of",
+    "capabilities_of",
+    "forget_all",
+    "last_words",
+    "run_program",
+    "sweep",
+    "wait_until",
+]
 
 ROOT = "/run/mydocker"
 IMAGE = "check/box:1"
@@ -76,43 +87,15 @@ def wait_until(is_so: Callable[[], bool], patience_s: float = 3.0) -> bool:
     return True
 
 
-@contextmanager
-def prepared() -> Iterator[None]:
-    """Give the program the image busybox, with one layer above; remove afterwards what containers of a check have left.
-
-    The layer of busybox is the engine's own directory. Raises ContainerError where the engine has no busybox.
-    """
-    _sweep()
-    root, config = read_image("busybox")
-    layers = Path(ROOT) / "layers"
-    top = layers / f"{NAMES}top"
-    top.mkdir(parents=True, exist_ok=True)
-    names = [*(f"{NAMES}{number}" for number in range(len(root.layers))), top.name]
-    for name, directory in zip(names, reversed(root.layers), strict=False):
-        (layers / name).unlink(missing_ok=True)
-        (layers / name).symlink_to(directory)
-    (top / "bin").mkdir(exist_ok=True)
-    (top / "bin/vi").write_text("above\n")  # it covers busybox's own
-    image = {"name": IMAGE, "layers": names, "config": config}
-    place = Path(ROOT) / "images" / f"{IMAGE.replace('/', '_')}.json"
-    place.parent.mkdir(exist_ok=True)
-    place.write_text(json.dumps(image))
-    before = _addresses()
-    try:
-        yield
-    finally:
-        _sweep()
-        for address in _addresses() - before:
-            shutil.rmtree(Path(ROOT) / "addresses" / address, ignore_errors=True)
-        place.unlink(missing_ok=True)
-        for name in names[:-1]:
-            (layers / name).unlink(missing_ok=True)
-        shutil.rmtree(top, ignore_errors=True)
+def capabilities_of(pid: int) -> int:
+    """What a process may do, a bit for each capability: CapEff of proc_pid_status(5). Raises OSError."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("CapEff")), 16)
 
 
 def forget_all() -> None:
     """End all containers of the program, and remove all that it keeps: files, control groups, its bridge."""
-    _sweep("")
+    sweep("")
     shutil.rmtree(ROOT, ignore_errors=True)
     for top in hierarchies():
         with suppress(OSError):
@@ -121,7 +104,7 @@ def forget_all() -> None:
         run_line(["ip", "link", "del", BRIDGE])
 
 
-def _sweep(prefix: str = NAMES) -> None:
+def sweep(prefix: str = NAMES) -> None:
     """End a check's containers, and remove their directories and control groups."""
     for place in Path(ROOT, "containers").glob(f"{prefix}*"):
         box = box_of(place.name)
@@ -139,8 +122,3 @@ def _is_removed(group: Path) -> bool:
     with suppress(OSError):
         group.rmdir()
     return not group.exists()
-
-
-def _addresses() -> set[str]:
-    place = Path(ROOT) / "addresses"
-    return set(os.listdir(place)) if place.is_dir() else set()

@@ -9,14 +9,15 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.check.runs import IMAGE, ROOT, Done, box_of, last_words, prepared, run_program, wait_until
+from labkit.check.preparing import prepared
+from labkit.check.runs import IMAGE, ROOT, Done, box_of, capabilities_of, last_words, run_program, wait_until
 from labkit.isolation.interfaces import read_interfaces
 from labkit.isolation.namespaces import read_process
 from labkit.linux.cgroup_limits import NO_LIMIT, read
 from labkit.linux.cgroups import find_group, hierarchies
 from labkit.linux.proc import read_stat
 
-__all__ = ["CAPABILITIES", "capabilities_of", "try_life", "try_limits_and_rights", "try_network", "try_run"]
+__all__ = ["CAPABILITIES", "try_life", "try_limits_and_rights", "try_network", "try_run"]
 
 CAPABILITIES = 0xA80425FB  # what Docker leaves: fourteen of them, bit by bit, as in /proc/PID/status
 KINDS = {"pid": "processes", "mnt": "mounts", "uts": "host name", "ipc": "shared memory", "net": "network"}
@@ -180,12 +181,6 @@ def _try_exec(program: str, pid: int) -> str:
 
 def _says(program: str, action: str, name: str, word: str) -> bool:
     return any(name in line and word in line for line in run_program(program, [action]).out.splitlines())
-
-
-def capabilities_of(pid: int) -> int:
-    """What a process may do, a bit for each capability: CapEff of proc_pid_status(5). Raises OSError."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("CapEff")), 16)
 
 
 def _why(program: str, done: Done) -> str:
