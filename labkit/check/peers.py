@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit.check.runs import Done, box_of, capabilities_of, run_program, wait_until
+from labkit.check.runs import Done, box_of, capabilities_of, last_words, run_program, wait_until
 from labkit.errors import LabError
 from labkit.isolation.interfaces import read_interfaces, read_routes
 from labkit.linux.cgroup_limits import read
@@ -39,10 +39,10 @@ class Start(NamedTuple):
 
 
 def ask_docker(image: str) -> dict[str, str]:
-    """Ask containers of the engine."""
+    """Ask containers of the engine. Raises LabError where none starts."""
 
     def find_pid() -> int:
-        return int(_docker(["inspect", "--format", "{{.State.Pid}}", NAME]).out)
+        return int(_docker(["inspect", "--format", "{{.State.Pid}}", NAME]).out.strip() or 0)
 
     _docker(["rm", "--force", NAME])
     try:
@@ -52,7 +52,10 @@ def ask_docker(image: str) -> dict[str, str]:
 
 
 def ask_program(program: Path, image: str) -> dict[str, str]:
-    """Ask containers of the learner's program. What one of its commands fails to do is in the answers, too."""
+    """Ask containers of the learner's program. What one of its commands fails to do is in the answers, too.
+
+    Raises LabError where no container starts.
+    """
 
     def run(words: Sequence[str]) -> Done:
         return run_program(str(program), words, timeout_s=PATIENCE_S)
@@ -71,9 +74,11 @@ def ask_program(program: Path, image: str) -> dict[str, str]:
 def _ask(run: Run, image: list[str], find_pid: Callable[[], int]) -> dict[str, str]:
     done = run(["run", "--name", NAME, *image, "sh", "-c", LOOK])
     lines = done.out.splitlines()
+    if not lines:
+        raise LabError(f"No container was started, and so there is nothing to compare: {last_words(done)}")
     mounts = dict(line.split() for line in lines[2:])
     answers = {
-        "host name": lines[0] if lines else "",
+        "host name": lines[0],
         "process number": lines[1] if len(lines) > 1 else "",
         "mounts": ", ".join(f"{point} {mounts.get(point, 'none')}" for point in SEEN),
         "exit status": str(done.status),
