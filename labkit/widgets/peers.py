@@ -50,7 +50,7 @@ def _draw(starts: Sequence[Start]) -> Figure:
         axes.barh(place, best, height=0.55, color=ROLES[COLOURS[one.program]].light)
         axes.plot([seconds * 1000 for seconds in one.seconds], [place] * len(one.seconds), "o", color=INK, ms=3.5)
         axes.annotate(
-            f"{best:.0f} ms",
+            f"quickest: {best:.0f} ms",
             (max(one.seconds) * 1000, place),
             xytext=(8, 0),
             textcoords="offset points",
@@ -62,7 +62,9 @@ def _draw(starts: Sequence[Start]) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    axes.set_xlabel("milliseconds until `true` has ended: the bar is the quickest, each dot a start", color=INK)
+    axes.set_xlabel(
+        "milliseconds until the program true has ended: the bar is the quickest, each dot a start", color=INK
+    )
     axes.tick_params(colors=DIM, labelcolor=INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
