@@ -17,7 +17,8 @@ STYLE = (
     "<style>.lk .lkp-table{overflow-x:auto}.lk .lkp-table table{border-collapse:collapse;width:100%;font-size:inherit;"
     "color:inherit}.lk .lkp-table :is(th,td){text-align:left;padding:6px 14px 6px 0;white-space:normal;background:none;"
     "border-bottom:1px solid var(--lk-line)}.lk .lkp-table td{font-family:var(--lk-code)}"
-    ".lk .lkp-table th[scope=row]{white-space:nowrap}.lk .lkp-table td:last-child{font-family:inherit;white-space:nowrap}"
+    ".lk .lkp-table th[scope=row]{white-space:nowrap}"
+    ".lk .lkp-table td:last-child{font-family:inherit;white-space:nowrap}"
     ".lk .lkp-table .lkp-other{font-weight:700;color:var(--lk-stderr)}</style>"
 )
 
