@@ -11,12 +11,15 @@ An attack does no harm: it writes a setting's own value, and addresses of a netw
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from labkit.errors import LabError
+from labkit.isolation.docker_defaults import KERNEL_FILE_SYSTEMS
+from labkit.isolation.spec import Mount
 
-__all__ = ["ATTACKS", "LENT", "WALLS", "Wall", "make_target", "options_for", "try_attacks"]
+__all__ = ["ATTACKS", "LENT", "WALLS", "Wall", "make_target", "options_for", "runtime_mounts", "try_attacks"]
 
 TARGET, MAKER = "target", "maker"
 VAULT = Path("/srv/vault")
@@ -70,6 +73,12 @@ def make_target() -> None:
     _docker("run", "--name", MAKER, *LENT, "busybox", "sh", "-c", copy)
     _docker("commit", MAKER, TARGET)
     _docker("rm", MAKER)
+
+
+def runtime_mounts() -> tuple[Mount, ...]:
+    """What a container by hand needs in order to run the Python that makes it: its usual mounts, and the libraries."""
+    paths = [path for path in ("/usr", "/lib", "/lib64", sys.base_prefix) if os.path.isdir(path)]
+    return (*KERNEL_FILE_SYSTEMS, *(Mount(path, "bind", path, ("ro",)) for path in dict.fromkeys(paths)))
 
 
 def options_for(*up: str) -> list[str]:

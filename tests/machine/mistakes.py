@@ -50,6 +50,8 @@ CREATE = "docker service create --detach --no-resolve-image --stop-grace-period 
 """
 SETTLED = 'wait_for(engine, lambda now: len(now.running("echo")) == 2)'
 
+GIVER = 'lesson.remove("giver")\nsh("docker run -d --name giver %s busybox sleep 600; sleep 0.5")\n'
+SAFE = 'lesson.remove("safe")\nsh("docker run -d --name safe %s busybox sleep 600")\n'
 SURVIVOR = 'lesson.remove("survivor")\nsh("docker run -d --name survivor busybox sleep 600")\n'
 LIVE_RESTORE = "reload_engine(engine, kept | {'live-restore': True})\n"
 
@@ -578,4 +580,20 @@ MISTAKES = [
     Mistake("16-e", spoil("E", "pid = os.fork()  #", "pid = 0  #"), "fork after setns"),
     Mistake("16-e", spoil("E", "    limit(box, os.getpid())", ""), "not in the control group of the container"),
     Mistake("16-e", spoil("E", "    shutil.rmtree(", "    print("), "rm has left the directory"),
+    Mistake("15-a", GIVER % "--cap-add CHOWN", "giver may have more than was asked for: DAC_OVERRIDE"),
+    Mistake("15-a", GIVER % "--cap-drop CHOWN", "giver may have more than was asked for: DAC_OVERRIDE"),
+    Mistake("15-a", GIVER % "--cap-drop ALL", "giver does not have CHOWN"),
+    Mistake(
+        "15-a",
+        GIVER % "--user 1000 --cap-drop ALL --cap-add CHOWN",
+        "its process runs as user 1000, and that one has no CHOWN",
+    ),
+    Mistake("15-a", GIVER.replace("sleep 600", "true") % "--cap-drop ALL", "its command, `true`, is over"),
+    Mistake("15-b", SAFE % "--read-only", "nothing is mounted at /tmp"),
+    Mistake("15-b", SAFE % "--read-only --tmpfs /tmp", "NoNewPrivs is 0"),
+    Mistake(
+        "15-b", SAFE % "--tmpfs /tmp --security-opt no-new-privileges", "the root directory of safe can be written"
+    ),
+    Mistake("15-b", SAFE % "--read-only -v /tmp --security-opt no-new-privileges", "/tmp is no tmpfs"),
+    Mistake("15-b", SAFE % "--read-only --tmpfs /tmp -v /srv:/srv", "/srv is a directory of the machine"),
 ]
