@@ -23,7 +23,8 @@ CAPTION = (
     "Each press starts a real container, and tries eight attacks in it."
 )
 CHOSEN, NOTHING = "your choice", "no wall"
-GONE = "The container could not be started. Run the cell again to go on."
+ENDED = "This view has ended. Run the cell again to go on."
+GONE = "The container could not be started, so this view has ended. Run the cell again to go on."
 
 
 class WallsView(AnyWidget):
@@ -49,17 +50,17 @@ class WallsView(AnyWidget):
         try:
             tried = try_attacks(*up)
         except LabError:
-            self.stop()
+            self.stop(GONE)
             raise
         self.measured[CHOSEN] = tried
         self.picture = walls_html(self.measured, new=CHOSEN, caption=CAPTION)
         self._say(up)
         return tried
 
-    def stop(self) -> None:
+    def stop(self, why: str = ENDED) -> None:
         """The picture stays, and can no longer be asked."""
         self.is_live = False
-        self.said = GONE
+        self.said = why
 
     def _say(self, up: list[str] | None = None) -> None:
         newest = list(self.measured.values())[-1]
@@ -69,7 +70,7 @@ class WallsView(AnyWidget):
     def _hear(self, _: object, content: Mapping[str, Any], __: object) -> None:
         up = content.get("up")
         try:
-            if self.is_live and isinstance(up, list) and all(name in WALLS for name in up):
+            if self.is_live and isinstance(up, list) and all(name in self.walls for name in up):
                 self.try_it(up)
         except LabError:
             pass  # `stop` has said it
