@@ -58,11 +58,11 @@ def check_read_only(engine: Engine, name: str, writable: str, command: Sequence[
         return Verdict(True, f"{name} has just ended: look again")
     if "ro" not in mounts["/"][3].split(","):
         return Verdict(True, f"the root directory of {name} can be written")
+    for each in found.get("Mounts", []):
+        if each["RW"] and each["Type"] != "tmpfs":  # before the file system: an engine's disk may be a tmpfs itself
+            return Verdict(True, f"{each['Destination']} is a directory of the machine, and can be written")
     if trouble := _judge_tmpfs(mounts, writable):
         return Verdict(True, trouble)
-    for each in found.get("Mounts", []):
-        if each["RW"] and each["Type"] != "tmpfs":
-            return Verdict(True, f"{each['Destination']} is a directory of the machine, and can be written")
     if status["NoNewPrivs"] != "1":
         return Verdict(True, f"a setuid program in {name} still gives new privileges: NoNewPrivs is 0")
     return Verdict(True)

@@ -594,6 +594,8 @@ MISTAKES = [
     Mistake(
         "15-b", SAFE % "--tmpfs /tmp --security-opt no-new-privileges", "the root directory of safe can be written"
     ),
-    Mistake("15-b", SAFE % "--read-only -v /tmp --security-opt no-new-privileges", "/tmp is no tmpfs"),
+    Mistake(
+        "15-b", SAFE % "--read-only -v /tmp --security-opt no-new-privileges", "/tmp is a directory of the machine"
+    ),
     Mistake("15-b", SAFE % "--read-only --tmpfs /tmp -v /srv:/srv", "/srv is a directory of the machine"),
 ]
