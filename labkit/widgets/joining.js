@@ -29,6 +29,7 @@ export default {
     threads.addEventListener("input", () => (count.textContent = threads.value));
     go.addEventListener("click", () => {
       model.set("busy", true);
+      model.save_changes(); // else the kernel's "not busy" would be no change, and would not come
       draw();
       model.send({ threads: +threads.value, own_fs: own.checked });
     });
