@@ -1,13 +1,13 @@
 """Which wall stops which attack?
 
-A row is an attack, a column is what stands. A cell where the wall held has the colour of the container and the word
-"stopped"; one where the attack worked has a cross and the word "works". What a cell says was measured.
+A row is an attack, a column is what stands. A cell where the wall held has the ground of the container and the word
+"stopped"; one where the attack worked is empty but for a cross and the word "works". What a cell says was measured.
 """
 
 from collections.abc import Mapping
 from html import escape
 
-from labkit.show.look import ROLES, figure, mark, mark_svg
+from labkit.show.look import PAGE, ROLES, figure, mark, mark_svg
 from labkit.show.still import frame_svg, text_svg, words_svg
 
 __all__ = ["Measured", "walls_html", "walls_svg", "walls_text"]
@@ -17,10 +17,12 @@ Measured = Mapping[str, Mapping[str, bool]]  # of what stands: does an attack wo
 HELD, WORKS = "stopped", "works"
 STYLE = (
     "<style>.lkwalls{container-type:inline-size;overflow-x:auto}"
-    ".lkwalls table{border-collapse:separate;border-spacing:clamp(2px,.4cqw,4px);font-size:clamp(.7em,1.9cqw,1em)}"
+    ".lkwalls table{border-collapse:separate;border-spacing:clamp(2px,.4cqw,4px);font-size:clamp(.7em,1.68cqw,1em)}"
     ".lkwalls th{text-align:left;font-weight:600;vertical-align:bottom}"
-    ".lkwalls td{border:1px solid;border-radius:4px;padding:.15em clamp(.2em,.6cqw,.5em);white-space:nowrap}"
-    ".lkwalls .lkwalls-new{border-width:3px}</style>"
+    ".lkwalls td{border:1px solid;border-radius:4px;padding:.15em clamp(.2em,.5cqw,.5em);white-space:nowrap}"
+    ".lkwalls td.lk-fill-container{font-weight:700;border-width:2px}"
+    ".lkwalls td.lk-ink-trouble{border-color:var(--lk-line)}"
+    ".lkwalls td.lkwalls-new{border-width:3px}</style>"
 )
 CAPTION = (
     "Read a row from left to right: which wall stops this attack? Then read a column from top to bottom: "
@@ -47,7 +49,7 @@ def walls_html(measured: Measured, *, new: str = "", caption: str = CAPTION) -> 
 def _cell_html(works: bool, *, is_new: bool) -> str:
     edge = " lkwalls-new" if is_new else ""
     if works:
-        return f'<td class="lk-fill-trouble{edge}">{mark("trouble")} {WORKS}</td>'
+        return f'<td class="lk-ink-trouble{edge}">{mark("trouble")} {WORKS}</td>'
     return f'<td class="lk-fill-container{edge}">{HELD}</td>'
 
 
@@ -79,13 +81,14 @@ def walls_svg(measured: Measured) -> str:
 
 
 def _cell_svg(works: bool, x: float, y: float) -> list[str]:
-    ink = ROLES["trouble" if works else "container"].light
-    return [
+    ink = PAGE["line"][0] if works else ROLES["container"].light
+    box = (
         f'<rect x="{x + 2:g}" y="{y + 2:g}" width="{CELL_PX - 4}" height="{ROW_PX - 5}" rx="4" stroke="{ink}" '
-        f'fill="{ink}" fill-opacity="0.12"/>',
-        *([mark_svg("trouble", x + 14, y + 16)] if works else []),
-        text_svg(WORKS if works else HELD, x + (26 if works else 12), y + 20, columns=9, rows=1),
-    ]
+        f'fill="{ink}" fill-opacity="{0 if works else 0.2}"/>'
+    )
+    if works:
+        return [box, mark_svg("trouble", x + 14, y + 16), text_svg(WORKS, x + 26, y + 20, columns=9, rows=1)]
+    return [box, words_svg(HELD, x + 12, y + 20, 700)]
 
 
 def _attacks(measured: Measured) -> list[str]:

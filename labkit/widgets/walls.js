@@ -32,6 +32,7 @@ export default {
     };
     go.addEventListener("click", () => {
       model.set("busy", true);
+      model.save_changes(); // else the kernel's "not busy" would be no change, and would not come
       draw();
       model.send({ up: boxes.filter((box) => box.checked).map((box) => box.value) });
     });

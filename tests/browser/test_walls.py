@@ -53,7 +53,7 @@ def show(notebook: Notebook, number: int) -> Locator:
 def test_a_choice_is_attacked(notebook: Notebook) -> None:
     """By mouse and keyboard; the second column is the choice, and the next press replaces it."""
     view = show(notebook, 1)
-    assert 8 == view.locator("td.lk-fill-trouble").count()
+    assert 8 == view.locator("td.lk-ink-trouble").count()
     view.get_by_label("seccomp").check()
     view.get_by_role("button", name="attack").click()
     expect(view.get_by_role("status")).to_have_text("With seccomp: 1 of 8 attacks are stopped.")

@@ -23,7 +23,7 @@ def test_only_what_works_has_a_cross() -> None:
     """Three of four; the newest column has a thicker edge."""
     page = walls_html(MEASURED, new="read-only root")
 
-    assert 3 == page.count('<td class="lk-fill-trouble') and 1 == page.count('<td class="lk-fill-container')
+    assert 3 == page.count('<td class="lk-ink-trouble') and 1 == page.count('<td class="lk-fill-container')
     assert 2 == page.count(' lkwalls-new"')
 
 
