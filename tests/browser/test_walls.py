@@ -50,7 +50,7 @@ def show(notebook: Notebook, number: int) -> Locator:
     return view
 
 
-def test_a_choice_is_attacked(notebook: Notebook) -> None:
+def test_a_choice_is_attacked(notebook: Notebook, pytestconfig: pytest.Config) -> None:
     """By mouse and keyboard; the second column is the choice, and the next press replaces it."""
     view = show(notebook, 1)
     assert 8 == view.locator("td.lk-ink-trouble").count()
@@ -62,6 +62,8 @@ def test_a_choice_is_attacked(notebook: Notebook) -> None:
     view.get_by_role("button", name="attack").focus()
     notebook.page.keyboard.press("Enter")
     expect(view.get_by_role("status")).to_have_text("With seccomp and plain user: 7 of 8 attacks are stopped.")
+    if directory := pytestconfig.getoption("screenshots"):
+        view.screenshot(path=Path(directory) / "walls-chosen.png")
     assert 16 == view.locator("td").count() and 7 == view.locator("td.lk-fill-container").count()
 
 
