@@ -18,7 +18,7 @@ HELD, WORKS = "stopped", "works"
 STYLE = (
     "<style>.lkwalls{container-type:inline-size;overflow-x:auto}"
     ".lkwalls table{border-collapse:separate;border-spacing:clamp(2px,.4cqw,4px);font-size:clamp(.7em,1.58cqw,1em)}"
-    ".lkwalls th{text-align:left;font-weight:600;vertical-align:bottom}"
+    ".lkwalls th{text-align:left;font-weight:600}.lkwalls thead th{vertical-align:bottom}"
     ".lkwalls td{border:1px solid;border-radius:4px;padding:.15em clamp(.2em,.5cqw,.5em);white-space:nowrap}"
     ".lkwalls td.lk-fill-container{font-weight:700;border-width:2px}"
     ".lkwalls td.lk-ink-trouble{border-color:var(--lk-line)}"

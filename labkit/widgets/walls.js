@@ -13,7 +13,7 @@ export default {
   render({ model, el }) {
     const acts = make("fieldset", el, {
       class: "lk",
-      style: "display:flex;flex-wrap:wrap;gap:.4em 1.2em;align-items:center;border:1px solid var(--lk-line);border-radius:6px",
+      style: "display:flex;flex-wrap:wrap;gap:.4em 1.2em;align-items:center;border:1px solid var(--lk-line);border-radius:6px;padding:.4em .8em .6em",
     });
     make("legend", acts, {}, "which walls stand?");
     const boxes = model.get("walls").map((name) => {

@@ -23,6 +23,7 @@ print("ready")
 measured = {"no wall": try_attacks()}
 for wall in WALLS:
     measured[wall] = try_attacks(wall)
+# As wide as in the lesson, without its second engine.
 draw_walls(measured | {"user namespace": measured["plain user"]})
 """,
 ]
