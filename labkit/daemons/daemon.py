@@ -35,11 +35,19 @@ GROUP = "group"  # the file at its place that names its control group
 NAMESPACES = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
 WITH_US = ["setpriv", "--pdeathsig=KILL"]  # whoever starts it may be killed, and it is not to stay
 # /run and /etc/docker are its own, and empty: what another engine keeps there, its identity too, is out of sight.
+# A lab machine's own programs, above all the iptables that its kernel can serve, are put back into the empty /run.
 # dockerd is no first process of a PID namespace itself: that would have to reap what its containers leave.
 INSIDE = r"""
 place=$1 settings=$2; shift 2
 ip link set lo up
+programs=/run/labkit/bin
+test ! -d $programs || exec 9<$programs
 mount -t tmpfs tmpfs /run
+if test -e /proc/self/fd/9; then
+    mkdir -p $programs
+    mount --no-canonicalize --bind /proc/self/fd/9 $programs
+    exec 9<&-
+fi
 mkdir -p /etc/docker
 mount -t tmpfs tmpfs /etc/docker
 echo "$settings" > /run/daemon.json
