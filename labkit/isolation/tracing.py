@@ -101,7 +101,9 @@ def read_processes(calls: Sequence[Call]) -> list[Process]:
             else:
                 owner[made] = made
                 parents[made] = owner[call.thread]
-    born = list(dict.fromkeys([owner[calls[0].thread], *parents])) if calls else []
+    # A child that made none of these calls is left out: a newer Go runtime makes one to try out clone(2), which ends.
+    active = {owner[call.thread] for call in calls}
+    born = [pid for pid in dict.fromkeys([owner[calls[0].thread], *parents]) if pid in active] if calls else []
     numbers = {pid: number for number, pid in enumerate(born, 1)}
     steps: dict[int, list[Step]] = {pid: [] for pid in born}
     wanted = _last_word(calls[0]) if calls else ""
@@ -125,8 +127,10 @@ def _drop_found(steps: Sequence[Step]) -> tuple[Step, ...]:
 def _read_step(call: Call, numbers: dict[int, int], wanted: str) -> Step | None:
     """The step that a call is; None: one that is of no interest, or was refused."""
     if call.name in _MAKERS and call.result.isdigit():
-        is_thread = "CLONE_THREAD" in call.arguments
-        return Step("thread", "") if is_thread else Step("process", str(numbers[int(call.result)]))
+        if "CLONE_THREAD" in call.arguments:
+            return Step("thread", "")
+        made = numbers.get(int(call.result))
+        return Step("process", str(made)) if made else None
     if call.name == "setns" and call.result == "0":
         kinds = [kind for flag, kind in _KINDS.items() if re.search(rf"\b{flag}\b", call.arguments)]
         return Step("setns", " ".join(kinds))

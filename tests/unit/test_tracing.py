@@ -37,6 +37,14 @@ def processes_of(text: str) -> list[Process]:
     return read_processes(parse_trace(text))
 
 
+def test_a_child_that_did_nothing_is_left_out() -> None:
+    """A newer Go runtime tries clone(2) out, with a child that ends at once."""
+    tried = "11    clone(child_stack=NULL, flags=CLONE_VM|CLONE_PIDFD|CLONE_VFORK|SIGCHLD) = 99\n"
+    first, _, rest = FOUND.partition("11    clone(")
+
+    assert processes_of(f"{first}{tried}11    clone({rest}") == processes_of(FOUND)
+
+
 def test_the_processes_of_an_exec_are_told_apart() -> None:
     """Four, each made by the one before; threads belong to the process that started them."""
     found = processes_of(FOUND)
