@@ -79,7 +79,7 @@ STEPS = (
 def parse_line(text: str) -> LogLine | None:
     r"""Read one line; None for what is no line of dockerd's or containerd's, such as a program's own cry.
 
-    >>> line = parse_line('time="2024-05-01T10:00:00.5Z" level=info msg="API listen on \"/s\"" pid=3')
+    >>> line = parse_line(r'time="2024-05-01T10:00:00.5Z" level=info msg="API listen on \"/s\"" pid=3')
     >>> line.level, line.message, line.fields
     ('info', 'API listen on "/s"', {'pid': '3'})
     """
