@@ -1,11 +1,11 @@
 """Does the namespace map give the same letter, colour and pattern to those that share, and to them alone?"""
 
-import time
 from xml.etree import ElementTree
 
 from labkit.show.namespace_look import INKS, KINDS, arrange, ink_of, kinds_of, name_namespaces
 from labkit.show.namespace_map import namespace_map_html, namespace_map_svg, namespace_map_text
 from tests.processes import BOX, LABELS, MACHINE, container, process
+from tests.timing import best_s
 
 SIX = ("uts", "ipc", "pid", "net", "mnt", "user")
 
@@ -119,10 +119,9 @@ def test_three_hundred_processes_are_drawn_at_once() -> None:
     """In less than a quarter of a second, as no more than 300 kB, though all differ."""
     many = [process(1, "init", 0)]
     many += [process(10 + n, f"p{n}", 1, 1, **container(100 + 10 * n)) for n in range(300)]
-    began = time.monotonic()
-    page = namespace_map_html(many, new={20})
+    seconds, page = best_s(lambda: namespace_map_html(many, new={20}))
 
-    assert time.monotonic() - began < 0.25
+    assert seconds < 0.25
     assert len(page) < 300_000 and 301 == page.count("data-pid=")
 
 

@@ -1,12 +1,13 @@
 """Does the process tree put each process below its parent, and in a frame of namespaces that the parent is not in?"""
 
-import time
+from functools import partial
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 from labkit.show.process_outline import Fold, Frame, outline
 from labkit.show.process_tree import process_tree_html, process_tree_svg, process_tree_text
 from tests.processes import BOX, LABELS, MACHINE, container, process
+from tests.timing import best_s
 
 
 class Nesting(HTMLParser):
@@ -127,9 +128,8 @@ def test_three_hundred_processes_are_drawn_at_once() -> None:
     apart = [process(1, "init", 0), *(process(10 + n, f"p{n}", 1, 1, **container(100 + 10 * n)) for n in range(300))]
     chain = [process(1 + n, f"p{n}", n) for n in range(300)]
     for many in (apart, chain):
-        began = time.monotonic()
-        page = process_tree_html(many)
-        assert time.monotonic() - began < 0.25
+        seconds, page = best_s(partial(process_tree_html, many))
+        assert seconds < 0.25
         assert len(page) < 500_000 and len(many) == page.count('<details data-id="')
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from subprocess import PIPE
 from threading import Timer
 from typing import cast
 
@@ -65,7 +66,8 @@ def test_an_engine_that_does_not_answer_names_nobody() -> None:
 def test_a_container_is_found_by_its_shim() -> None:
     """The shim's command line has the container's id; what the shim started has its name, a runc on its way has not."""
     line = ["sleep", "60", "-id", "4d2"]
-    with subprocess.Popen(["sh", "-c", "read wait", *line[1:]], stdin=subprocess.PIPE) as shim:
+    with subprocess.Popen(["sh", "-c", "echo up; read wait", *line[1:]], stdin=PIPE, stdout=PIPE) as shim:
+        assert shim.stdout and b"up\n" == shim.stdout.readline()  # before, the kernel may not show its command line
 
         class Answer:
             def json(self) -> object:
