@@ -52,7 +52,7 @@ def container_of(node: Node, service: str) -> str:
 
 
 def ask(words: Sequence[str], patience_s: float) -> str:
-    """What a command prints, once it succeeds; "" where it never does. The nodes tell each other of a task meanwhile."""
+    """What a command prints, once it succeeds, as when the nodes have told each other of a task; "": it never does."""
     deadline = time.monotonic() + patience_s
     while True:
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
