@@ -10,7 +10,7 @@ from tests.machine.swarm_facts import FACTS
 from tests.newer_engine import fetch_newer_engine
 
 PROGRAM = Path(__file__).with_name("swarm_facts.py")
-PATIENCE_S = 420  # for three engines and a dozen containers, on a busy computer
+PATIENCE_S = 600  # for three engines and a dozen containers, on a busy computer
 
 
 def troubles(kind: str) -> dict[str, str]:
