@@ -7,7 +7,6 @@ import base64
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -25,9 +24,8 @@ __all__ = ["FACTS"]
 
 BRIDGE = "nodes0"
 HTTPD = "sh -c 'mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w'"
-HELD = Path(tempfile.mkdtemp())
 LOG_BYTES = 1 << 20  # more than the log of a swarm has that has just begun
-WORD = HELD / "word"  # the secret's value, which no line of a shell holds
+WORD = Path("/run/swarm-word")  # the secret's value, which no line of a shell holds
 
 
 def docker(node: Node, line: str, *, host: str = "") -> str:
