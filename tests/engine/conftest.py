@@ -37,7 +37,7 @@ def nothing_leaks() -> Iterator[None]:
     """Count before and after; a thread that was told to end gets a moment to do it."""
     before = count()
     yield
-    end = time.monotonic() + 2
+    end = time.monotonic() + 20
     while count() != before and time.monotonic() < end:
         time.sleep(0.005)
     assert before == count(), "open files and threads, before and after"
