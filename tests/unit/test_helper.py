@@ -287,6 +287,19 @@ def test_a_helper_that_dies_under_an_experiment_says_so() -> None:
     assert is_gone(running.pid)
 
 
+def test_a_helper_that_dies_before_it_has_heard_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though there is more to say than a socket holds."""
+    ask = helper._ask
+
+    def ask_and_kill(descriptors: list[int]) -> None:
+        ask(descriptors)
+        os.kill(helper.pid(), signal.SIGKILL)
+
+    monkeypatch.setattr(helper, "_ask", ask_and_kill)
+    with pytest.raises(ExperimentError, match="Run the cell again"):
+        start("builtins:len", ["x" * (8 << 20)])
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_outlives_the_kernel(number: int) -> None:
     """The helper, an experiment, and what that has started end with who has started the helper."""
