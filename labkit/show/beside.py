@@ -282,8 +282,8 @@ def _pane_svg(title: str, text: str, x: float, y: float) -> str:
 
 
 def _wrapped(piece: Piece) -> str:
-    """A long line goes on in the next row, as on the page; a dump and a table keep their rows."""
-    if piece.kind == "rows" or _looks_tabular(piece.text):
+    """What is said in words goes on in the next row, as on the page; a dump, a table and a value keep their rows."""
+    if piece.kind not in ("command", "output") or _looks_tabular(piece.text) or _looks_structured(piece.text):
         return piece.text
     lines = [mask(cut(line, ROWS * COLUMNS)) for line in piece.text.splitlines()]
-    return "\n".join("\n".join(wrap(line, COLUMNS)) for line in lines)
+    return "\n".join("\n".join(wrap(line, COLUMNS, break_on_hyphens=False)) for line in lines)

@@ -34,6 +34,13 @@ def test_the_picture_is_cut() -> None:
     assert ">0<" in drawn and ">…<" in drawn and ">98<" not in drawn
 
 
+def test_a_long_sentence_is_read_to_its_end_in_the_picture() -> None:
+    """An error's reason stands at its end; a row of a table is cut, so that it stays one."""
+    drawn = beside_svg({"error": "failed " * 10 + "no such place", "table": f"a   {'b' * 60}\na   c"})
+
+    assert "no such place</text>" in drawn and f"{'b' * 40}" in drawn and "b" * 50 not in drawn and "…" in drawn
+
+
 @pytest.mark.parametrize(("length", "is_cut"), [(MAX_CHARACTERS, False), (MAX_CHARACTERS + 1, True)])
 def test_a_long_pane_is_cut_with_a_mark(length: int, is_cut: bool) -> None:
     """Who reads it to the end sees that there is more, and only where there is."""
