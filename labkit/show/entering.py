@@ -32,7 +32,7 @@ ERROR_CAPTION = (
 )
 STDERR = "2"
 COLUMN_PX, ROW_PX, TOP_PX = 205, 46, 60
-COLUMNS = 26  # characters of a step's words
+COLUMNS = 25  # characters of a step's words
 
 
 class Placed(NamedTuple):
@@ -73,7 +73,7 @@ def say(step: Step) -> tuple[str, str]:
         case "look":
             return "stat", f"finds no {step.words} in PATH"
         case _:
-            return "write", "prints the error" if step.words == STDERR else "tells the error, by a pipe"
+            return "write", "prints the error" if step.words == STDERR else "the error, into a pipe"
 
 
 def entering_html(processes: Sequence[Process]) -> str:

@@ -97,7 +97,7 @@ def test_the_text_tells_each_process() -> None:
 4. runc init (Go: several threads)
      clone   threads: Go starts
      stat    finds no nosuch in PATH
-     write   tells the error, by a pipe""" == entering_text(processes_of(LOST))
+     write   the error, into a pipe""" == entering_text(processes_of(LOST))
     assert "C: one thread" == count_threads(processes_of(LOST)[2])
 
 
