@@ -34,15 +34,6 @@ def test_the_picture_is_cut() -> None:
     assert ">0<" in drawn and ">…<" in drawn and ">98<" not in drawn
 
 
-def test_a_long_message_is_whole_in_the_picture() -> None:
-    """Its end is what one reads first, as docker puts the cause there; a table is not wrapped."""
-    message = "$ docker exec box nosuch\nOCI runtime exec failed: " + "exec failed: " * 5 + "not found in $PATH"
-    table = "$ docker ps\n" + "\n".join(f"{name}   {'x' * 40}   last" for name in ("one", "two"))
-
-    assert words(beside_svg({"message": message})).replace(" ", "").endswith("notfoundin$PATH")
-    assert "last" not in words(beside_svg({"table": table}))
-
-
 @pytest.mark.parametrize(("length", "is_cut"), [(MAX_CHARACTERS, False), (MAX_CHARACTERS + 1, True)])
 def test_a_long_pane_is_cut_with_a_mark(length: int, is_cut: bool) -> None:
     """Who reads it to the end sees that there is more, and only where there is."""
