@@ -170,3 +170,13 @@ def test_masks() -> None:
     """Ids, digests and points in time are masked; short hex words and ports are not."""
     assert mask(f"sha256:{'0' * 64} Thu, 26 Nov 2026 10:00:00 GMT 2026-11-26T10:00:00.5Z") == "<id> <time> <time>"
     assert mask("cafe 5678 1.41") == "cafe 5678 1.41"
+
+
+def test_a_still_picture_has_the_end_of_a_long_line() -> None:
+    """It goes on in the next row; an identity that would be parted is masked first."""
+    drawn = beside_svg({"error": f"{'a' * 46} {'0f' * 32} no such host"})
+    texts = [element.text or "" for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+
+    assert any(text.endswith("no such host") for text in texts)
+    assert "<id>" in " ".join(texts)
+    assert "0f0f" not in "".join(texts)
