@@ -267,7 +267,7 @@ def beside_svg(panes: Mapping[str, str]) -> str:
         _pane_svg(title, text, number % 2 * width, number // 2 * height)
         for number, (title, text) in enumerate(panes.items())
     ]
-    return frame_svg(parts, 2 * width, (len(panes) + 1) // 2 * height, differs=True)
+    return frame_svg(parts, min(2, len(panes)) * width, (len(panes) + 1) // 2 * height, differs=True)
 
 
 def _pane_svg(title: str, text: str, x: float, y: float) -> str:
