@@ -72,6 +72,8 @@ PACKAGES = {  # program: Debian package
     "mke2fs": "e2fsprogs",
     "openssl": "openssl",
     "docker-compose": "docker-compose",
+    "rootlesskit": "rootlesskit",
+    "newuidmap": "uidmap",
     "nsenter": "util-linux",
 }
 UML_MEMORY_MIB = 512

@@ -178,8 +178,8 @@ def _end_cpuinfo() -> None:
     procps 4.0.2, that of Debian 12, reads on to that line: without it ps, vmstat and `docker top` end with "Unable to
     get system boot time". The file is removed once it is mounted: the mount alone keeps it.
 
-    After that no /proc is seen whole, and the kernel would let no ordinary user mount one in namespaces of their own, as
-    rootless engines do (mount_too_revealing in fs/namespace.c). So another one is mounted, which nothing covers.
+    After that no /proc is seen whole, and the kernel would let no ordinary user mount one in namespaces of their own,
+    as rootless engines do (mount_too_revealing in fs/namespace.c). So another one is mounted, which nothing covers.
     """
     text = Path("/proc/cpuinfo").read_text()
     if not text.endswith("\n\n"):
