@@ -98,8 +98,9 @@ class RootlessEngine:
             has_ended = self._rootlesskit.poll() is not None
             if has_ended or time.monotonic() > deadline:
                 how = "ended while it started" if has_ended else f"did not answer within {START_S:.0f} s"
-                words = find_reason(self.log.read_text(errors="replace")) or "(none)"
-                raise MachineError(f"The engine of {self.user.name} {how}. Its last words: {words}{_name_knobs()}")
+                raise MachineError(
+                    f"The engine of {self.user.name} {how}. Its last words: {self._last_words()}{_name_knobs()}"
+                )
             time.sleep(NAP_S)
         self._watch_children()
 
@@ -145,6 +146,12 @@ class RootlessEngine:
             for children in Path(f"/proc/{self.pid}/task").glob("*/children"):
                 for child in set(map(int, children.read_text().split())) - self._children.keys():
                     self._children[child] = pidfd_open(child)
+
+    def _last_words(self) -> str:
+        """Those of dockerd: rootlesskit says after them that it has ended, and otherwise what went wrong before."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        others = [line for line in lines if not line.startswith("[rootlesskit:")]
+        return find_reason("\n".join(others or lines)) or "(none)"
 
     def _environment(self) -> dict[str, str]:
         """What a login gives. (On a user-mode kernel Go's signals are dear: labkit.machine.inside.engine_process.)"""
