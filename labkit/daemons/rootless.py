@@ -6,8 +6,8 @@
 
 rootlesskit makes a user namespace, in which the user is root and has a range of further users: newuidmap(1) may write
 that into its map. It makes namespaces for mounts, processes and the network, which slirp4netns connects, and starts
-dockerd there. docker's own dockerd-rootless.sh does the same. Only what is around it is done as root: the user is made
-before; at the end all is killed, and the user's files are removed. Source: the documents of rootlesskit.
+dockerd there. Only what is around it is done as root: the user is made before; at the end all is killed, and the user's
+files are removed. Source: user_namespaces(7), rootlesskit's network.md and mount.md, docker's dockerd-rootless.sh.
 """
 
 import json
@@ -121,7 +121,7 @@ class RootlessEngine:
 
     def close(self) -> None:
         """Kill the engine and its containers, remove the user and all files; a second time does nothing."""
-        if self._rootlesskit is not None:
+        if self._rootlesskit is not None and self._rootlesskit.poll() is None:
             self._watch_children()  # a start that failed has not looked
             self._rootlesskit.kill()
             self._rootlesskit.wait()
