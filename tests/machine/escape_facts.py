@@ -22,12 +22,12 @@ from labkit.isolation.copying import read_file
 from labkit.isolation.defences import ALL, Defences
 from labkit.isolation.docker_defaults import KERNEL_FILE_SYSTEMS
 from labkit.isolation.first_process import STEPS, Order
-from labkit.isolation.groups import Groups
 from labkit.isolation.handle import Finished
 from labkit.isolation.join import execute_in
 from labkit.isolation.layers import image_spec, read_image
 from labkit.isolation.spec import Capabilities, Limits, Mount, Root
 from labkit.linux import syscalls
+from labkit.linux.cgroups import Group
 from labkit.linux.proc import read_effective_capabilities
 from tests.machine import container_facts
 
@@ -167,7 +167,7 @@ def attack_on_who_leaves(layers: tuple[str, ...]) -> None:
     if syscalls.clone3(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID) == 0:
         for number in (3, 4, 5):
             os.dup2(null, number, inheritable=False)
-        order = Order(spec, Groups({}), (null, null, null), 3, 4, False, ALL, None)
+        order = Order(spec, Group("", {}), (null, null, null), 3, 4, False, ALL, None)
         for name, step in STEPS:
             if name != "join groups":
                 step(order)
