@@ -126,7 +126,7 @@ def read_all(group: Group) -> dict[str, Reading]:
     return readings
 
 
-def write(group: Group, name: str, value: float) -> Path:
+def write(group: Group, name: str, value: float) -> str:
     """Set a limit by hand, in the same units, or freeze (1) and thaw (0); give the file that was written.
 
     The kernel answers in words of its own: EINVAL for no number, and in version 1 EBUSY for less memory than is used.
@@ -144,7 +144,7 @@ def write(group: Group, name: str, value: float) -> Path:
     elif name != "pids_limit":
         raise ValueError(f"{name} is counted by the kernel: nobody can set it")
     write_file(file, number)
-    return Path(file)
+    return file
 
 
 def set_limits(

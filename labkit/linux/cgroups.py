@@ -87,7 +87,7 @@ class Group(NamedTuple):
             for controllers, directory in self.directories.items():
                 os.mkdir(directory)
                 made.append(directory)
-                if "cpuset" in controllers.split(","):
+                if "cpuset" in controllers:
                     fill_cpuset(directory)
         except OSError:
             for directory in reversed(made):
@@ -178,10 +178,11 @@ def join(directory: str | Path) -> None:
         write_file(f"{directory}/cgroup.procs", "0")
 
 
-def fill_cpuset(directory: str | Path) -> None:
+def fill_cpuset(directory: str) -> None:
     """Give a new group of version 1 the processors of the group above: it has none, and takes no process before."""
+    above = directory.rpartition("/")[0]
     for knob in ("cpuset.cpus", "cpuset.mems"):
-        write_file(f"{directory}/{knob}", read_file(f"{os.path.dirname(directory)}/{knob}"))
+        write_file(f"{directory}/{knob}", read_file(f"{above}/{knob}"))
 
 
 def remove(directory: str | Path, deadline: float) -> bool:
@@ -189,31 +190,31 @@ def remove(directory: str | Path, deadline: float) -> bool:
 
     `deadline` is a time of the monotonic clock, after which it is left, and the answer is False.
     """
-    while not _is_removed(directory):
+    while True:
+        try:
+            os.rmdir(directory)
+            return True
+        except FileNotFoundError:
+            return True
+        except OSError:  # busy: the kernel has not put the last process away yet, or there are groups below
+            for below, _, _ in os.walk(directory, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(below)
+        if not os.path.exists(directory):
+            return True
         if time.monotonic() > deadline:
             return False
         time.sleep(REMOVING_NAP_S)
-    return True
-
-
-def _is_removed(directory: str | Path) -> bool:
-    try:
-        os.rmdir(directory)
-    except FileNotFoundError:
-        return True
-    except OSError:  # busy: the kernel has not put the last process away yet, or there are groups below
-        for below, _, _ in os.walk(directory, topdown=False):
-            with suppress(OSError):
-                os.rmdir(below)
-        return not os.path.exists(directory)
-    return True
 
 
 def read_file(path: str) -> str:
     """Read one of the kernel's files, which comes in pieces where it is long; raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    text = b""
     try:
-        return b"".join(iter(lambda: os.read(file, 1 << 16), b"")).decode()
+        while piece := os.read(file, 1 << 16):
+            text += piece
+        return text.decode()
     finally:
         os.close(file)
 

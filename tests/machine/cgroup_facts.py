@@ -7,7 +7,6 @@ empty one.
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,9 @@ from labkit.linux.cgroup_limits import NO_LIMIT, read, read_all, set_limits, wri
 from labkit.linux.cgroups import Group, find_group, find_tops, group_named
 from labkit.linux.disk import close_disk, open_disk
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 PATIENCE_S = 20.0
 
@@ -184,28 +184,19 @@ def who_is_gone_has_no_group() -> None:
     raise AssertionError("a process that is not there has a group")
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        a_group_has_every_limit_and_counter,
-        who_takes_too_much_memory_is_killed,
-        who_wants_too_much_time_waits,
-        who_wants_too_many_processes_gets_none,
-        who_is_frozen_does_nothing,
-        who_writes_too_fast_to_a_disk_waits,
-        a_group_may_lie_in_another,
-        a_name_is_taken_once,
-        the_group_of_a_container_has_what_docker_was_told,
-        who_is_gone_has_no_group,
-    )
-}
+FACTS = named(
+    a_group_has_every_limit_and_counter,
+    who_takes_too_much_memory_is_killed,
+    who_wants_too_much_time_waits,
+    who_wants_too_many_processes_gets_none,
+    who_is_frozen_does_nothing,
+    who_writes_too_fast_to_a_disk_waits,
+    a_group_may_lie_in_another,
+    a_name_is_taken_once,
+    the_group_of_a_container_has_what_docker_was_told,
+    who_is_gone_has_no_group,
+)
 
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        try:
-            fact()
-            trouble = ""
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ")
-        print(f"{name}\t{trouble}", flush=True)
+    main(FACTS)

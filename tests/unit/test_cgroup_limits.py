@@ -128,7 +128,7 @@ def test_a_limit_is_written_in_the_words_of_the_version(
     """One call sets the limit in either version."""
     for version, words in ((1, v1), (2, v2)):
         (tmp_path / str(version)).mkdir()
-        assert words == write(lay(tmp_path / str(version), version), name, value).read_text()
+        assert words == Path(write(lay(tmp_path / str(version), version), name, value)).read_text()
 
 
 def test_a_counter_cannot_be_set(tmp_path: Path) -> None:

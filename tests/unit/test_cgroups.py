@@ -50,7 +50,7 @@ def test_a_new_cpuset_has_the_processors_of_the_group_above(tmp_path: Path) -> N
         for knob in ("cpuset.cpus", "cpuset.mems"):
             (place / knob).write_text("0-3\n" if place == top else "\n")
 
-    cgroups.fill_cpuset(top / "mine")
+    cgroups.fill_cpuset(str(top / "mine"))
 
     assert ["0-3\n"] * 2 == [(top / "mine" / knob).read_text() for knob in ("cpuset.cpus", "cpuset.mems")]
 

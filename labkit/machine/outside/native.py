@@ -130,7 +130,7 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
             continue
         pass_controllers_on(top)
         if (group / "tasks").exists() and (group / "cpuset.cpus").exists():  # version 1
-            fill_cpuset(group)
+            fill_cpuset(str(group))
         for knob, limit in LIMITS.items():
             if (group / knob).exists():
                 (group / knob).write_text(str(limit))
