@@ -24,6 +24,7 @@ from labkit.linux.delegation import delegate
 from labkit.linux.proc import Pid, read_memberships, read_mounts
 
 __all__ = [
+    "REMOVING_PATIENCE_S",
     "Group",
     "fill_cpuset",
     "find_group",
