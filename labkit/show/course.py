@@ -89,7 +89,7 @@ COURSE: Mapping[str, Topic] = {
     "01": Topic("Speak the Engine API", 50, ("docker", "socket", "dockerd")),
     "02": Topic("Listen to the docker command", 45, ("docker", "socket")),
     "02b": Topic("Read a line of flags", 25, ("docker",)),  # optional
-    "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
+    "03": Topic("The daemon", 50, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 40, ("images",)),
     "06": Topic("The union file system", 40, ("images", "mounts")),

@@ -42,7 +42,7 @@ def test_it_reads_a_real_group(tmp_path: Path, version: int) -> None:
     view = show_limits(lay(tmp_path, version))
 
     assert "processor, at most  cpu.cfs_quota_us       cpu.max         25 %" in repr(view)
-    for words in ("32 MiB", "2.50 s", "7 times", "yes"):
+    for words in ("32 MiB", "2.50 s", "12 times"):
         assert f"<td>{words}</td>" in view.html
 
 
