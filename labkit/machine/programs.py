@@ -35,6 +35,8 @@ PACKAGES = {  # program: Debian package
     "mke2fs": "e2fsprogs",
     "openssl": "openssl",
     "docker-compose": "docker-compose",
+    "rootlesskit": "rootlesskit",
+    "newuidmap": "uidmap",
     "nsenter": "util-linux",
 }
 

@@ -101,7 +101,7 @@ COURSE: Mapping[str, Topic] = {
     "12": Topic("The network of a container", 50, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
     "14": Topic("Machines, Compose and Swarm", 45, ("machine", "docker", "dockerd", "network")),
-    "15": Topic("Security", 50, ("socket", "process", "namespaces", "mounts")),
+    "15": Topic("Security", 55, ("socket", "process", "namespaces", "mounts")),
     "16": Topic(
         "Build your own", 105, ("docker", "runc", "process", "images", "namespaces", "cgroups", "mounts", "network")
     ),
