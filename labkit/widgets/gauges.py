@@ -20,7 +20,7 @@ from ipywidgets import IntSlider
 
 from labkit.api.engine import Engine
 from labkit.errors import EngineError, LabError
-from labkit.linux.cgroup_limits import PERIOD_US, read, read_all, set_limits
+from labkit.linux.cgroup_limits import PERIOD_US, file_of, read, read_all, set_limits
 from labkit.linux.cgroup_limits import write as write_limit
 from labkit.linux.cgroups import Group, find_group
 from labkit.show.gauge_samples import MIB, Sample
@@ -151,11 +151,12 @@ class GaugesView(LiveView[Sample]):
             raise LabError(f"The container {self.samples.container} does not run: it has no control group.")
         try:
             if name == "memory_limit_bytes":
-                file = set_limits(group, memory_bytes=value)[name]
+                set_limits(group, memory_bytes=value)
             else:
-                file = write_limit(group, name, value)
+                write_limit(group, name, value)
         except OSError as error:
             raise LabError(f"The kernel refuses: {error.strerror}.") from None
+        file = file_of(group, name)
         self._say(line := f"echo {file.read_text().strip()} > {file}")
         return line
 
@@ -208,7 +209,6 @@ def _kills_above(group: Group | None) -> float:
     """What the group above has counted: in version 2 the kills in all groups below it, in version 1 only its own."""
     if group is None:
         return 0.0
-    above = Group(group.version, "", {name: directory.parent for name, directory in group.directories.items()})
-    with suppress(OSError, KeyError):
-        return read(above, "oom_kills").value
+    with suppress(OSError):
+        return read(group.above, "oom_kills").value
     return 0.0

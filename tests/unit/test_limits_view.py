@@ -49,4 +49,4 @@ def test_it_reads_a_real_group(tmp_path: Path, version: int) -> None:
 def test_a_group_that_is_gone_is_told(tmp_path: Path) -> None:
     """In a sentence that says what to do."""
     with pytest.raises(LabError, match="First run the cell that starts it"):
-        show_limits(Group(2, "gone", {"": tmp_path / "gone"}))
+        show_limits(Group("gone", {"": str(tmp_path / "gone")}))

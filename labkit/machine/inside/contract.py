@@ -15,7 +15,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from labkit.linux import syscalls
-from labkit.linux.cgroups import delegate, step_aside
+from labkit.linux.delegation import delegate, step_aside
 from labkit.linux.proc import read_memberships, read_mounts
 from labkit.machine.boot_log import STATE
 from labkit.machine.modules import load_overlay
