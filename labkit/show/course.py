@@ -98,7 +98,7 @@ COURSE: Mapping[str, Topic] = {
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 50, ("process", "cgroups")),
-    "12": Topic("The network of a container", 50, ("process", "network")),
+    "12": Topic("The network of a container", 60, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
     "14": Topic("Machines, Compose and Swarm", 45, ("machine", "docker", "dockerd", "network")),
     "15": Topic("Security", 55, ("socket", "process", "namespaces", "mounts")),
