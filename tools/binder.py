@@ -41,6 +41,7 @@ QUIET = ["--quiet", "--override-ini=addopts=", "-p", "no:cacheprovider"]
 PROMPT = "until curl -s -o /dev/null http://127.0.0.1:8888/user/somebody/api; do sleep 0.05; done"
 GOAL_ANSWER_S = 5
 GOAL_LESSON_S = 90
+GOAL_MB = 1150  # unpacked
 
 
 class Report:
@@ -62,7 +63,7 @@ def main() -> int:
     options = parser.parse_args()
     report = Report()
     with container_engine(options.data) as engine:
-        build(engine)
+        build(engine, report)
         starts: list[float] = []
         rehearse_lessons(engine, starts, report)
         with server(engine, "2g", starts) as name:
@@ -81,8 +82,8 @@ def main() -> int:
     return int(report.missed > 0)
 
 
-def build(engine: ContainerEngine) -> None:
-    """Build the image, on the base itself or, where that cannot be pulled, on one that stands in for it."""
+def build(engine: ContainerEngine, report: Report) -> None:
+    """Build the image, on the base itself or, where that cannot be pulled, on one that stands in for it; weigh it."""
     began = time.monotonic()
     if (
         engine.docker("image", "inspect", BASE, check=False).returncode
@@ -93,7 +94,8 @@ def build(engine: ContainerEngine) -> None:
     with lend_to_image():
         engine.docker("build", "--network=host", "--file", str(ROOT / "binder/Dockerfile"), "--tag", IMAGE, str(ROOT))
     size = int(engine.docker("image", "inspect", "--format={{.Size}}", IMAGE).stdout)
-    print(f"built in {time.monotonic() - began:.0f} s, {size / 1e9:.2f} GB; the layers of more than 1 MB:")
+    report.judge(size <= GOAL_MB * 1e6, f"the image weighs at most {GOAL_MB} MB", f"{size / 1e6:.0f} MB")
+    print(f"built in {time.monotonic() - began:.0f} s; the layers of more than 1 MB:")
     for line in engine.docker("history", "--format={{.Size}}\t{{.CreatedBy}}", "--no-trunc", IMAGE).stdout.splitlines():
         if "MB" in line.split("\t")[0]:
             print(f"  {line.removeprefix('/bin/sh -c ')[:110]}")
