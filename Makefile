@@ -12,14 +12,14 @@ SCRIPTS = .ci/run binder/start $(filter-out %.py %__pycache__,$(wildcard tools/*
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages newer-engine kernel lab demo test test-fast test-machine test-notebooks test-browser
-.PHONY: browser fuzz check bench binder classroom shell clean
+.PHONY: browser coverage fuzz check bench binder classroom shell clean
 
 help:  ## show the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: packages $(STAMP)  ## install what the lab needs (quick when it is done already)
 
-test test-fast test-machine test-notebooks test-browser browser: FOR = --tests
+test test-fast test-machine test-notebooks test-browser browser coverage: FOR = --tests
 
 packages:
 	@tools/setup $(FOR)
@@ -55,6 +55,9 @@ test: test-fast test-machine test-notebooks test-browser  ## run every test: tes
 test-fast: setup newer-engine
 	$(BIN)/python -m pytest --doctest-modules labkit tests/unit tests/hostile tests/engine tests/notebooks -m "not lessons"
 
+coverage: setup newer-engine  ## say which lines of labkit the fast tests run, module by module
+	$(BIN)/python -m pytest -q --cov --cov-report=term --doctest-modules labkit tests/unit tests/hostile tests/engine
+
 SECONDS ?= 300
 
 fuzz: setup  ## feed bent images to the layer inspection for SECONDS=300, others each time
@@ -69,7 +72,7 @@ test-notebooks: setup newer-engine
 	$(BIN)/python -m pytest tests/notebooks -m lessons
 
 test-browser: setup
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile
 
 browser: setup  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
@@ -97,6 +100,6 @@ shell: setup  ## a root shell on a lab machine
 
 clean:  ## remove what set-up and the tests made; with KERNEL=1 the lab's own kernel, with ENGINE=1 the newer engine, too
 	@test -z "$(KERNEL)" || $(PYTHON) -m tools.kernel --remove
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@test -z "$(ENGINE)" || rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/labkit/engine"

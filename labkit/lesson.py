@@ -10,6 +10,7 @@ lesson.consoles("name")                 two windows attached to one container
 lesson.events()                         what happens in the engine, live
 lesson.gauges("name")                   what a container uses, its limits, and what the kernel does there, live
 lesson.registry()                       an empty registry on port 5000 of this machine
+lesson.rootless("rosa")                 an engine of an ordinary user
 lesson.keep(view)                       has a live view stopped at the end
 lesson.check("A", check_x(engine))      what a check says of an exercise; lesson.hint("A"), lesson.solution("A")
 lesson.undo(fn, *args)                  registered in the same breath as what it undoes
@@ -28,6 +29,7 @@ from IPython.display import display as show
 from labkit.api.engine import Engine
 from labkit.check.verdict import Verdict
 from labkit.daemons.registry import RegistryServer, start_registry
+from labkit.daemons.rootless import RootlessEngine, start_rootless
 from labkit.errors import EngineError
 from labkit.journal import open_journal, said
 from labkit.leftovers import FORCE, Leftovers, attempt
@@ -64,6 +66,7 @@ class Closable(Protocol):
 REGISTRY_PORT = 5000
 
 V = TypeVar("V", bound=Closable)
+S = TypeVar("S", RegistryServer, RootlessEngine)
 _opened: "Lesson | None" = None  # one at a time: a kernel is a machine
 
 
@@ -77,7 +80,7 @@ class Lesson:
         self._exercises = Exercises(name, self.progress)
         self._undos: list[Callable[[], object]] = []
         self._views: list[Closable] = []
-        self._registry: RegistryServer | None = None
+        self._servers: dict[str, RegistryServer | RootlessEngine] = {}
         self._bar: LiveBar | None = None
         self._kills = count_own_kills()
         self._leftovers = Leftovers(engine)
@@ -158,15 +161,26 @@ class Lesson:
 
         Raises MachineError when it does not come up, as when somebody else's program has the port.
         """
-        self._end_registry()
-        self._registry = start_registry(REGISTRY_PORT)
-        self.undo(self._end_registry)
-        return self._registry
+        return self._serve("registry", lambda: start_registry(REGISTRY_PORT))
 
-    def _end_registry(self) -> None:
-        if self._registry is not None:
-            self._registry.close()
-            self._registry = None
+    def rootless(self, user: str) -> RootlessEngine:
+        """Make an ordinary user, who starts an engine; both end with the lesson, and before a next one.
+
+        Raises MachineError as `start_rootless` does.
+        """
+        return self._serve("rootless", lambda: start_rootless(user))
+
+    def _serve(self, what: str, start: Callable[[], S]) -> S:
+        self._end(what)
+        server = start()
+        self._servers[what] = server
+        self.undo(self._end, what)
+        return server
+
+    def _end(self, what: str) -> None:
+        if what in self._servers:
+            self._servers[what].close()
+            del self._servers[what]
 
     def close(self) -> None:
         """Undo everything, whatever fails on the way; say what was done, what is left, and what could not be undone.

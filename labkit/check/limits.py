@@ -61,8 +61,7 @@ def check_set_by_hand(engine: Engine, name: str, cpus: float) -> Verdict:
             True, f"docker knows of this limit, so docker has set it: make {name} anew, and leave docker out"
         )
     group = find_group(found["State"]["Pid"])
-    above = Group(group.version, "", {key: directory.parent for key, directory in group.directories.items()})
-    if _cpus(group) == inf and _cpus(above) != inf:
+    if _cpus(group) == inf and _cpus(group.above) != inf:
         return Verdict(True, "the limit is in the group above: it holds for all containers together")
     if abs(_cpus(group) - cpus) > EXACT:
         return Verdict(True, f"the kernel allows {name} {_share(_cpus(group))}, not {_share(cpus)}")

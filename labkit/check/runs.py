@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from labkit.check.verdict import shorten
 from labkit.isolation.interfaces import run_program as run_line
-from labkit.linux.cgroups import hierarchies
+from labkit.linux.cgroups import REMOVING_PATIENCE_S, hierarchies, remove
 
 __all__ = [
     "IMAGE",
@@ -115,10 +115,4 @@ def sweep(prefix: str = NAMES) -> None:
         shutil.rmtree(place, ignore_errors=True)
     for top in hierarchies():
         for group in top.glob(f"mydocker/{prefix}*/"):
-            wait_until(lambda group=group: _is_removed(group), 2.0)  # type: ignore[misc]
-
-
-def _is_removed(group: Path) -> bool:
-    with suppress(OSError):
-        group.rmdir()
-    return not group.exists()
+            remove(group, time.monotonic() + REMOVING_PATIENCE_S)

@@ -6,6 +6,8 @@ reload         how the engine that runs reads its settings again, without a rest
 miniature      a function that answers requests on a socket file, as a daemon does
 registry       a docker-registry of one's own, empty
 cgroup_drivers whether an engine takes a cgroup driver, and starts a container with it
+rootless       an engine of an ordinary user, who has no right of root's
+ordinary_user  such a user, with a range of further users for containers
 cluster        several engines in one network, each as if it were a computer of its own
 swarm          how several engines become a swarm, and when it has done what was asked of it
 swarm_state    what a manager says of its nodes and tasks

@@ -24,7 +24,7 @@ from labkit.errors import MachineError
 from labkit.linux import cgroups
 from labkit.machine.last_words import find_reason
 
-__all__ = ["Daemon", "remove_groups", "run_daemon"]
+__all__ = ["Daemon", "engine_answers", "remove_groups", "run_daemon"]
 
 START_S = 30.0  # it needs about a second
 END_S = 10.0  # for its containers and its control groups
@@ -187,11 +187,12 @@ def _first_child(root: "subprocess.Popen[bytes]", log: Path) -> int:
 
 def _wait_until_it_answers(place: Path, root: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_S
-    while not _answers(place / "s"):
+    while not engine_answers(place / "s"):
         _look(root, deadline, place / "log")
 
 
-def _answers(api_socket: Path) -> bool:
+def engine_answers(api_socket: Path) -> bool:
+    """Does a daemon answer on its socket?"""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(END_S)
         try:

@@ -52,7 +52,7 @@ class Step(NamedTuple):
 
 STEPS = (
     StepKind("begin", "dockerd has read its flags and its daemon.json", ("Starting up",)),
-    StepKind("listener", "it opens its socket: a client that connects now has to wait", ("Listener created for HTTP",)),
+    StepKind("listener", "it opens its socket: from now on a client can connect", ("Listener created for HTTP",)),
     StepKind(
         "containerd",
         "it starts its own containerd",
@@ -72,7 +72,7 @@ STEPS = (
     StepKind("containers ready", "all containers are known again", ("Loading containers: done",)),
     StepKind("routes", "it gives each method and path a function: this is the API", ("Registering routers",)),
     StepKind("initialised", "the daemon is complete", ("Daemon has completed initialization",)),
-    StepKind("API", "it begins to answer, also the clients that have waited", ("API listen on",)),
+    StepKind("API", "it begins to answer requests", ("API listen on",)),
 )
 
 

@@ -51,15 +51,17 @@ Files = dict[str, bytes]  # by the path below the folder
 
 @dataclass
 class Laid:
-    """What was done to a folder: names of files, each below the folder."""
+    """What was done to a folder: names of files, each below the folder. As text, what a learner wants to know of it."""
 
+    is_first: bool = False  # nothing was laid there before
     new: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)  # the learner's file: the new one
 
     def __str__(self) -> str:
-        lines = [f"new: {name}" for name in self.new]
-        lines += [f"updated: {name}" for name in self.updated]
+        lines = []
+        for what, names in (("new", self.new), ("updated", self.updated)):
+            lines += [f"{what}: {name}" for name in names if name.endswith(".ipynb") and not self.is_first]
         lines += [f"you have worked in {name}: it stays; the new one is {new}" for name, new in self.beside.items()]
         return "\n".join(lines)
 
@@ -76,7 +78,8 @@ def lay_course(folder: Path) -> Laid:
     learner has changed is not touched. Raises LabError when the folder holds other things, or cannot be written.
     """
     with _held(folder) as marker:
-        laid, done = marker["laid"], Laid()
+        laid = marker["laid"]
+        done = Laid(is_first=not laid)
         wanted = _read_course()
         for name, content in wanted.items():
             _lay(folder, name, content, marker, done)

@@ -50,7 +50,7 @@ DRIVERS: Mapping[str, Driver] = {
         Driver("vfs", "a whole copy of all files up to this layer", "nothing but directories", COPIES, NOTHING),
         Driver(
             "btrfs",
-            "a subvolume: a snapshot of the one below, which shares its blocks",
+            "a subvolume: a snapshot of the layer below; the two share blocks",
             SUBVOLUMES,
             SNAPSHOTS,
             ONE_BLOCK,
@@ -67,7 +67,7 @@ DRIVERS: Mapping[str, Driver] = {
         Driver("overlay", "one directory, full of hard links to the layer below", OVERLAY, DIRECTORIES, WHOLE_FILE),
         Driver(
             "devicemapper",
-            "a disk: a snapshot of the one below, which shares its blocks",
+            "a disk: a snapshot of the layer below; the two share blocks",
             "thin volumes of the device mapper, with a file system on each",
             SNAPSHOTS,
             ONE_BLOCK,
@@ -87,14 +87,14 @@ DRIVERS: Mapping[str, Driver] = {
         ),
         Driver(
             "zfs",
-            "a dataset: a clone of a snapshot of the one below",
+            "a dataset: ZFS's own copy of the layer below; the two share blocks",
             "the file system ZFS: a module that is no part of Linux, because of its licence",
             file_system="zfs",
         ),
         Driver(
             "aufs",
-            "one directory, a branch of the union",
-            "a mount of type aufs, which was never part of Linux; some distributions added it",
+            "one directory; AUFS shows several of them as one",
+            "a mount of type aufs, which was never part of Linux",
         ),
     )
 }

@@ -28,8 +28,8 @@
 | `targets` | How is a path opened in a container's root directory, when a symlink in it may lead anywhere? |
 | `kernel_mounts` | How does one line of a container's mounts become a mount that lies nowhere yet? |
 | `rootfs` | How does a directory become the root of a container? |
-| `groups` | How does a container get control groups of its own, with limits, in either version? |
-| `limits` | Which files of a control group hold which limit, in either version? |
+| `groups` | Which control groups are a container's, and who removes them when its maker was killed? |
+| `limits` | How are the limits of a Spec written into a control group, as `docker run` does it? |
 | `device_filter` | Which devices may the processes of a control group open, where the group is of version 2? |
 | `users` | Which user and groups does a name mean in a container? |
 | `privileges` | How does a process give up what it could do, for good? |

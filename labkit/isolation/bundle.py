@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit.errors import ContainerError
 from labkit.isolation.kernel_mounts import REFUSED
-from labkit.isolation.limits import ALLOWED_DEVICES, PERIOD_US
+from labkit.isolation.limits import ALLOWED_DEVICES
 from labkit.isolation.seccomp import NUMBERS, Rule
 from labkit.isolation.spec import (
     CAPABILITIES,
@@ -29,6 +29,7 @@ from labkit.isolation.spec import (
     User,
     capability_bits,
 )
+from labkit.linux.cgroup_limits import PERIOD_US
 
 __all__ = ["as_config", "parse_config", "read_bundle"]
 

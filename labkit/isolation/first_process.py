@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from labkit.isolation import groups, privileges, rootfs
+from labkit.isolation import privileges, rootfs
 from labkit.isolation.defences import Defences
-from labkit.isolation.groups import Groups
 from labkit.isolation.spec import Spec
 from labkit.isolation.users import find_user, home_of
 from labkit.linux import syscalls
+from labkit.linux.cgroups import Group
 from labkit.linux.mounts import RESOLVE_NO_MAGICLINKS, openat2
 
 __all__ = ["STEPS", "OnStep", "Order", "answer_signals_as_new", "become", "check_cwd", "execute", "tell_error"]
@@ -47,7 +47,7 @@ class Order(NamedTuple):
     `hears`, which ends when its shim does, and where a byte comes when its network is ready."""
 
     spec: Spec
-    groups: Groups
+    group: Group
     streams: tuple[int, int, int]
     tells: int
     hears: int
@@ -116,9 +116,9 @@ def _die_with_shim(hears: int) -> None:
         os._exit(1)
 
 
-def _join_groups(order: Order) -> None:
-    if not order.groups.is_version_2:  # there the process was born in its group
-        groups.join(order.groups)
+def _join_group(order: Order) -> None:
+    if order.group.version == 1:  # in version 2 the process was born there
+        order.group.join()
     if order.spec.oom_score_adj is not None:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write(str(order.spec.oom_score_adj))
@@ -135,7 +135,7 @@ def _mount_root(order: Order) -> None:
 
 
 def _mount_all(order: Order) -> None:
-    rootfs.mount_all(ROOT, order.spec, tuple(order.groups.paths.values()), order.sources, order.defences)
+    rootfs.mount_all(ROOT, order.spec, order.group.directories, order.sources, order.defences)
 
 
 def _name(order: Order) -> None:
@@ -216,7 +216,7 @@ def execute(args: Sequence[str], env: dict[str, str], defences: Defences) -> Non
 
 
 STEPS: Sequence[tuple[str, Callable[[Order], None]]] = (
-    ("join groups", _join_groups),
+    ("join groups", _join_group),
     ("private mounts", lambda order: rootfs.make_private()),
     ("root directory", _mount_root),
     ("mounts", _mount_all),

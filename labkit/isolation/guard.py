@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 
 from labkit.isolation import privileges
-from labkit.isolation.groups import find_groups, remove_groups
+from labkit.isolation.groups import group_of_box
 from labkit.linux.syscalls import clone
 
 __all__ = ["Guard"]
@@ -42,6 +42,6 @@ def _watch(name: str, waits: int) -> None:
         os.dup2(waits, 3, inheritable=False) if waits != 3 else None
         privileges.close_descriptors(4)  # the writing end among them: this process must not hold it
         os.read(3, 1)
-        remove_groups(find_groups(name))
+        group_of_box(name).remove()
     finally:
         os._exit(0)

@@ -127,8 +127,9 @@ def _begin(words: Mapping[str, Any], hear: Hear | None, streams: Mapping[str, in
             descriptors.append(descriptor)
         _ask(descriptors)
         running = Running(0, ours, pipes, hear)
-        ours.sendall(text)
         passed.close()
+        with suppress(BrokenPipeError, ConnectionResetError):  # the helper has died, which is told next
+            ours.sendall(text)
         running.wait_for_pid()
         kept.pop_all()
         return running

@@ -14,14 +14,16 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from labkit.errors import ContainerError
-from labkit.isolation import groups, privileges
+from labkit.isolation import privileges
 from labkit.isolation.defences import ALL, Defences
 from labkit.isolation.first_process import answer_signals_as_new, check_cwd, execute, tell_error
+from labkit.isolation.groups import group_of_process
 from labkit.isolation.handle import Container, Finished, is_running
 from labkit.isolation.spec import Spec, User
 from labkit.isolation.streams import as_file, read_all
 from labkit.isolation.users import find_user, home_of
 from labkit.linux import syscalls
+from labkit.linux.cgroups import Group
 
 __all__ = ["execute_in"]
 
@@ -40,7 +42,7 @@ class _Program(NamedTuple):
 
     spec: Spec
     pidfd: int
-    groups: groups.Groups
+    group: Group
     streams: tuple[int, int, int]
     tells: int
     defences: Defences
@@ -70,8 +72,8 @@ def execute_in(
     pidfd = syscalls.pidfd_open(container.pid)
     hears, tells = os.pipe2(os.O_CLOEXEC)
     try:
-        program = _Program(spec, pidfd, groups.groups_of(container.pid), streams, tells, defences)
-        between = _fork_into_groups(program.groups)
+        program = _Program(spec, pidfd, group_of_process(container.pid), streams, tells, defences)
+        between = _fork_into(program.group)
         if between == 0:
             _stand_between(program, os.getppid())
         os.close(tells)
@@ -90,15 +92,15 @@ def execute_in(
             os.close(each)
 
 
-def _fork_into_groups(own: groups.Groups) -> int:
+def _fork_into(group: Group) -> int:
     """Fork; in version 2 the child is born in the group."""
-    if not own.is_version_2:
+    if group.version == 1:
         return syscalls.clone(0)
-    group = os.open(own.paths[""], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(group.directories[""], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return syscalls.clone3(0, group)
+        return syscalls.clone3(0, directory)
     finally:
-        os.close(group)
+        os.close(directory)
 
 
 def _stand_between(program: _Program, parent: int) -> NoReturn:
@@ -108,8 +110,8 @@ def _stand_between(program: _Program, parent: int) -> NoReturn:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         if program.defences.hides_runtime:
             privileges.forbid_peeking()
-        if not program.groups.is_version_2:
-            groups.join(program.groups)
+        if program.group.version == 1:
+            program.group.join()
         syscalls.setns(program.pidfd, sum(_KINDS[each] for each in program.spec.namespaces))
         pid = syscalls.clone(0)
         if pid == 0:

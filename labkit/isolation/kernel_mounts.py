@@ -45,8 +45,8 @@ def clone_source(mount: Mount) -> int:
     return mounts.clone_tree(os.path.realpath(mount.source), recursive="bind" not in mount.options)
 
 
-def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], source: int | None) -> MadeMount:
-    """Make it. `group_paths` are the directories of the container's groups, `source` an open copy of what is bound.
+def make_mount(mount: Mount, spec: Spec, groups: dict[str, str], source: int | None) -> MadeMount:
+    """Make it. `groups` are the directories of the container's control group, `source` an open copy of what is bound.
 
     Raises OSError.
     """
@@ -64,28 +64,24 @@ def make_mount(mount: Mount, spec: Spec, group_paths: tuple[str, ...], source: i
             mounts.set_attributes(tree, attributes)
         return MadeMount(tree, is_bind=True)
     if mount.fstype == "cgroup":
-        return _make_cgroup(attributes, spec, group_paths)
+        return _make_cgroup(attributes, spec, groups)
     return MadeMount(mounts.make_file_system(mount.fstype, options, attributes, mount.source))
 
 
-def _make_cgroup(attributes: int, spec: Spec, group_paths: tuple[str, ...]) -> MadeMount:
-    """The container's own groups. In version 1 each hierarchy is a mount, in a directory in memory."""
-    if _is_version_2(group_paths):
+def _make_cgroup(attributes: int, spec: Spec, groups: dict[str, str]) -> MadeMount:
+    """The container's own control group. In version 1 each hierarchy is a mount, in a directory in memory."""
+    if "" in groups:  # version 2
         if "cgroup" in spec.namespaces:
             return MadeMount(mounts.make_file_system("cgroup2", [], attributes, "cgroup"))
-        tree = mounts.clone_tree(group_paths[0])
+        tree = mounts.clone_tree(groups[""])
         mounts.set_attributes(tree, attributes)
         return MadeMount(tree)
     trees = {}
-    for path in group_paths:
-        tree = trees[os.path.basename(os.path.dirname(path))] = mounts.clone_tree(path)
+    for controllers, directory in groups.items():
+        tree = trees[controllers] = mounts.clone_tree(directory)
         mounts.set_attributes(tree, attributes)
     top = mounts.make_file_system("tmpfs", [("mode", "755")], attributes & ~mounts.MOUNT_ATTR_RDONLY)
     return MadeMount(top, fill=lambda: _fill(top, trees, attributes))
-
-
-def _is_version_2(group_paths: tuple[str, ...]) -> bool:
-    return os.path.exists(f"{group_paths[0]}/cgroup.controllers")
 
 
 def _fill(top: int, trees: dict[str, int], attributes: int) -> None:

@@ -1,20 +1,20 @@
-"""Which files of a control group hold which limit, in either version?
+"""How are the limits of a Spec written into a control group, as `docker run` does it?
 
-The limits are those of `docker run --memory --cpus --pids-limit` and others.
-Sources: the kernel's admin-guide/cgroup-v1 and cgroup-v2.rst; runc, libcontainer/cgroups.
+Those of --memory, --cpus and --pids-limit are written by `labkit.linux.cgroup_limits`, and the rest here.
+Source: runc, libcontainer/cgroups.
 """
 
 import os
-from collections.abc import Iterator
+from contextlib import suppress
 
 from labkit.errors import ContainerError
 from labkit.isolation.device_filter import attach_rules
-from labkit.isolation.groups import Groups, read, write
 from labkit.isolation.spec import Limits
+from labkit.linux.cgroup_limits import read, set_limits
+from labkit.linux.cgroups import Group, write_file
 
-__all__ = ["ALLOWED_DEVICES", "LEAST_MEMORY", "write_limits"]
+__all__ = ["ALLOWED_DEVICES", "LEAST_MEMORY", "was_killed_for_memory", "write_limits"]
 
-PERIOD_US = 100_000
 LEAST_MEMORY = 6 * 1024 * 1024  # bytes, as Docker demands: with less no program starts
 # What every container may open (runc, libcontainer/specconv): the devices of spec.DEVICES, terminals, and any mknod.
 ALLOWED_DEVICES = (
@@ -23,15 +23,29 @@ ALLOWED_DEVICES = (
 )
 
 
-def write_limits(groups: Groups, limits: Limits) -> None:
-    """Write the limits into the groups. Raises OSError with the file's name, ContainerError for what is no limit."""
+def write_limits(group: Group, limits: Limits) -> None:
+    """Write the limits into the group. Raises OSError with the file's name, ContainerError for what is no limit."""
     _check(limits)
-    for path, text in _version_2(groups, limits) if groups.is_version_2 else _version_1(groups, limits):
-        write(path, text)
-    if groups.is_version_2 and limits.only_these_devices:
-        group = os.open(groups.paths[""], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        attach_rules(group, ALLOWED_DEVICES)
-        os.close(group)
+    set_limits(
+        group,
+        memory_bytes=limits.memory_bytes,
+        memory_and_swap_bytes=_memory_and_swap(limits),
+        cpus=limits.cpus,
+        pids=limits.pids,
+    )
+    if limits.cpu_shares is not None:
+        _share_cpus(group, limits.cpu_shares)
+    if limits.cpuset_cpus:
+        write_file(f"{group.directory('cpuset')}/cpuset.cpus", limits.cpuset_cpus)
+    if limits.only_these_devices:
+        _allow_devices(group)
+
+
+def was_killed_for_memory(group: Group) -> bool:
+    """Has the kernel killed a process of the group because its memory ran out?"""
+    with suppress(OSError):  # a kernel without this controller
+        return read(group, "oom_kills").value > 0
+    return False
 
 
 def _check(limits: Limits) -> None:
@@ -51,46 +65,21 @@ def _check(limits: Limits) -> None:
         )
 
 
-def _version_2(groups: Groups, limits: Limits) -> Iterator[tuple[str, str]]:
-    group = groups.paths[""]
-    if limits.memory_bytes is not None:
-        yield f"{group}/memory.max", str(limits.memory_bytes)
-        swap = _memory_and_swap(limits) - limits.memory_bytes
-        if os.path.exists(f"{group}/memory.swap.max"):  # a kernel without swap has nothing to limit
-            yield f"{group}/memory.swap.max", str(swap)
-    if limits.cpus is not None:
-        yield f"{group}/cpu.max", f"{round(limits.cpus * PERIOD_US)} {PERIOD_US}"
-    if limits.cpu_shares is not None:  # runc's conversion of 2..262144 into 1..10000
-        yield f"{group}/cpu.weight", str(1 + (limits.cpu_shares - 2) * 9999 // 262142)
-    if limits.cpuset_cpus:
-        yield f"{group}/cpuset.cpus", limits.cpuset_cpus
-    if limits.pids is not None:
-        yield f"{group}/pids.max", str(limits.pids)
+def _share_cpus(group: Group, shares: int) -> None:
+    """Shares are 2..262144, weights 1..10000: runc converts them so."""
+    file, number = ("cpu.shares", shares) if group.version == 1 else ("cpu.weight", 1 + (shares - 2) * 9999 // 262142)
+    write_file(f"{group.directory('cpu')}/{file}", str(number))
 
 
-def _version_1(groups: Groups, limits: Limits) -> Iterator[tuple[str, str]]:
-    if limits.memory_bytes is not None:
-        memory = groups.find("memory")
-        yield f"{memory}/memory.limit_in_bytes", str(limits.memory_bytes)
-        if os.path.exists(f"{memory}/memory.memsw.limit_in_bytes"):
-            yield f"{memory}/memory.memsw.limit_in_bytes", str(_memory_and_swap(limits))
-    if limits.cpus is not None:
-        yield f"{groups.find('cpu')}/cpu.cfs_period_us", str(PERIOD_US)
-        yield f"{groups.find('cpu')}/cpu.cfs_quota_us", str(round(limits.cpus * PERIOD_US))
-    if limits.cpu_shares is not None:
-        yield f"{groups.find('cpu')}/cpu.shares", str(limits.cpu_shares)
-    if "cpuset" in groups.paths:  # a new group has no processors, and takes no process before it has some
-        cpuset = groups.paths["cpuset"]
-        above = os.path.dirname(cpuset)
-        yield f"{cpuset}/cpuset.cpus", limits.cpuset_cpus or read(f"{above}/cpuset.cpus")
-        yield f"{cpuset}/cpuset.mems", read(f"{above}/cpuset.mems")
-    if limits.pids is not None:
-        yield f"{groups.find('pids')}/pids.max", str(limits.pids)
-    if limits.only_these_devices:
-        devices = groups.find("devices")
-        yield f"{devices}/devices.deny", "a"
-        for line in ALLOWED_DEVICES:
-            yield f"{devices}/devices.allow", line
+def _allow_devices(group: Group) -> None:
+    if group.version == 1:
+        devices = group.directory("devices")
+        write_file(f"{devices}/devices.deny", "a")
+        write_file(f"{devices}/devices.allow", *ALLOWED_DEVICES)
+        return
+    directory = os.open(group.directory("devices"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    attach_rules(directory, ALLOWED_DEVICES)
+    os.close(directory)
 
 
 def _memory_and_swap(limits: Limits) -> int:

@@ -12,13 +12,13 @@ from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 from labkit.errors import ContainerError
-from labkit.isolation import groups
 from labkit.isolation.defences import Defences
 from labkit.isolation.first_process import OnStep, Order, become
-from labkit.isolation.groups import Groups
-from labkit.isolation.limits import write_limits
+from labkit.isolation.groups import group_of_box, make_group
+from labkit.isolation.limits import was_killed_for_memory, write_limits
 from labkit.isolation.spec import Spec
 from labkit.linux import syscalls
+from labkit.linux.cgroups import Group
 
 __all__ = ["Network", "Orders", "Told", "see_through", "words_of"]
 
@@ -89,17 +89,17 @@ def see_through(orders: Orders, told: Told) -> dict[str, Any]:
     """
     with ExitStack() as undo:
         told.begin("control groups", orders.on_step)
-        own_groups = groups.find_groups(orders.spec.name)
-        lock = groups.make_groups(own_groups)
+        group = group_of_box(orders.spec.name)
+        lock = make_group(group)
         undo.callback(os.close, lock)
-        undo.callback(groups.remove_groups, own_groups)
-        write_limits(own_groups, orders.spec.limits)
+        undo.callback(group.remove)
+        write_limits(group, orders.spec.limits)
         told.begin("namespaces", orders.on_step)
         tells_read, tells = os.pipe2(os.O_CLOEXEC)
         undo.callback(os.close, tells_read)
         hears, hears_write = os.pipe2(os.O_CLOEXEC)
         undo.callback(os.close, hears_write)
-        process = _make_process(orders, own_groups, lock, tells, hears)
+        process = _make_process(orders, group, lock, tells, hears)
         undo.callback(process.end)
         os.close(tells)
         os.close(hears)
@@ -108,16 +108,16 @@ def see_through(orders: Orders, told: Told) -> dict[str, Any]:
                 undo.callback(undo_network)
             with suppress(BrokenPipeError):  # it has failed meanwhile, and has told why
                 os.write(hears_write, b"n")
-        return _wait(orders, told, process, tells_read, own_groups)
+        return _wait(orders, told, process, tells_read, group)
 
 
-def _make_process(orders: Orders, own_groups: Groups, lock: int, tells: int, hears: int) -> "_Process":
+def _make_process(orders: Orders, group: Group, lock: int, tells: int, hears: int) -> "_Process":
     spec = orders.spec
     flags = sum(_CLONE_FLAGS[each] for each in spec.namespaces if each in _CLONE_FLAGS)
-    pid = syscalls.clone3(flags, lock if own_groups.is_version_2 else None)
+    pid = syscalls.clone3(flags, lock if group.version == 2 else None)
     if pid == 0:
         has_network = orders.network is not None
-        become(Order(spec, own_groups, orders.streams, tells, hears, has_network, orders.defences, orders.on_step))
+        become(Order(spec, group, orders.streams, tells, hears, has_network, orders.defences, orders.on_step))
         os._exit(127)
     return _Process(pid)
 
@@ -149,7 +149,7 @@ class _Process:
         return self.status
 
 
-def _wait(orders: Orders, told: Told, process: _Process, tells: int, own_groups: Groups) -> dict[str, Any]:
+def _wait(orders: Orders, told: Told, process: _Process, tells: int, group: Group) -> dict[str, Any]:
     """Wait until the program is executed, then for the end of the process, its owner, or the time."""
     poller = select.poll()
     poller.register(tells, 0)  # it ends (POLLHUP) when the program is executed; what comes before is read then
@@ -179,7 +179,7 @@ def _wait(orders: Orders, told: Told, process: _Process, tells: int, own_groups:
     status = process.reap()
     if told.last != "program":
         raise ContainerError(f"{_failed_step(told)}: the first process has ended (status {status}).")
-    oom = orders.spec.limits.memory_bytes is not None and groups.was_killed_for_memory(own_groups)
+    oom = orders.spec.limits.memory_bytes is not None and was_killed_for_memory(group)
     return {"status": status, "oom": oom, "steps": told.steps()}
 
 

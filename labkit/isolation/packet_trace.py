@@ -131,7 +131,7 @@ def _rule_words(target: str, words: str) -> str:
     if target == "DNAT" and to:
         return f"DNAT: the destination becomes {to}"
     if target == "MASQUERADE":
-        return "MASQUERADE: the source becomes this machine's address"
+        return "MASQUERADE: the source becomes this machine"
     return f"{words if words.startswith('policy') else target}"
 
 

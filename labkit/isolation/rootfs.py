@@ -106,11 +106,11 @@ def open_sources(spec: Spec) -> dict[int, int]:
     return found
 
 
-def mount_all(root: int, spec: Spec, group_paths: tuple[str, ...], sources: dict[int, int], defences: Defences) -> None:
-    """Mount what the spec names, in its order. `sources` is from `open_sources`."""
+def mount_all(root: int, spec: Spec, groups: dict[str, str], sources: dict[int, int], defences: Defences) -> None:
+    """Mount what the spec names, in its order. `groups` are those of its `Group`, `sources` is from `open_sources`."""
     for place, mount in enumerate(spec.mounts):
         with _naming(mount):
-            made = make_mount(mount, spec, group_paths, sources.get(place))
+            made = make_mount(mount, spec, groups, sources.get(place))
             is_directory = stat.S_ISDIR(os.fstat(made.tree).st_mode)
             target = open_target(root, mount.destination, defences, is_directory=is_directory, may_be_link=made.is_bind)
             mounts.attach(made.tree, target)

@@ -137,7 +137,9 @@ class Running:
 
     def _listen(self) -> None:
         """Read lines of the channel: the pid, the answer, how it ended."""
-        data = self._channel.recv(READ_BYTES)
+        data = b""
+        with suppress(ConnectionResetError):  # it was killed before it had read what it was told
+            data = self._channel.recv(READ_BYTES)
         if not data:
             raise ExperimentError(
                 "The helper process ended while the experiment ran. Run the cell again: a new helper is started."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.errors import ContainerError
-from labkit.isolation.groups import find_groups, remove_groups
+from labkit.isolation.groups import group_of_box
 from labkit.isolation.making import Orders
 from labkit.isolation.shim import be_shim
 from labkit.isolation.streams import as_file
@@ -47,7 +47,7 @@ class Started:
         """Wait for the end of the shim, which is at it; if it was killed, do what it could not do any more."""
         _, status = os.waitpid(self.shim, 0)
         if os.WIFSIGNALED(status):
-            remove_groups(find_groups(self.name))
+            group_of_box(self.name).remove()
 
 
 def fork_shim(orders: Orders, started: Started) -> None:

@@ -6,6 +6,7 @@ cgroups(7). A process that has ended gives nothing instead of an error: between 
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ __all__ = [
     "read_effective_capabilities",
     "read_memberships",
     "read_mounts",
+    "read_openers",
     "read_stat",
 ]
 
@@ -130,6 +132,29 @@ def parse_membership(line: str) -> Membership:
 def read_memberships(pid: Pid = "self") -> list[Membership]:
     """The control groups of a process, one a hierarchy; raises OSError when it is gone."""
     return [parse_membership(line) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+
+
+def read_openers(name: str) -> dict[str, str]:
+    """Which programs have this file or pipe open, and what may they do with it: "read", "write", "read and write"?
+
+    `name` is what the links in /proc/PID/fd say, such as "pipe:[42]". Programs are sorted by name; one that has it open
+    only to know where it is (O_PATH) is left out. Source: proc_pid_fd(5).
+    """
+    found: dict[str, int] = {}
+    for pid in pids():
+        try:
+            links = [f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd")]
+        except OSError:  # it has ended
+            continue
+        for link in links:
+            try:
+                if os.readlink(link) == name:
+                    program = read_comm(pid)
+                    found[program] = found.get(program, 0) | os.lstat(link).st_mode & (stat.S_IRUSR | stat.S_IWUSR)
+            except OSError:  # it was closed
+                continue
+    words = {stat.S_IRUSR: "read", stat.S_IWUSR: "write", stat.S_IRUSR | stat.S_IWUSR: "read and write"}
+    return {program: words[bits] for program, bits in sorted(found.items()) if bits}
 
 
 def read_available_kib() -> int | None:

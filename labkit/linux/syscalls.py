@@ -45,6 +45,7 @@ __all__ = [
     "pivot_root",
     "power_off",
     "prctl",
+    "raw_clone",
     "setdomainname",
     "sethostname",
     "setns",
@@ -142,7 +143,15 @@ def clone(flags: int) -> int:
     """
     if flags & 0xFF:
         raise ValueError(f"clone(2) would take {flags & 0xFF:#x} for the number of a signal: use clone3, or unshare")
-    return _result(_libc.syscall(_NR_CLONE[os.uname().machine], ctypes.c_ulong(flags | signal.SIGCHLD), 0, 0, 0, 0))
+    return raw_clone(flags | signal.SIGCHLD)
+
+
+def raw_clone(flags: int) -> int:
+    """Make a child as `clone` does, with the flags as they are: the caller names the signal in the lowest eight bits.
+
+    Raises OSError.
+    """
+    return _result(_libc.syscall(_NR_CLONE[os.uname().machine], ctypes.c_ulong(flags), 0, 0, 0, 0))
 
 
 def clone3(flags: int, cgroup: int | None = None) -> int:

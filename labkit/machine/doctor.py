@@ -5,93 +5,42 @@ before a machine boots, so the notebook and `labkit doctor` say the same. They a
 `labkit doctor` besides boots a machine of each kind in which they find nothing, before it says "ok".
 """
 
-import _thread
-import ctypes
-import errno
-import mmap
 import os
 import platform
-import re
-import shutil
-import signal
-import socket
-import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from labkit.errors import EngineUnfit, MachineError
-from labkit.linux.proc import read_effective_capabilities
 from labkit.machine import KINDS
+from labkit.machine.abilities import may_administrate, may_trace, room_for_processes, try_namespaces
 from labkit.machine.engine_programs import describe_engine, require_engine
-from labkit.machine.inside.busybox import BUSYBOX, is_static
-from labkit.machine.outside.kernel import PROGRAM, Kernel, NoKernel, find_kernel, find_program
-from labkit.machine.outside.memory import group_memory_mib, host_memory_mib, promised_mib
-from labkit.machine.outside.ports import reserve
-from labkit.machine.request import PATHS, read_engine_dir
+from labkit.machine.inside.busybox import BUSYBOX
+from labkit.machine.outside.kernel import Kernel, NoKernel, find_kernel
+from labkit.machine.outside.memory import NEEDED_MIB, UML_MEMORY_MIB, group_memory_mib, host_memory_mib
+from labkit.machine.outside.ports import check_port
+from labkit.machine.places import find_memory_dir, find_state_dir
+from labkit.machine.problem import Problem
+from labkit.machine.programs import check_busybox, check_headers, check_programs
 
 __all__ = [
     "KINDS",
-    "Problem",
     "boot_once",
     "check",
-    "check_port",
     "choose_kind",
     "describe_kernel",
     "examine",
-    "memory_dir",
-    "name_port_problem",
     "require",
     "require_kernel",
     "require_memory",
-    "state_dir",
 ]
 
-PACKAGES = {  # program: Debian package
-    "dockerd": "docker.io",
-    "containerd": "containerd",
-    "runc": "runc",
-    "docker": "docker.io",
-    str(BUSYBOX): "busybox-static",
-    "iptables": "iptables",
-    "ip": "iproute2",
-    "modprobe": "kmod",
-    "slirp4netns": "slirp4netns",
-    # what the lessons use besides
-    "curl": "curl",
-    "strace": "strace",
-    "gcc": "gcc",
-    "docker-registry": "docker-registry",
-    "mkfs.btrfs": "btrfs-progs",
-    "fuse-overlayfs": "fuse-overlayfs",
-    "mke2fs": "e2fsprogs",
-    "openssl": "openssl",
-    "docker-compose": "docker-compose",
-    "nsenter": "util-linux",
-}
-UML_MEMORY_MIB = 512
 NEEDED_PROCESSES = 100  # threads count, too: a machine with its engine and a few containers, and what is beside it
-# What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
-NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
 MAX_WORDS = 1000  # of a machine that failed
-MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the final zero
-CAP_SYS_ADMIN = 21
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What was found, and the cure."""
-
-    found: str
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.found} {self.cure}"
 
 
 def examine() -> dict[str, Any]:
@@ -101,7 +50,7 @@ def examine() -> dict[str, Any]:
     machine of it has just run a command: that takes as long as its boot.
     """
     kinds = {kind: check(kind) or [*_check_engine()] or boot_once(kind) for kind in KINDS}
-    host = [*_check_home(), *_check_headers(), *check_port()]
+    host = [*_check_home(), *check_headers(), *check_port()]
     chosen = None
     try:
         chosen = choose_kind()
@@ -154,7 +103,7 @@ def choose_kind(wanted: str | None = None) -> str:
     """
     kind = wanted or os.environ.get("LABKIT_MACHINE") or "auto"
     if kind == "auto":
-        if not _may_administrate():
+        if not may_administrate():
             return "uml"
         return "uml" if check("native") and not check("uml") else "native"
     if kind not in KINDS:
@@ -166,9 +115,9 @@ def check(kind: str) -> list[Problem]:
     """What keeps a machine of this kind from booting here and now; nothing means it can."""
     found = list(_check_system(kind))
     if not found:
-        found += _check_programs(kind)
-        found += _check_busybox(BUSYBOX)
-        found += _problem(_find_state_dir())
+        found += check_programs(kind)
+        found += check_busybox(BUSYBOX)
+        found += _problem(find_state_dir())
         found += _check_memory(kind)
         found += _check_processes()
         found += _check_uml() if kind == "uml" else _check_native()
@@ -199,32 +148,6 @@ def boot_once(kind: str) -> list[Problem]:
     return [Problem(f"A machine was booted, and failed: {words}", f"Try again: labkit run --machine {kind} -- true")]
 
 
-def check_port() -> list[Problem]:
-    """What keeps a notebook's kernel from having a port on 127.0.0.1, and its client from reaching it."""
-    try:
-        with reserve(0) as port, socket.socket() as client:
-            port.listen()
-            client.settimeout(1)
-            client.connect(port.getsockname())
-    except OSError as error:
-        return [name_port_problem(error)]
-    return []
-
-
-def name_port_problem(error: OSError) -> Problem:
-    """What is said of a port that cannot be had."""
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return Problem(
-            f"No more files can be opened ({error.strerror}), and a kernel needs ports.",
-            "Shut down kernels that you are not using (Kernel > Shut Down), or raise the limit: ulimit -n.",
-        )
-    return Problem(
-        f"No port on 127.0.0.1 can be had and reached ({error.strerror or error}).",
-        "If the interface lo is down (ip link show lo), run as root: ip link set lo up. If it is up, all ports "
-        "of net.ipv4.ip_local_port_range are taken: end a program that holds many (ss -tanp).",
-    )
-
-
 def require(kind: str) -> None:
     """Raise MachineError, with what was found and the cure, when this host cannot carry a machine of this kind."""
     problems = check(kind)
@@ -247,84 +170,8 @@ def require_kernel() -> Kernel:
     return found
 
 
-def state_dir() -> Path:
-    """The directory in which each machine of this user has its own; made if need be.
-
-    Raises MachineError when it cannot be made or belongs to somebody else.
-    """
-    return _or_raise(_find_state_dir())
-
-
-def memory_dir(room_mib: int = UML_MEMORY_MIB) -> Path:
-    """Where the file can lie that is a user-mode kernel's memory: room, and executable mappings, are needed.
-
-    Raises MachineError that names each place tried, and what was wrong with it.
-    """
-    return _or_raise(_find_memory_dir(room_mib))
-
-
 def _problem(found: Path | Problem) -> list[Problem]:
     return [found] if isinstance(found, Problem) else []
-
-
-def _or_raise(found: Path | Problem) -> Path:
-    if isinstance(found, Problem):
-        raise MachineError(str(found))
-    return found
-
-
-def _find_state_dir() -> Path | Problem:
-    path = Path(os.environ.get("LABKIT_TMPDIR") or tempfile.gettempdir()).resolve() / f"labkit-{os.getuid()}"
-    if path.parts[1] in ("dev", "proc", "sys"):  # a user-mode kernel has its own there, and would not see it
-        return Problem(f"{path} lies on a file system of the kernel.", "Name another directory in LABKIT_TMPDIR.")
-    if re.search(r"[\s,]", str(path)):  # it stands on the command line of a user-mode kernel
-        return Problem(f"{path} has a space or a comma in its name.", "Name another directory in LABKIT_TMPDIR.")
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        owner = path.lstat()
-        if owner.st_uid != os.getuid() or not stat.S_ISDIR(owner.st_mode):
-            return Problem(f"{path} belongs to somebody else.", "Name a directory of your own in LABKIT_TMPDIR.")
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(bytes(65536))
-            file.flush()
-    except OSError as error:
-        return Problem(
-            f"Nothing can be written under {path} ({error.strerror}).",
-            "Free some space, or name a writable directory with room in LABKIT_TMPDIR.",
-        )
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH - len("/12345678/uml/lab/mconsole"):
-        return Problem(f"{path} is too long a name for sockets.", "Name a shorter directory in LABKIT_TMPDIR.")
-    return path
-
-
-def _find_memory_dir(room_mib: int) -> Path | Problem:
-    tried: dict[str, str] = {}
-    for name in (os.environ.get("LABKIT_TMPDIR"), "/dev/shm", os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
-        if name and name not in tried:
-            trouble = _try_memory_dir(name, room_mib)
-            if trouble is None:
-                return Path(name)
-            tried[name] = trouble
-    return Problem(
-        f"No directory can hold the machine's memory ({'; '.join(f'{name}: {why}' for name, why in tried.items())}).",
-        f"Name one in LABKIT_TMPDIR that has {room_mib} MiB free on a file system not mounted noexec.",
-    )
-
-
-def _try_memory_dir(name: str, room_mib: int) -> str | None:
-    try:
-        with tempfile.TemporaryFile(dir=name) as file:
-            file.write(bytes(mmap.PAGESIZE))
-            file.flush()
-            mmap.mmap(file.fileno(), mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
-        room = os.statvfs(name)
-    except PermissionError as error:
-        return "it forbids executable mappings (noexec)" if error.filename is None else "not writable"
-    except OSError as error:
-        return str(error.strerror)
-    # Of the machines that run, too, each has such a file, which still grows; where, is not known of another user's.
-    free_mib = max(0, (room.f_bavail * room.f_frsize >> 20) - promised_mib(NEEDED_MIB["uml"]))
-    return None if free_mib >= room_mib else f"only {free_mib} MiB free of the {room_mib} needed"
 
 
 def _check_system(kind: str) -> Iterator[Problem]:
@@ -346,19 +193,6 @@ def _check_system(kind: str) -> Iterator[Problem]:
         )
 
 
-def _check_programs(kind: str) -> Iterator[Problem]:
-    packages = {**PACKAGES, "docker": _package_of_docker()}
-    if kind == "uml" and find_program() is None:
-        packages[PROGRAM] = "user-mode-linux"
-    path = ":".join([read_engine_dir(), os.environ.get("PATH", ""), PATHS])
-    missing = {program: package for program, package in packages.items() if shutil.which(program, path=path) is None}
-    if missing:
-        *others, last = missing
-        names = f"programs {', '.join(others)} and {last} are" if others else f"program {last} is"
-        wanted = " ".join(dict.fromkeys(missing.values()))
-        yield Problem(f"The {names} missing.", f"Run: apt-get install {wanted} (or `make setup`), as root.")
-
-
 def _check_engine() -> Iterator[Problem]:
     try:
         require_engine()
@@ -370,23 +204,6 @@ def _describe_engine() -> dict[str, str]:
     with suppress(EngineUnfit):  # it is told with the kinds
         return describe_engine()
     return {}
-
-
-def _package_of_docker() -> str:
-    """Debian 12 and its relatives have the docker command in docker.io, Debian from 13 on in docker-cli."""
-    with suppress(OSError):  # a system that does not say which one it is
-        release = platform.freedesktop_os_release()
-        if release["ID"] == "debian" and release.get("VERSION_ID") != "12":
-            return "docker-cli"
-    return "docker.io"
-
-
-def _check_busybox(program: Path) -> Iterator[Problem]:
-    if program.exists() and not is_static(program):
-        yield Problem(
-            f"{program} is the dynamic one: in an image, where its libraries are not, it does not run.",
-            "Run: apt-get install busybox-static (or `make setup`), as root: it replaces the package busybox.",
-        )
 
 
 def _check_memory(kind: str) -> Iterator[Problem]:
@@ -403,7 +220,7 @@ def _check_memory(kind: str) -> Iterator[Problem]:
 
 
 def _check_processes() -> Iterator[Problem]:
-    room = _room_for_processes(NEEDED_PROCESSES)
+    room = room_for_processes(NEEDED_PROCESSES)
     if room < NEEDED_PROCESSES:
         yield Problem(
             f"Only {room} more processes can be started here, and a machine takes {NEEDED_PROCESSES}.",
@@ -412,37 +229,14 @@ def _check_processes() -> Iterator[Problem]:
         )
 
 
-def _room_for_processes(wanted: int) -> int:
-    """How many threads can be started here and now, up to `wanted`, of 255 at most: tried, in a child.
-
-    RLIMIT_NPROC counts all of a user's, the kernel does not tell how many those are, and each control group above may
-    have a limit.
-    """
-    try:
-        pid = os.fork()
-    except BlockingIOError:
-        return 0
-    if pid == 0:
-        started = 1
-        with suppress(RuntimeError):
-            _thread.stack_size(1 << 16)
-            never = _thread.allocate_lock()
-            never.acquire()
-            while started < wanted:
-                _thread.start_new_thread(never.acquire, ())
-                started += 1
-        os._exit(started)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 def _check_native() -> Iterator[Problem]:
-    if not _may_administrate():
+    if not may_administrate():
         yield Problem(
             "The native kind needs root with CAP_SYS_ADMIN.",
             "Use the uml kind: LABKIT_MACHINE=uml (or leave it to auto).",
         )
         return
-    refusal = _try_namespaces()
+    refusal = try_namespaces()
     if refusal:
         yield Problem(
             f"This host lets root have no namespaces and mounts ({refusal}).",
@@ -455,39 +249,17 @@ def _check_native() -> Iterator[Problem]:
         )
 
 
-def _try_namespaces() -> str:
-    """Do in a child what a native machine begins with; give the kernel's refusal, or nothing."""
-    from labkit.linux import syscalls  # where there is no Linux, this file is read all the same
-
-    pid = os.fork()
-    if pid == 0:
-        try:
-            syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID)
-            syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
-        except OSError as error:
-            os._exit(error.errno or 1)
-        os._exit(0)
-    number = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return os.strerror(abs(number)) if number else ""
-
-
-def _may_administrate() -> bool:
-    if platform.system() != "Linux" or os.geteuid() != 0:
-        return False
-    return bool(read_effective_capabilities() >> CAP_SYS_ADMIN & 1)
-
-
 def _check_uml() -> Iterator[Problem]:
     kernel = _find_kernel()
     if isinstance(kernel, Problem):
         yield kernel
     elif kernel is not None:
         yield from _check_kernel(kernel)
-    yield from _problem(_find_memory_dir(UML_MEMORY_MIB))
+    yield from _problem(find_memory_dir(UML_MEMORY_MIB))
 
 
 def _check_kernel(kernel: Kernel) -> Iterator[Problem]:
-    if kernel.needs_ptrace and not _may_trace():
+    if kernel.needs_ptrace and not may_trace():
         yield Problem(
             "This host forbids ptrace(2), by which User-Mode Linux runs its processes.",
             "Set kernel.yama.ptrace_scope to 2 or less, or start this container with a profile that permits ptrace.",
@@ -505,33 +277,6 @@ def _find_kernel() -> Kernel | Problem | None:
         return find_kernel()
     except NoKernel as error:
         return Problem(error.found, error.cure)
-
-
-def _may_trace() -> bool:
-    """May a process have itself traced? Tried in a child: PTRACE_TRACEME of ptrace(2)."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if ctypes.CDLL(None).ptrace(0, 0, None, None) == 0 else 1)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSTOPPED(status):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return True
-    return os.waitstatus_to_exitcode(status) == 0
-
-
-def _check_headers() -> Iterator[Problem]:
-    """gcc alone compiles no program. That it is missing is told with the other programs."""
-    if shutil.which("gcc") is None:
-        return
-    done = subprocess.run(
-        ["gcc", "-fsyntax-only", "-x", "c", "-"], input=b"#include <stdio.h>\n", capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        yield Problem(
-            "gcc is here, but it finds no stdio.h: the lesson that compiles C needs the headers of libc.",
-            "Run: apt-get install libc6-dev (or `make setup`), as root.",
-        )
 
 
 def _check_home() -> Iterator[Problem]:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import MachineError, PortTaken
-from labkit.machine.doctor import UML_MEMORY_MIB, choose_kind, name_port_problem, require
-from labkit.machine.outside.ports import reserve
+from labkit.machine.doctor import choose_kind, require
+from labkit.machine.outside.memory import UML_MEMORY_MIB
+from labkit.machine.outside.ports import name_port_problem, reserve
 
 if TYPE_CHECKING:
     from labkit.machine.outside.keeper import Keeper

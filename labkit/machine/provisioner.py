@@ -16,8 +16,7 @@ from jupyter_client.connect import port_names
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from labkit.errors import MachineError
-from labkit.machine.doctor import check_port, name_port_problem
-from labkit.machine.outside.ports import reserve
+from labkit.machine.outside.ports import check_port, name_port_problem, reserve
 
 __all__ = ["Provisioner"]
 

@@ -9,10 +9,11 @@ tabs. A legend names each mark that is seen, and no other.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
+from textwrap import wrap
 
 from labkit.show.look import ROLES, figure
 from labkit.show.said import Piece, read_pieces, shared_values
-from labkit.show.still import cut, frame_svg, text_svg, xml_safe
+from labkit.show.still import cut, frame_svg, mask, text_svg, xml_safe
 
 __all__ = ["beside_html", "beside_svg", "beside_text"]
 
@@ -266,15 +267,23 @@ def beside_svg(panes: Mapping[str, str]) -> str:
         _pane_svg(title, text, number % 2 * width, number // 2 * height)
         for number, (title, text) in enumerate(panes.items())
     ]
-    return frame_svg(parts, 2 * width, (len(panes) + 1) // 2 * height, differs=True)
+    return frame_svg(parts, min(2, len(panes)) * width, (len(panes) + 1) // 2 * height, differs=True)
 
 
 def _pane_svg(title: str, text: str, x: float, y: float) -> str:
     width, height = PANE_PX
-    shown = "\n".join(piece.text for piece in read_pieces(text) if piece.kind != "headers")
+    shown = "\n".join(_wrapped(piece) for piece in read_pieces(text) if piece.kind != "headers")
     return (
         f'<rect x="{x + 4}" y="{y + 4}" width="{width - 8}" height="{height - 8}" rx="8" fill="none" '
         f'stroke="{ROLES["you"].light}"/>'
         f'<text x="{x + 12}" y="{y + 20}" font-weight="bold">{escape(title)}</text>'
         + text_svg(shown, x + 12, y + 40, columns=COLUMNS, rows=ROWS)
     )
+
+
+def _wrapped(piece: Piece) -> str:
+    """What is said in words goes on in the next row, as on the page; a dump, a table and a value keep their rows."""
+    if piece.kind not in ("command", "output") or _looks_tabular(piece.text) or _looks_structured(piece.text):
+        return piece.text
+    lines = [mask(cut(line, ROWS * COLUMNS)) for line in piece.text.splitlines()]
+    return "\n".join("\n".join(wrap(line, COLUMNS, break_on_hyphens=False)) for line in lines)

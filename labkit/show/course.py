@@ -89,7 +89,7 @@ COURSE: Mapping[str, Topic] = {
     "01": Topic("Speak the Engine API", 50, ("docker", "socket", "dockerd")),
     "02": Topic("Listen to the docker command", 45, ("docker", "socket")),
     "02b": Topic("Read a line of flags", 25, ("docker",)),  # optional
-    "03": Topic("The daemon", 40, ("socket", "dockerd", "containerd", "shim")),
+    "03": Topic("The daemon", 50, ("socket", "dockerd", "containerd", "shim")),
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 40, ("images",)),
     "06": Topic("The union file system", 40, ("images", "mounts")),
@@ -98,10 +98,15 @@ COURSE: Mapping[str, Topic] = {
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
     "11": Topic("Control groups", 50, ("process", "cgroups")),
-    "12": Topic("The network of a container", 50, ("process", "network")),
+    "12": Topic("The network of a container", 60, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
+<<<<<<< HEAD
     "14": Topic("Machines, Compose and Swarm", 55, ("machine", "docker", "dockerd", "network")),
     "15": Topic("Security", 50, ("socket", "process", "namespaces", "mounts")),
+=======
+    "14": Topic("Machines, Compose and Swarm", 45, ("machine", "docker", "dockerd", "network")),
+    "15": Topic("Security", 55, ("socket", "process", "namespaces", "mounts")),
+>>>>>>> main
     "16": Topic(
         "Build your own", 105, ("docker", "runc", "process", "images", "namespaces", "cgroups", "mounts", "network")
     ),

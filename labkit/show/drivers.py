@@ -6,6 +6,7 @@ what was measured on the computer: the page and the still picture show that, and
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 
 from labkit.images.drivers import DRIVERS, Refusal, Trial
 from labkit.show.look import ROLES, figure, mark, with_code
@@ -31,9 +32,9 @@ CAPTION = (
     "Look at the last column. Where a driver runs, the column has the bytes on the disk. Where it does not run, the "
     "column says why. The column before it says what the driver needs from the kernel."
 )
-RUNS, RUNS_NOT = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
+RUNS, REFUSED, NOT_TRIED = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 WHO = {"dockerd": "dockerd says", "kernel": "the kernel refuses", "lab": "not tried here"}
-ROW_PX, WIDTH_PX = 34, 900
+ROW_PX, DRIVER_PX, WIDTH_PX, COLUMNS = 34, 78, 900, 95
 BAR_X, BAR_PX = 190, 480
 PARTS = ("engine", "container", "stderr")  # whose colours the image, the containers and the changed byte have
 
@@ -58,7 +59,7 @@ def relations(trials: Sequence[Trial]) -> dict[str, bool]:
     sharing = [trial for trial in trials if DRIVERS[trial.driver].shares_blocks]
     return {
         "vfs keeps more bytes than overlay2": all(
-            vfs.bytes_after(step) > overlay.bytes_after(step) for step in ("build", LAST, "write")
+            vfs.bytes_after(step) > overlay.bytes_after(step) for step in ("build", LAST, "change")
         ),
         "ten containers of overlay2 take less than one copy of the image": _created(overlay)
         < overlay.bytes_after("build"),
@@ -98,15 +99,17 @@ def drivers_svg(results: Sequence[Result]) -> str:
     """The table as a still picture; it differs from computer to computer."""
     parts = []
     for number, result in enumerate(results):
-        y = 24 + number * 2 * ROW_PX
+        y = 24 + number * DRIVER_PX
+        driver = DRIVERS[result.driver]
+        here = "\n".join(wrap(_here(result), COLUMNS))
         parts += [
-            text_svg(RUNS if result.runs else RUNS_NOT, 10, y, columns=1, rows=1),
+            text_svg(_sign(result), 10, y, columns=1, rows=1),
             text_svg(result.driver, 26, y, columns=24, rows=1),
-            text_svg(DRIVERS[result.driver].layer, BAR_X, y, columns=95, rows=1),
-            text_svg(DRIVERS[result.driver].kernel_object, BAR_X, y + 15, columns=95, rows=1),
-            text_svg(_here(result), BAR_X, y + 30, columns=95, rows=1),
+            text_svg(f"a layer is: {driver.layer}", BAR_X, y, columns=COLUMNS, rows=1),
+            text_svg(f"from the kernel: {driver.kernel_object}", BAR_X, y + 15, columns=COLUMNS, rows=1),
+            text_svg(here, BAR_X, y + 30, columns=COLUMNS, rows=2),
         ]
-    return frame_svg(parts, WIDTH_PX, 24 + len(results) * 2 * ROW_PX, differs=True)
+    return frame_svg(parts, WIDTH_PX, 24 + len(results) * DRIVER_PX, differs=True)
 
 
 def growth_svg(trials: Sequence[Trial], containers: int, *, changed: bool) -> str:
@@ -138,6 +141,12 @@ def _created(trial: Trial) -> int:
     return trial.bytes_after(LAST) - trial.bytes_after("build")
 
 
+def _sign(result: Result) -> str:
+    if isinstance(result, Refusal):
+        return NOT_TRIED if result.who == "lab" else REFUSED
+    return RUNS
+
+
 def _here(result: Result) -> str:
     if isinstance(result, Refusal):
         return f"{WHO[result.who]}: {result.words}"
@@ -148,5 +157,6 @@ def _here(result: Result) -> str:
 def _here_html(result: Result) -> str:
     if isinstance(result, Refusal):
         words = f"<q>{escape(result.words)}</q>" if result.who == "dockerd" else with_code(result.words)
-        return f'<span class="lk-ink-missing">{mark("missing")} {WHO[result.who]}:</span> {words}'
+        sign = NOT_TRIED if result.who == "lab" else mark("missing")
+        return f'<span class="lk-ink-missing">{sign} {WHO[result.who]}:</span> {words}'
     return f'<span class="lk-ink-answer">{RUNS} <b>runs</b></span>{escape(_here(result)[4:])}'

@@ -31,7 +31,8 @@ ERROR_CAPTION = (
     "Time goes down; each column is a process. Look at the <b>red steps</b>: who finds the error, and who tells it on."
 )
 STDERR = "2"
-COLUMN_PX, ROW_PX, TOP_PX = 225, 46, 60
+COLUMN_PX, ROW_PX, TOP_PX = 205, 46, 60
+COLUMNS = 25  # characters of a step's words
 
 
 class Placed(NamedTuple):
@@ -60,7 +61,7 @@ def say(step: Step) -> tuple[str, str]:
     """A step's call, and what it is for."""
     match step.what:
         case "thread":
-            return "clone", "threads: Go's runtime starts"
+            return "clone", "threads: Go starts"
         case "process":
             return "clone", f"makes process {step.words}"
         case "execve":
@@ -70,9 +71,9 @@ def say(step: Step) -> tuple[str, str]:
         case "capset":
             return "capset", "gives up capabilities"
         case "look":
-            return "stat", f"{step.words} is in no directory of PATH"
+            return "stat", f"finds no {step.words} in PATH"
         case _:
-            return "write", "prints the error" if step.words == STDERR else "tells the error, by a pipe"
+            return "write", "prints the error" if step.words == STDERR else "the error, into a pipe"
 
 
 def entering_html(processes: Sequence[Process]) -> str:
@@ -110,7 +111,7 @@ def entering_svg(processes: Sequence[Process]) -> str:
     parts = []
     for process in processes:
         x = 8 + (process.number - 1) * COLUMN_PX
-        parts.append(words_svg(cut(f"{process.number}. {name_process(process, processes)}", 27), x, 22, 700))
+        parts.append(words_svg(cut(f"{process.number}. {name_process(process, processes)}", COLUMNS), x, 22, 700))
         parts.append(words_svg(count_threads(process), x, 42))
     for one in placed:
         ink = ROLES[one.role].light
@@ -120,7 +121,7 @@ def entering_svg(processes: Sequence[Process]) -> str:
             f'<rect x="{x}" y="{y}" width="{COLUMN_PX - 12}" height="{ROW_PX - 6}" rx="4" stroke="{ink}" '
             f'fill="{ink}" fill-opacity="0.12"/>'
         )
-        parts.append(words_svg(call, x + 6, y + 17, 700) + text_svg(words, x + 6, y + 33, columns=27, rows=1))
+        parts.append(words_svg(call, x + 6, y + 17, 700) + text_svg(words, x + 6, y + 33, columns=COLUMNS, rows=1))
     bottom = TOP_PX + (max((one.row for one in placed), default=0) + 1) * ROW_PX
     rows = wrap_words("Time goes down. Blue: outside the container. Brown: inside, after setns.")
     parts += [words_svg(row, 8, bottom + 20 + 20 * number) for number, row in enumerate(rows)]

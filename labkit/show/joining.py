@@ -23,7 +23,7 @@ STYLE = (
     ".lkj .lkj-new td{border-width:2px}</style>"
 )
 CAPTION = "Look at the cells with a cross: there the kernel refuses, and says why by an <b>errno</b>."
-NAME_PX, CELL_PX, ROW_PX, TOP_PX = 250, 76, 34, 40
+NAME_PX, CELL_PX, ROW_PX, TOP_PX = 284, 72, 34, 40
 
 
 def name_row(joins: Joins) -> str:

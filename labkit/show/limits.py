@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from labkit.show.look import figure, mark, with_code
-from labkit.show.still import frame_svg, text_svg
+from labkit.show.look import PAGE, figure, mark, with_code
+from labkit.show.still import frame_svg, text_svg, words_svg
 
 __all__ = ["Row", "limits_html", "limits_svg", "limits_text"]
 
@@ -17,6 +17,7 @@ CAPTION = (
     "This machine has <b>version {0}</b> of control groups: its column is marked. The last column holds what the "
     "kernel says now, in that file. Only the kernel writes a counter."
 )
+STILL_CAPTION = "[ ]: the version of this machine. Below the line: counters, which only the kernel writes."
 HEADS = ("", "docker run", "version 1", "version 2", "now")
 COLUMNS_PX = (10, 150, 260, 500, 650)
 ROW_PX = 20
@@ -83,7 +84,13 @@ def limits_svg(rows: Sequence[Row], version: int) -> str:
         for number, line in enumerate([heads, *((row.what, row.flag, row.v1, row.v2, row.value) for row in rows)])
         for x, word in zip(COLUMNS_PX, line, strict=True)
     ]
-    return frame_svg(parts, 760, 34 + ROW_PX * (len(rows) + 1), differs=True)
+    height = 34 + ROW_PX * (len(rows) + 1)
+    for number in range(len(rows)):
+        if _is_first(rows, number):
+            y = 30 + ROW_PX * number
+            parts.append(f'<path d="M{COLUMNS_PX[0]} {y}H750" stroke="{PAGE["dim"][0]}"/>')
+    parts.append(words_svg(STILL_CAPTION, COLUMNS_PX[0], height + 6))
+    return frame_svg(parts, 760, height + 20, differs=True)
 
 
 def _is_first(rows: Sequence[Row], number: int) -> bool:

@@ -31,12 +31,12 @@ __all__ = ["CAPTION", "namespace_map_html", "namespace_map_svg", "namespace_map_
 
 STYLE = SHARED_STYLE + f"<style>{read_css('namespace_map')}</style>"
 CAPTION = (
-    "Read down a column: the same letter and colour mean <b>one namespace, shared</b>. Choose a cell (click, or arrow"
-    " keys and Enter), and see the proof in /proc."
+    "Read down a column: the same letter and colour mean <b>one namespace, shared</b>. Choose a letter (click, or"
+    " arrow keys and Enter), and see the proof in /proc."
 )
 MANY_ALIKE = 4  # sisters with the same name and the same namespaces: of more the rest is folded
 STILL_ROWS = 40
-ROW_PX, HEAD_PX, NAME_PX, CELL_PX = 30, 56, 250, 84
+ROW_PX, HEAD_PX, NAME_PX, CELL_PX, SMALL_PX = 30, 68, 250, 84, 14
 
 Labels = Mapping[int, str]  # of a process, by its pid: the name of its container, or what it is
 
@@ -92,7 +92,9 @@ def namespace_map_svg(
     parts = [words_svg("process", 8, 24, 700)]
     for column, kind in enumerate(kinds):
         x = NAME_PX + column * CELL_PX
-        parts += [words_svg(kind, x + 4, 24, 700), _small_svg(KINDS[kind].words, x + 4, 42)]
+        parts.append(words_svg(kind, x + 4, 24, 700))
+        for row, word in enumerate(KINDS[kind].words.split()):  # side by side they are wider than a column
+            parts.append(_small_svg(word, x + 4, 42 + row * SMALL_PX))
     for number, (process, depth) in enumerate(rows[:STILL_ROWS]):
         y = HEAD_PX + number * ROW_PX
         name = (labels or {}).get(process.pid, process.comm)

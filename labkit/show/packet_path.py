@@ -41,10 +41,10 @@ def packet_path_text(stations: Sequence[Station], hops: Sequence[Hop]) -> str:
     labels = {station.key: station.label for station in stations}
     lines = []
     for is_answer, title in ((False, "the packet"), (True, "its answer")):
-        leg = [hop for hop in hops if hop.is_answer == is_answer]
-        width = max((len(labels[hop.station]) for hop in leg), default=0)
+        leg = [(number, hop) for number, hop in enumerate(hops, 1) if hop.is_answer == is_answer]
+        width = max((len(labels[hop.station]) for _, hop in leg), default=0)
         lines += [f"{title}:"] if leg else [f"{title}: none was seen"]
-        lines += [f"  {number}  {labels[hop.station]:{width}}  {hop.words}" for number, hop in enumerate(leg, 1)]
+        lines += [f"{number:>3}  {labels[hop.station]:{width}}  {hop.words}" for number, hop in leg]
     return "\n".join(lines)
 
 
@@ -109,7 +109,7 @@ def packet_path_svg(stations: Sequence[Station], hops: Sequence[Hop]) -> str:
         rows[column] += 1
     if hops and not rows[1]:
         parts.append(text_svg("none was seen", 16 + 480, top + 20, columns=64, rows=1))
-    return frame_svg(parts, WIDTH, top + 16 + 18 * max(rows))
+    return frame_svg(parts, WIDTH, top + 16 + 18 * max(rows), shrinks=True)
 
 
 def _on_white(role: str) -> str:

@@ -11,8 +11,8 @@ __all__ = ["peers_html", "peers_svg", "peers_text", "rows_of"]
 Answers = Mapping[str, str]
 SAME, OTHER = "\N{CHECK MARK} the same", "\N{MULTIPLICATION SIGN} differs"
 CAPTION = "Each row is one question to both. The kernel has answered: look at the last column first."
-WIDTH_PX, ROW_PX = 930, 30
-COLUMNS_PX = (10, 130, 480, 830)
+WIDTH_PX, ROW_PX = 870, 30
+COLUMNS_PX = (10, 118, 450, 782)
 STYLE = (
     "<style>.lk .lkp-table{overflow-x:auto}.lk .lkp-table table{border-collapse:collapse;width:100%;font-size:inherit;"
     "color:inherit}.lk .lkp-table :is(th,td){text-align:left;padding:6px 14px 6px 0;white-space:normal;background:none;"

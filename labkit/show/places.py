@@ -55,7 +55,7 @@ PLACES = (
         "merged",
         "aufs/mnt",
         "DRIVER/MOUNT-ID/merged",
-        "rootfs/ID",
+        "rootfs/overlayfs/ID",
         "kernel",
         "aufs文件系统挂载点",
         "The root of each container, while it runs: all its layers, mounted as one.",

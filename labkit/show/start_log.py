@@ -43,7 +43,7 @@ STYLE = (
     "</style>"
 )
 HEAD = "".join(f"<span>{words}</span>" for words in ("step", "time since the first line of the log", "begins at"))
-NAME_PX, LANE_PX, ROW_PX = 140, 360, 26
+NAME_PX, LANE_PX, ROW_PX = 140, 250, 26
 
 
 def start_html(steps: Sequence[Step]) -> str:
@@ -69,7 +69,7 @@ def start_svg(steps: Sequence[Step]) -> str:
             text_svg(step.name, 10, y, columns=18, rows=1),
             f'<rect x="{NAME_PX + LANE_PX * left:.1f}" y="{y - 12}" width="{max(3, LANE_PX * width):.1f}" height="15" '
             f'rx="3" fill="{ink}"/>',
-            text_svg(step.kind.what, NAME_PX + LANE_PX + 20, y, columns=52, rows=1),
+            text_svg(step.kind.what, NAME_PX + LANE_PX + 20, y, columns=66, rows=1),
         ]
     return frame_svg(parts, 900, 16 + len(steps) * ROW_PX, differs=True)
 

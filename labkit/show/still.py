@@ -57,14 +57,18 @@ def _line(line: str, x: float, y: float) -> str:
     return f'<text x="{x:g}" y="{y:g}" xml:space="preserve">{escape(xml_safe(line))}</text>'
 
 
-def frame_svg(parts: Sequence[str], width: float, height: float, *, differs: bool = False) -> str:
+def frame_svg(
+    parts: Sequence[str], width: float, height: float, *, differs: bool = False, shrinks: bool = False
+) -> str:
     """Put parts on a white ground, legible on light and dark pages.
 
     A picture that `differs` from run to run in more than identities says so; the tests do not compare it.
+    One that `shrinks` is never wider than its page: for a drawing, whose right side would be missed.
     """
     mark = ' data-differs="1"' if differs else ""
+    style = ' style="max-width:100%;height:auto"' if shrinks else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg"{mark} viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img" font-family="monospace" font-size="12">'
+        f'height="{height:g}"{style} role="img" font-family="monospace" font-size="12">'
         f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>'
     )

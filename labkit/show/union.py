@@ -7,6 +7,7 @@ cross.
 
 from collections.abc import Collection, Sequence
 from html import escape
+from textwrap import wrap
 
 from labkit.images.overlay import WHITEOUT, Directories, Entry, Row, name_kind, rows_of
 from labkit.show.look import ROLES, figure, mark, mark_svg, read_css
@@ -35,7 +36,8 @@ CAPTION = (
     "What is written goes to upper. Lower never changes."
 )
 STILL_PX = (0, 190, 340, 490, 640)  # of a picture: path, lower, upper, merged, meaning
-ROW_PX, TOP_PX, WIDTH_PX = 40, 56, 990
+ROW_PX, TOP_PX, WIDTH_PX = 40, 56, 850
+SAYS_COLUMNS = 27  # of what it means, in two lines: the picture fits on a page
 
 
 def size_words(size_bytes: int) -> str:
@@ -140,7 +142,10 @@ def union_svg(directories: Directories) -> str:
         lower = row.lower[0][1] if row.lower else None
         parts += _cell_svg(lower, LOWER, STILL_PX[1], y)
         parts += _cell_svg(row.upper, UPPER, STILL_PX[2], y) + _cell_svg(row.merged, _provider(row), STILL_PX[3], y)
-        parts.append(text_svg(explain_row(row), says_px, y + 22, columns=47, rows=1))
+        says = wrap(explain_row(row), SAYS_COLUMNS)
+        parts.append(
+            text_svg("\n".join(says), says_px, y + (22 if len(says) == 1 else 15), columns=SAYS_COLUMNS, rows=2)
+        )
     return frame_svg(parts, WIDTH_PX, TOP_PX + len(rows) * ROW_PX + 8)
 
 

@@ -43,13 +43,14 @@ def show_drivers(results: Iterable[Trial | Refusal]) -> View:
 
 
 class Plot:
-    """A figure; its text form says what holds on every computer, since pictures are not compared."""
+    """A figure; `relations` has what holds on every computer: each sentence, and whether it does."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._trials = trials
+        self.relations = relations(trials)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{sentence}: {holds}" for sentence, holds in relations(self._trials).items())
+        return "(bytes and seconds of each driver)"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         packed = io.BytesIO()
@@ -62,9 +63,7 @@ def plot_trials(results: Iterable[Trial | Refusal]) -> Plot:
 
     Raises KeyError without a trial of overlay2 and one of vfs.
     """
-    trials = _trials(results)
-    relations(trials)
-    return Plot(trials)
+    return Plot(_trials(results))
 
 
 def draw_figure(trials: Sequence[Trial]) -> Figure:

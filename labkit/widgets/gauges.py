@@ -20,7 +20,7 @@ from ipywidgets import IntSlider
 
 from labkit.api.engine import Engine
 from labkit.errors import EngineError, LabError
-from labkit.linux.cgroup_limits import PERIOD_US, read, read_all, set_limits
+from labkit.linux.cgroup_limits import PERIOD_US, file_of, read, read_all, set_limits
 from labkit.linux.cgroup_limits import write as write_limit
 from labkit.linux.cgroups import Group, find_group
 from labkit.show.gauge_samples import MIB, Sample
@@ -58,6 +58,7 @@ class ContainerSamples:
         self._began = time.monotonic()
         self._kills_above = 0.0  # of all containers of this engine, where the kernel adds them up (version 2)
         self._own_kills = 0.0
+        self._pid = 0  # of its first process, as the engine tells it
 
     def __iter__(self) -> Iterator[Sample]:
         runs: bool | None = None
@@ -85,7 +86,9 @@ class ContainerSamples:
             return Sample(at_s, values, {name: reading.file for name, reading in readings.items()})
         ended, self.group = self.group, None
         if ended is not None:
-            return Sample(at_s, killed=self._was_killed(ended))
+            last = readings.get("oom_kills")  # the group is there for a moment after its last process
+            is_last = last is not None and last.value > self._own_kills
+            return Sample(at_s, killed=is_last or self._was_killed(ended))
         self.group = self._find()
         self._own_kills, self._kills_above = 0.0, _kills_above(self.group)
         return self._take() if self.group is not None else Sample(at_s)
@@ -93,8 +96,9 @@ class ContainerSamples:
     def _find(self) -> Group | None:
         """Where the container's processes are counted; None while it does not run."""
         state = self._state()
+        self._pid = state.get("Pid", 0)
         with suppress(OSError):
-            return find_group(state["Pid"]) if state.get("Pid") else None
+            return find_group(self._pid) if self._pid else None
         return None
 
     def _was_killed(self, group: Group) -> bool:
@@ -104,7 +108,11 @@ class ContainerSamples:
         hears of each kill, also of one that the group's counter has told already. (In version 2 the engine may come
         too late: the group is gone before it looks.)
         """
-        is_told = not self._own_kills and self._state().get("OOMKilled", False)
+        state, deadline = self._state(), time.monotonic() + SOON_S
+        while state.get("Pid") == self._pid and time.monotonic() < deadline:  # it has not heard of the end yet
+            time.sleep(PERIOD_S / 4)
+            state = self._state()
+        is_told = not self._own_kills and state.get("OOMKilled", False)
         return is_told or _kills_above(group) > self._kills_above
 
     def _state(self) -> dict[str, Any]:
@@ -143,11 +151,12 @@ class GaugesView(LiveView[Sample]):
             raise LabError(f"The container {self.samples.container} does not run: it has no control group.")
         try:
             if name == "memory_limit_bytes":
-                file = set_limits(group, memory_bytes=value)[name]
+                set_limits(group, memory_bytes=value)
             else:
-                file = write_limit(group, name, value)
+                write_limit(group, name, value)
         except OSError as error:
             raise LabError(f"The kernel refuses: {error.strerror}.") from None
+        file = file_of(group, name)
         self._say(line := f"echo {file.read_text().strip()} > {file}")
         return line
 
@@ -200,7 +209,6 @@ def _kills_above(group: Group | None) -> float:
     """What the group above has counted: in version 2 the kills in all groups below it, in version 1 only its own."""
     if group is None:
         return 0.0
-    above = Group(group.version, "", {name: directory.parent for name, directory in group.directories.items()})
-    with suppress(OSError, KeyError):
-        return read(above, "oom_kills").value
+    with suppress(OSError):
+        return read(group.above, "oom_kills").value
     return 0.0

@@ -15,18 +15,16 @@ from labkit.widgets.view import View
 __all__ = ["group_of", "show_limits"]
 
 MEMORY, PROCESSOR, _ = GAUGES
-# What is shown, in its words, and what `docker run` is told for it.
+# What is shown, in its words, and what `docker run` is told for it. What the kernel does at a limit is not among it: a
+# reader is asked that.
 SHOWN = {
     "memory_limit_bytes": ("memory, at most", "--memory"),
     "cpu_quota_us": ("processor, at most", "--cpus"),
     "pids_limit": ("processes, at most", "--pids-limit"),
     "memory_bytes": ("memory, now", ""),
-    "oom_kills": ("killed", ""),
+    "memory_limit_hits": ("limit reached", ""),
     "cpu_s": ("processor time", ""),
-    "cpu_periods_throttled": ("had to wait", ""),
     "pids": ("processes, now", ""),
-    "pids_refused": ("refused", ""),
-    "frozen": ("frozen", ""),
 }
 
 
@@ -69,8 +67,6 @@ def _words(name: str, value: float) -> str:
             return amount(PROCESSOR, value)
         case "cpu_s":
             return f"{value:.2f} s"
-        case "cpu_periods_throttled":
+        case "memory_limit_hits":
             return f"{value:.0f} times"
-        case "frozen":
-            return "yes" if value else "no"
     return "no limit" if value == float("inf") else f"{value:.0f}"

@@ -1,6 +1,7 @@
 # Hint: Which key of `daemon.json` did section 3 change, and what did `dockerd` need afterwards? Keep what the file has.
-# Hint: `kept | {"labels": [...]}` is what the file had, with one key more. Write it as JSON. Then
+# Hint: `json.loads(SETTINGS.read_text()) | {"labels": [...]}` is what the file has, and the labels. Write it as JSON. Then
 #   `kill -HUP $(cat /run/docker.pid)`.
 
-SETTINGS.write_text(json.dumps(kept | {"labels": ["team=blue"]}))
+settings = json.loads(SETTINGS.read_text()) | {"labels": ["team=blue"]}
+SETTINGS.write_text(json.dumps(settings))
 sh("kill -HUP $(cat /run/docker.pid); sleep 1")

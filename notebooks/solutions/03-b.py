@@ -1,4 +1,4 @@
-# Hint: Without a certain setting, the new `dockerd` ends what it finds running. Section 6 sets it.
+# Hint: Without a certain setting, the new `dockerd` ends what it finds running. Section 6 has this setting.
 # Hint: `reload_engine(engine, kept | {"live-restore": True})`. Start the container. Then
 #   `kill -9 $(cat /run/docker.pid)` and `lesson.revive()`.
 

@@ -1,4 +1,4 @@
-# Hint: It is beat 1 with other names, and the rule of beat 2. Which end of the veth pair is a port of the bridge?
+# Hint: It is section 1 with other names, and the rule of section 2. Which end of the veth pair is a port of the bridge?
 # Hint: What is down, carries nothing: the bridge, both ends of the pair. `attic` needs a default route via 10.201.0.1,
 #   and this machine needs a rule `MASQUERADE` for 10.201.0.0/24.
 

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -77,6 +79,14 @@ def make_demo(name: str, kind: str, place: Path) -> Iterator[str]:
         assert wait_until(lambda: not any(map(is_alive, family)), 10), "the demonstration left processes behind"
 
 
+def answers(address: str) -> bool:
+    try:
+        with urlopen(address):
+            return True
+    except URLError:
+        return False
+
+
 def wait_for_step(page: Page) -> str:
     """Wait until the machine has done its part; give what the line at the bottom says."""
     line = page.locator(".labkit-foot > :first-child")
@@ -85,6 +95,7 @@ def wait_for_step(page: Page) -> str:
 
 
 def open_demo(page: Page, address: str) -> None:
+    assert wait_until(lambda: answers(address), START_S), "the server prints its address before it listens"
     page.goto(address)
     page.locator(".labkit-foot").wait_for(timeout=START_S * 1000)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator
 
-from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.lab import SOON_S, JupyterLab, Notebook
 from tests.browser.test_lessons import READABLE, THEMES
+from tests.machine.host import wait_until
+from tests.notebooks.budget import find_factor, measure
 
 DEFINE, WATCH, BUTTON, REAL, ORDER, CACHE = range(6)
 RATE_PER_S, BUSY_S = 200, 8
@@ -132,8 +134,9 @@ def test_the_page_stays_quick(notebook: Notebook) -> None:
         f"answered in {answered_s:.2f} s, long tasks {len(tasks)} of {sum(tasks):.0f} ms, the longest"
         f" {max(tasks, default=0):.0f} ms, {rate:.0f} events/s, {100 * share:.0f} % of a processor in the kernel"
     )
-    assert 1 > answered_s
-    assert 500 > max(tasks, default=0)
+    slow = find_factor([measure()])  # more than 1 on a slow or busy computer
+    assert slow > answered_s
+    assert 500 * slow > max(tasks, default=0)
     assert 0.9 * RATE_PER_S < rate
     assert 60 == view.locator("details").count()
     assert "earlier events are left out" in view.inner_text()
@@ -288,7 +291,7 @@ def test_the_lines_of_a_build_are_moved_and_built(notebook: Notebook, pytestconf
     page.wait_for_function("() => document.activeElement.textContent.startsWith('2. COPY')")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("() => document.activeElement.textContent.startsWith('3. COPY')")
-    assert "('packages', 'settings', 'app')" == notebook.evaluate("lines.order")
+    assert wait_until(lambda: "('packages', 'settings', 'app')" == notebook.evaluate("lines.order"), SOON_S)
     cards.get_by_role("button", name="Change app.txt and build again").press("Enter")
     page.get_by_text("Only the line").wait_for()
     rows = page.get_by_role("group", name="lines of a build").get_by_role("listitem")

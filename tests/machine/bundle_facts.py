@@ -20,6 +20,7 @@ from labkit.isolation.container import run
 from labkit.isolation.docker_defaults import docker_spec
 from labkit.isolation.spec import Root
 from tests.machine import container_facts
+from tests.machine.facts import Facts
 
 __all__ = ["FACTS", "main"]
 
@@ -221,7 +222,7 @@ def check_refusal(apply: Callable[[Config], None], words: str) -> None:
     assert words in said and said.startswith("config.json"), said
 
 
-FACTS: dict[str, Callable[[], None]] = {
+FACTS: Facts = {
     **{f"the same: {name}": partial(check, apply) for name, apply in BUNDLES.items()},
     **{f"refused: {name}": partial(check_refusal, *both) for name, both in REFUSED.items()},
 }

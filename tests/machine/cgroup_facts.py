@@ -7,24 +7,25 @@ empty one.
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.linux.cgroup_limits import NO_LIMIT, read, read_all, set_limits, write
-from labkit.linux.cgroups import Group, create, find_group, find_version, remove_group
+from labkit.linux.cgroups import Group, find_group, find_tops, group_named
 from labkit.linux.disk import close_disk, open_disk
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 PATIENCE_S = 20.0
 
 
 @contextmanager
 def group(**limits: float) -> Iterator[Group]:
-    made = create("facts")
+    made = group_named("facts")
+    made.make()
     try:
         set_limits(made, **limits)
         yield made
@@ -32,8 +33,7 @@ def group(**limits: float) -> Iterator[Group]:
         for pid in made.pids():
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        remove_group(made)
-        assert not made.exists(), "the group is still there"
+        assert made.remove() and not made.exists(), "the group is still there"
 
 
 def start(group: Group, work: Callable[[], object]) -> int:
@@ -138,19 +138,19 @@ def who_writes_too_fast_to_a_disk_waits() -> None:
 
 def a_group_may_lie_in_another() -> None:
     """The group above passes its controllers on."""
-    inner = create("facts-outer/inner")
+    inner = group_named("facts-outer/inner")
+    inner.make()
     set_limits(inner, memory_bytes=2**24, pids=3)
     assert read(inner, "pids_limit").value == 3
-    outer = Group(inner.version, "facts-outer", {name: path.parent for name, path in inner.directories.items()})
-    remove_group(outer)
-    assert not inner.exists(), "the inner group is still there"
+    assert inner.above == group_named("facts-outer")
+    assert inner.above.remove() and not inner.exists(), "the inner group is still there"
 
 
 def a_name_is_taken_once() -> None:
     """And what was made before the error stays whole."""
     with group() as made:
         try:
-            create("facts")
+            group_named("facts").make()
         except FileExistsError:
             assert made.exists()
         else:
@@ -164,7 +164,7 @@ def the_group_of_a_container_has_what_docker_was_told() -> None:
     try:
         pid = int(sh("docker inspect -f {{.State.Pid}} facts").out)
         found = find_group(pid)
-        assert found.version == find_version() and found.name.startswith("docker/"), found
+        assert set(found.directories) == set(find_tops()) and found.name.startswith("docker/"), found
         values = {name: reading.value for name, reading in read_all(found).items()}
         assert values["memory_limit_bytes"] == 2**25, values
         assert values["cpu_quota_us"] * 4 == values["cpu_period_us"], values
@@ -184,28 +184,19 @@ def who_is_gone_has_no_group() -> None:
     raise AssertionError("a process that is not there has a group")
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        a_group_has_every_limit_and_counter,
-        who_takes_too_much_memory_is_killed,
-        who_wants_too_much_time_waits,
-        who_wants_too_many_processes_gets_none,
-        who_is_frozen_does_nothing,
-        who_writes_too_fast_to_a_disk_waits,
-        a_group_may_lie_in_another,
-        a_name_is_taken_once,
-        the_group_of_a_container_has_what_docker_was_told,
-        who_is_gone_has_no_group,
-    )
-}
+FACTS = named(
+    a_group_has_every_limit_and_counter,
+    who_takes_too_much_memory_is_killed,
+    who_wants_too_much_time_waits,
+    who_wants_too_many_processes_gets_none,
+    who_is_frozen_does_nothing,
+    who_writes_too_fast_to_a_disk_waits,
+    a_group_may_lie_in_another,
+    a_name_is_taken_once,
+    the_group_of_a_container_has_what_docker_was_told,
+    who_is_gone_has_no_group,
+)
 
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        try:
-            fact()
-            trouble = ""
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ")
-        print(f"{name}\t{trouble}", flush=True)
+    main(FACTS)

@@ -9,13 +9,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from labkit.errors import ContainerError
@@ -30,6 +29,7 @@ from labkit.isolation.privileges import install_filter
 from labkit.isolation.seccomp import DOCKER, NUMBERS, assemble
 from labkit.isolation.spec import Limits, Mount, Root, User
 from labkit.linux.syscalls import prctl
+from tests.machine import facts
 from tests.machine.container_probes import compare
 
 __all__ = ["FACTS", "main"]
@@ -478,37 +478,34 @@ def the_next_start_removes_the_groups_of_who_was_killed_with_its_guard() -> None
     assert sh("true").status == 0
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        only_what_is_named_differs_from_docker,
-        each_refused_call_is_refused,
-        status_and_streams_come_back,
-        every_step_is_told_with_its_time,
-        what_is_asked_for_is_there,
-        the_writable_layer_may_stay,
-        an_archive_is_run,
-        limits_hold,
-        a_container_that_takes_too_long_is_killed,
-        a_network_is_given_by_who_asks,
-        logs_come_while_it_runs,
-        who_ignores_term_is_killed,
-        another_program_joins,
-        a_container_ends_with_its_owner,
-        a_notebook_runs_containers_in_the_helper,
-        what_cannot_be_is_told,
-        a_taken_name_is_refused,
-        ten_thousand_arguments_arrive,
-        a_root_without_directories_is_filled,
-        nothing_is_left_when_the_caller_of_run_is_killed,
-        nothing_is_left_when_the_caller_of_start_is_killed,
-        nothing_is_left_when_the_shim_is_killed,
-        nothing_is_left_when_the_first_process_is_killed,
-        nothing_is_left_when_a_process_of_the_helper_is_killed,
-        a_guard_is_not_needed_while_the_caller_lives,
-        the_next_start_removes_the_groups_of_who_was_killed_with_its_guard,
-    )
-}
+FACTS = facts.named(
+    only_what_is_named_differs_from_docker,
+    each_refused_call_is_refused,
+    status_and_streams_come_back,
+    every_step_is_told_with_its_time,
+    what_is_asked_for_is_there,
+    the_writable_layer_may_stay,
+    an_archive_is_run,
+    limits_hold,
+    a_container_that_takes_too_long_is_killed,
+    a_network_is_given_by_who_asks,
+    logs_come_while_it_runs,
+    who_ignores_term_is_killed,
+    another_program_joins,
+    a_container_ends_with_its_owner,
+    a_notebook_runs_containers_in_the_helper,
+    what_cannot_be_is_told,
+    a_taken_name_is_refused,
+    ten_thousand_arguments_arrive,
+    a_root_without_directories_is_filled,
+    nothing_is_left_when_the_caller_of_run_is_killed,
+    nothing_is_left_when_the_caller_of_start_is_killed,
+    nothing_is_left_when_the_shim_is_killed,
+    nothing_is_left_when_the_first_process_is_killed,
+    nothing_is_left_when_a_process_of_the_helper_is_killed,
+    a_guard_is_not_needed_while_the_caller_lives,
+    the_next_start_removes_the_groups_of_who_was_killed_with_its_guard,
+)
 
 
 # --- what is left ---------------------------------------------------------------------------------------------
@@ -544,20 +541,7 @@ def of_ours() -> Iterable[str]:
                 yield f"{name} {command[:40]!r}"
 
 
-def main(facts: dict[str, Callable[[], None]]) -> None:
-    """Check each; the names after the program's choose some."""
-    for name, fact in facts.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        before, trouble = inventory(), ""
-        try:
-            fact()
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ").replace("\t", " ")
-        if not wait_until(lambda before=before: inventory() <= before, 10):  # type: ignore[misc]
-            trouble += f" left: {sorted(inventory() - before)}"
-        print(f"{name}\t{trouble}", flush=True)
-
+main = partial(facts.main, inventory=inventory)
 
 if __name__ == "__main__":
     main(FACTS)

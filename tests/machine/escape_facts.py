@@ -22,14 +22,15 @@ from labkit.isolation.copying import read_file
 from labkit.isolation.defences import ALL, Defences
 from labkit.isolation.docker_defaults import KERNEL_FILE_SYSTEMS
 from labkit.isolation.first_process import STEPS, Order
-from labkit.isolation.groups import Groups
 from labkit.isolation.handle import Finished
 from labkit.isolation.join import execute_in
 from labkit.isolation.layers import image_spec, read_image
 from labkit.isolation.spec import Capabilities, Limits, Mount, Root
 from labkit.linux import syscalls
+from labkit.linux.cgroups import Group
 from labkit.linux.proc import read_effective_capabilities
 from tests.machine import container_facts
+from tests.machine.facts import named
 
 __all__ = ["FACTS", "main"]
 
@@ -167,7 +168,7 @@ def attack_on_who_leaves(layers: tuple[str, ...]) -> None:
     if syscalls.clone3(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID) == 0:
         for number in (3, 4, 5):
             os.dup2(null, number, inheritable=False)
-        order = Order(spec, Groups({}), (null, null, null), 3, 4, False, ALL, None)
+        order = Order(spec, Group("", {}), (null, null, null), 3, 4, False, ALL, None)
         for name, step in STEPS:
             if name != "join groups":
                 step(order)
@@ -363,26 +364,23 @@ def the_kernels_knobs_are_read_only() -> None:
         assert isinstance(held, Finished) and b"Read-only file system" in held.stderr, (path, held)
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        a_leaked_descriptor_is_no_working_directory,
-        a_leaked_descriptor_is_no_working_directory_of_who_joins,
-        the_runtime_is_not_reached_by_a_link_of_proc,
-        the_runtime_cannot_be_overwritten_while_it_runs,
-        a_symlink_does_not_lead_a_mount_to_the_host,
-        a_symlink_at_proc_or_dev_is_refused,
-        a_false_null_masks_nothing,
-        settings_are_not_written_to_a_false_proc,
-        a_swapped_symlink_does_not_lead_a_copy_to_the_host,
-        a_second_chroot_does_not_lead_out,
-        a_device_node_opens_nothing,
-        mounts_and_namespaces_need_two_mistakes,
-        a_user_namespace_is_refused_by_the_filter,
-        masked_files_say_nothing,
-        the_kernels_knobs_are_read_only,
-    )
-}
+FACTS = named(
+    a_leaked_descriptor_is_no_working_directory,
+    a_leaked_descriptor_is_no_working_directory_of_who_joins,
+    the_runtime_is_not_reached_by_a_link_of_proc,
+    the_runtime_cannot_be_overwritten_while_it_runs,
+    a_symlink_does_not_lead_a_mount_to_the_host,
+    a_symlink_at_proc_or_dev_is_refused,
+    a_false_null_masks_nothing,
+    settings_are_not_written_to_a_false_proc,
+    a_swapped_symlink_does_not_lead_a_copy_to_the_host,
+    a_second_chroot_does_not_lead_out,
+    a_device_node_opens_nothing,
+    mounts_and_namespaces_need_two_mistakes,
+    a_user_namespace_is_refused_by_the_filter,
+    masked_files_say_nothing,
+    the_kernels_knobs_are_read_only,
+)
 main = container_facts.main
 
 if __name__ == "__main__":

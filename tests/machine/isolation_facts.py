@@ -6,7 +6,6 @@ Each function is a fact that the isolation wing and lesson 09 stand on: it asser
 import errno
 import os
 import threading
-import traceback
 from collections.abc import Callable
 
 from labkit.isolation.helper import Source, run_source
@@ -14,8 +13,9 @@ from labkit.isolation.namespaces import KINDS, join, read_process
 from labkit.isolation.running import Outcome
 from labkit.linux import syscalls
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 HAS_TIME = os.path.exists("/proc/self/ns/time")
 
@@ -118,23 +118,14 @@ def nothing_is_left() -> None:
     assert left == "", left
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        a_container_is_joined,
-        two_threads_are_refused_what_one_may,
-        every_kind_can_be_made,
-        the_first_child_is_init,
-        old_clone_makes_no_time_namespace,
-        nothing_is_left,
-    )
-}
+FACTS = named(
+    a_container_is_joined,
+    two_threads_are_refused_what_one_may,
+    every_kind_can_be_made,
+    the_first_child_is_init,
+    old_clone_makes_no_time_namespace,
+    nothing_is_left,
+)
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        try:
-            fact()
-            trouble = ""
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ")
-        print(f"{name}\t{trouble}", flush=True)
+    main(FACTS)

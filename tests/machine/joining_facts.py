@@ -6,8 +6,6 @@ Each function is a fact that lesson 10 stands on: it asserts. No trouble is an e
 import os
 import subprocess
 import threading
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from labkit.api.engine import Engine
@@ -17,8 +15,9 @@ from labkit.isolation.joining import KINDS, try_joins
 from labkit.isolation.runc import delete_containers, list_containers
 from labkit.linux.syscalls import CLONE_NEWNS, CLONE_NEWUTS, pidfd_open, setns
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 engine = Engine()
 
@@ -116,25 +115,16 @@ def a_bundle_by_hand_is_run_and_deleted() -> None:
     assert list_containers() == [] and not os.path.exists("/run/b") and not os.path.exists(f"/proc/{found.pid}/ns/uts")
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        one_thread_is_let_in_everywhere,
-        two_threads_are_refused_in_some,
-        who_shares_no_root_is_let_into_mnt,
-        joining_by_a_process_moves_the_root_of_all_threads,
-        the_caller_is_never_moved,
-        who_is_gone_is_named,
-        the_engines_bundle_is_found,
-        a_bundle_by_hand_is_run_and_deleted,
-    )
-}
+FACTS = named(
+    one_thread_is_let_in_everywhere,
+    two_threads_are_refused_in_some,
+    who_shares_no_root_is_let_into_mnt,
+    joining_by_a_process_moves_the_root_of_all_threads,
+    the_caller_is_never_moved,
+    who_is_gone_is_named,
+    the_engines_bundle_is_found,
+    a_bundle_by_hand_is_run_and_deleted,
+)
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        try:
-            fact()
-            trouble = ""
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ")
-        print(f"{name}\t{trouble}", flush=True)
+    main(FACTS)

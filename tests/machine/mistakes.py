@@ -169,10 +169,9 @@ def tight(flags: str) -> str:
 
 # The group above is the engine's, and stays from one try to the next.
 FIXED = """
-from labkit.linux.cgroups import Group
 sh("docker run -d --name fixed busybox sh -c 'while :; do :; done'")
 mine = group_of(engine, "fixed")
-above = Group(mine.version, "docker", {name: one.parent for name, one in mine.directories.items()})
+above = mine.above
 write(above, "cpu_quota_us", float("inf"))
 """
 ABOVE = 'write(above, "cpu_quota_us", 20_000)'

@@ -4,10 +4,8 @@ Each function is a fact that the packet path view and lesson 12 stand on: it ass
 """
 
 import subprocess
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labkit.errors import LabError
@@ -16,8 +14,9 @@ from labkit.isolation.network import HAND, Wiring, attach, make_bridge, publish
 from labkit.isolation.packets import follow, read_counts
 from labkit.linux.network import find_peer
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 ADDRESS = "10.200.0.2"
 
@@ -149,23 +148,13 @@ def refused(words: str) -> Iterator[None]:
         raise AssertionError(f"it was not refused ({words})")
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        packets_go_out_and_come_in,
-        a_packet_is_followed,
-        nothing_is_left_of_what_was_refused,
-        what_has_gone_needs_no_undoing,
-        a_policy_comes_back,
-    )
-}
+FACTS = named(
+    packets_go_out_and_come_in,
+    a_packet_is_followed,
+    nothing_is_left_of_what_was_refused,
+    what_has_gone_needs_no_undoing,
+    a_policy_comes_back,
+)
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        trouble = ""
-        try:
-            fact()
-        except Exception:
-            trouble = " | ".join(traceback.format_exc().splitlines()[-6:])
-        print(f"{name}\t{trouble}")
-        sys.stdout.flush()
+    main(FACTS)

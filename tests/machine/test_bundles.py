@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.bundle_facts import FACTS
+from tests.machine import bundle_facts
+from tests.machine.facts import find_troubles
 from tests.machine.host import KINDS
-from tests.machine.test_container import troubles
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bundle_gives_the_same_under_runc(kind: str, state: Path) -> None:
     """Users, mounts, limits, privileges, hidden paths; what is not understood is refused with a sentence."""
-    assert {} == troubles(kind, "bundle_facts", dict(FACTS))
+    assert {} == find_troubles(kind, bundle_facts)

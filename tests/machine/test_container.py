@@ -1,31 +1,22 @@
 """Is a container that is run by hand as Docker's, does it end as it should, and is nothing of it left?"""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.machine.container_facts import FACTS
+from tests.machine import container_facts
 from tests.machine.container_probes import DIFFERENCES, PROBES
-from tests.machine.host import KINDS, run
+from tests.machine.facts import find_troubles
+from tests.machine.host import KINDS
 
 PROJECT = Path(__file__).parents[2]
-PROGRAM = "import sys; sys.path.insert(0, {project!r}); from tests.machine import {module} as m; m.main(m.FACTS)"
-
-
-def troubles(kind: str, module: str, facts: dict[str, object]) -> dict[str, str]:
-    """What each fact's function said on a machine of its own; one machine is asked all."""
-    done = run(kind, sys.executable, "-P", "-c", PROGRAM.format(project=str(PROJECT), module=module), timeout=280)
-    told = dict(line.split("\t", 1) for line in done.stdout.decode().splitlines())
-    assert list(facts) == list(told), done.stderr.decode()
-    return {name: trouble for name, trouble in told.items() if trouble}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_container_by_hand_does_what_is_said_of_it(kind: str, state: Path) -> None:
     """As Docker's, but for what is named; streams, limits, bad input; and nothing is left, whoever is killed."""
-    assert {} == troubles(kind, "container_facts", dict(FACTS))
+    assert {} == find_troubles(kind, container_facts)
 
 
 def test_each_difference_is_named_and_explained() -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from labkit.isolation.defences import Defences
-from tests.machine.escape_facts import FACTS
+from tests.machine import escape_facts
+from tests.machine.facts import find_troubles
 from tests.machine.host import KINDS
-from tests.machine.test_container import troubles
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_known_way_leads_out(kind: str, state: Path) -> None:
     """Descriptors, links of /proc, targets of mounts, copies, chroot, mknod, mount, unshare, masked files, knobs."""
-    assert {} == troubles(kind, "escape_facts", dict(FACTS))
+    assert {} == find_troubles(kind, escape_facts)
 
 
 def test_each_defence_is_taken_out_by_an_attack() -> None:

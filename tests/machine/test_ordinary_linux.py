@@ -49,6 +49,9 @@ LINES = {
         grep -qsx 41943040 /sys/fs/cgroup/{docker/*/memory.max,memory/docker/*/memory.limit_in_bytes}
         test "$(docker inspect -f '{{.State.Running}}' updated)" = true""",
     "docker stats": "docker run -d --name stats busybox sleep 99; docker stats --no-stream stats | grep -q '[0-9]%'",
+    "namespaces of an ordinary user": """
+        setpriv --reuid=1000 --regid=1000 --clear-groups \\
+            unshare --user --map-root-user --pid --fork --mount-proc sh -c 'test "$(readlink /proc/self)" = 2'""",
     "cpuset": "grep -q cpuset: /proc/self/cgroup || grep -qw cpuset /sys/fs/cgroup/cgroup.controllers",
     "swap limits": "ls /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || ls /sys/fs/cgroup/*/memory.swap.max",
 }

@@ -22,6 +22,13 @@ pytestmark = pytest.mark.needs_root
 
 ROOT = Path(__file__).resolve().parents[2]
 BINDER_MIB = 1024
+ROOTLESS = """
+from labkit.api.engine import Engine
+from labkit.daemons.rootless import start_rootless
+
+with start_rootless("rosa") as rosa, Engine(rosa.host) as engine:
+    print("name=rootless" in engine.get("/info").json()["SecurityOptions"])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +130,13 @@ def test_a_container_runs(kernel: str, binder: Ground, home: Path, state: Path) 
     assert binder.group is not None
     assert 0 == binder.group.kills()
     print(f"peak memory with {kernel}: {binder.group.peak_mib} MiB")
+
+
+def test_a_rootless_engine_starts(kernel: str, binder: Ground, home: Path) -> None:
+    """In the machine newuidmap is a setuid program, whatever its host allows; the host's /etc/shadow is not needed."""
+    done = run(binder, LABKIT, "run", "--", sys.executable, "-c", ROOTLESS, home=home)
+
+    assert (0, "True\n") == (done.returncode, done.stdout), done.stderr
 
 
 def test_a_lesson_runs(kernel: str, binder: Ground, home: Path) -> None:

@@ -4,8 +4,6 @@ Each function is a fact that the union view and lesson 06 stand on: it asserts. 
 """
 
 import os
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from labkit.errors import LabError
@@ -24,8 +22,9 @@ from labkit.images.union import (
 from labkit.linux.proc import read_mounts
 from labkit.linux.syscalls import mount
 from labkit.shell import sh
+from tests.machine.facts import main, named
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "main"]
 
 FILES: Files = {
     "big": bytes(3_000_000),
@@ -220,29 +219,20 @@ def a_containers_root_is_found() -> None:
         assert "no process" in str(error)
 
 
-FACTS: dict[str, Callable[[], None]] = {
-    fact.__name__: fact
-    for fact in (
-        copy_up_copies_whole_files,
-        a_delete_leaves_a_whiteout,
-        a_directory_made_anew_is_opaque,
-        a_directory_of_lower_is_not_renamed,
-        a_copy_up_breaks_hard_links,
-        an_open_file_follows_the_copy,
-        what_the_kernel_refuses_is_told,
-        a_whiteout_by_hand_hides,
-        a_third_overlay_is_refused,
-        closing_leaves_nothing,
-        all_below_a_directory_is_unmounted,
-        a_containers_root_is_found,
-    )
-}
+FACTS = named(
+    copy_up_copies_whole_files,
+    a_delete_leaves_a_whiteout,
+    a_directory_made_anew_is_opaque,
+    a_directory_of_lower_is_not_renamed,
+    a_copy_up_breaks_hard_links,
+    an_open_file_follows_the_copy,
+    what_the_kernel_refuses_is_told,
+    a_whiteout_by_hand_hides,
+    a_third_overlay_is_refused,
+    closing_leaves_nothing,
+    all_below_a_directory_is_unmounted,
+    a_containers_root_is_found,
+)
 
 if __name__ == "__main__":
-    for name, fact in FACTS.items():
-        try:
-            fact()
-            trouble = ""
-        except Exception:
-            trouble = traceback.format_exc().replace("\n", " | ")
-        print(f"{name}\t{trouble}", flush=True)
+    main(FACTS)

@@ -35,6 +35,11 @@ def measure() -> float:
     return time.monotonic() - began
 
 
+def find_factor(measured: list[float]) -> float:
+    """How many times as long everything takes here as on that computer, by the slowest measurement; at least 1."""
+    return max(1.0, max(measured) / REFERENCE_S)
+
+
 def find_overspent(spent: dict[str, float], column: str, factor: float) -> list[str]:
     """A sentence for each lesson that took longer than it may, or has no entry."""
     found = []
@@ -59,7 +64,7 @@ def pytest_runtest_logreport(report: Any) -> None:
 def pytest_sessionfinish(session: Any) -> None:
     """Print what each lesson took; fail where one took too long."""
     _measured.append(measure())
-    factor = max(1.0, max(_measured) / REFERENCE_S)
+    factor = find_factor(_measured)
     listed = ", ".join(f"{lesson} {seconds:.1f}" for lesson, seconds in _spent.items())
     print(f"\nseconds, where everything takes {factor:.1f} times as long as it may: {listed}")
     overspent = find_overspent(_spent, os.environ["LABKIT_BUDGET"], factor)

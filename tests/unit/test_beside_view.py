@@ -34,6 +34,13 @@ def test_the_picture_is_cut() -> None:
     assert ">0<" in drawn and ">…<" in drawn and ">98<" not in drawn
 
 
+def test_a_long_sentence_is_read_to_its_end_in_the_picture() -> None:
+    """An error's reason stands at its end; a row of a table is cut, so that it stays one."""
+    drawn = beside_svg({"error": "failed " * 10 + "no such place", "table": f"a   {'b' * 60}\na   c"})
+
+    assert "no such place</text>" in drawn and f"{'b' * 40}" in drawn and "b" * 50 not in drawn and "…" in drawn
+
+
 @pytest.mark.parametrize(("length", "is_cut"), [(MAX_CHARACTERS, False), (MAX_CHARACTERS + 1, True)])
 def test_a_long_pane_is_cut_with_a_mark(length: int, is_cut: bool) -> None:
     """Who reads it to the end sees that there is more, and only where there is."""
@@ -170,3 +177,13 @@ def test_masks() -> None:
     """Ids, digests and points in time are masked; short hex words and ports are not."""
     assert mask(f"sha256:{'0' * 64} Thu, 26 Nov 2026 10:00:00 GMT 2026-11-26T10:00:00.5Z") == "<id> <time> <time>"
     assert mask("cafe 5678 1.41") == "cafe 5678 1.41"
+
+
+def test_a_still_picture_has_the_end_of_a_long_line() -> None:
+    """It goes on in the next row; an identity that would be parted is masked first."""
+    drawn = beside_svg({"error": f"{'a' * 46} {'0f' * 32} no such host"})
+    texts = [element.text or "" for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+
+    assert any(text.endswith("no such host") for text in texts)
+    assert "<id>" in " ".join(texts)
+    assert "0f0f" not in "".join(texts)

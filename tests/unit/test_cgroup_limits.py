@@ -3,6 +3,7 @@
 The texts are what Linux 6.1 and 6.18 show for a container with 32 MB, a quarter of a processor and 8 processes.
 """
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ V2 = {
     "pids.current": "3\n",
     "pids.events": "max 2\n",
     "cgroup.events": "populated 1\nfrozen 1\n",
+    "cgroup.freeze": "1\n",
     "io.stat": "252:0 rbytes=9 wbytes=100 rios=1 wios=1 dbytes=0 dios=0\n7:0 rbytes=9 wbytes=28 rios=1 wios=1\n",
 }
 VALUES = {
@@ -68,7 +70,7 @@ def lay(top: Path, version: int) -> Group:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     controllers = {Path(name).parts[0] for name in V1} if version == 1 else set()
-    return Group(version, "one", {name: top / name for name in controllers} or {"": top})
+    return Group("one", {name: str(top / name) for name in controllers} or {"": str(top)})
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -126,7 +128,7 @@ def test_a_limit_is_written_in_the_words_of_the_version(
     """One call sets the limit in either version."""
     for version, words in ((1, v1), (2, v2)):
         (tmp_path / str(version)).mkdir()
-        assert words == write(lay(tmp_path / str(version), version), name, value).read_text()
+        assert words == Path(write(lay(tmp_path / str(version), version), name, value)).read_text()
 
 
 def test_a_counter_cannot_be_set(tmp_path: Path) -> None:
@@ -151,22 +153,52 @@ def test_a_limit_of_memory_leaves_no_way_out_into_swap(tmp_path: Path, version: 
     assert str(2**24 if version == 1 else 0) == (tmp_path / swap).read_text()
 
 
+def test_swap_may_be_allowed_beside_memory(tmp_path: Path) -> None:
+    """As `docker run` does it where nothing is said of swap: as much again."""
+    for version in (1, 2):
+        (tmp_path / str(version)).mkdir()
+        set_limits(lay(tmp_path / str(version), version), memory_bytes=2**24, memory_and_swap_bytes=2**25)
+
+    assert str(2**25) == (tmp_path / "1/memory/memory.memsw.limit_in_bytes").read_text()
+    assert str(2**24) == (tmp_path / "2/memory.swap.max").read_text()
+
+
+def test_a_part_of_the_processors(tmp_path: Path) -> None:
+    """So much time in each period; 0.29 of it is no whole number for a computer."""
+    for version in (1, 2):
+        (tmp_path / str(version)).mkdir()
+        set_limits(lay(tmp_path / str(version), version), cpus=0.29)
+
+    assert "29000" == (tmp_path / "1/cpu/cpu.cfs_quota_us").read_text()
+    assert "29000 100000" == (tmp_path / "2/cpu.max").read_text()
+
+
+def test_a_controller_that_is_not_here(tmp_path: Path) -> None:
+    """In version 1 a hierarchy may be missing: that is told, with the name."""
+    with pytest.raises(FileNotFoundError, match="memory"):
+        set_limits(Group("one", {"pids": str(tmp_path)}), memory_bytes=2**24)
+
+
 def test_version_1_has_no_moment_with_less_swap_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its kernel refuses that: EINVAL."""
-    group, order = lay(tmp_path, 1), []
-    limit_swap, set_one = cgroup_limits._limit_swap, cgroup_limits.write
-    monkeypatch.setattr(cgroup_limits, "_limit_swap", lambda *args: order.append("swap") or limit_swap(*args))
-    monkeypatch.setattr(cgroup_limits, "write", lambda *args: order.append("memory") or set_one(*args))
+    group = lay(tmp_path, 1)
+    memory, both = tmp_path / "memory/memory.limit_in_bytes", tmp_path / "memory/memory.memsw.limit_in_bytes"
 
-    set_limits(group, memory_bytes=2**26)
-    set_limits(group, memory_bytes=2**24)
+    def write_as_the_kernel(path: str, text: str) -> None:
+        if not (int(text) <= int(both.read_text()) if Path(path) == memory else int(text) >= int(memory.read_text())):
+            raise OSError(errno.EINVAL, "Invalid argument", path)
+        Path(path).write_text(text)
 
-    assert ["swap", "memory", "memory", "swap"] == order
+    monkeypatch.setattr(cgroup_limits, "write_file", write_as_the_kernel)
+
+    for size in (2**27, 2**24, 2**26):
+        set_limits(group, memory_bytes=size)
+        assert [str(size)] * 2 == [memory.read_text(), both.read_text()]
 
 
 def test_a_group_that_is_gone_has_no_values(tmp_path: Path) -> None:
     """Between two looks any container may have ended; who reads one value is told."""
-    group = Group(2, "gone", {"": tmp_path / "gone"})
+    group = Group("gone", {"": str(tmp_path / "gone")})
 
     assert {} == read_all(group)
     with pytest.raises(FileNotFoundError):

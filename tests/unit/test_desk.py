@@ -71,8 +71,8 @@ def test_the_folder_has_the_lessons_and_nothing_for_others(tmp_path: Path) -> No
 
 
 def test_a_second_call_changes_nothing(tmp_path: Path) -> None:
-    """What is up to date is not even written again."""
-    desk.lay_course(tmp_path)
+    """What is up to date is not even written again; of the first call nobody wants a list of all files."""
+    assert "" == str(desk.lay_course(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != desk.MARKER}
 
     assert "" == str(desk.lay_course(tmp_path))
@@ -93,6 +93,7 @@ def test_an_update_replaces_what_nobody_has_touched(tmp_path: Path, newer: Path)
     laid = desk.lay_course(tmp_path / "mine")
 
     assert (["99-more.ipynb"], [LESSON], {}) == (laid.new, laid.updated, laid.beside)
+    assert f"new: 99-more.ipynb\nupdated: {LESSON}" == str(laid)
     assert "# Newer" in (tmp_path / "mine" / LESSON).read_text()
     assert not (tmp_path / "mine/flags/lines.txt").exists()
 

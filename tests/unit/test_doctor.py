@@ -12,9 +12,10 @@ import pytest
 
 from labkit import cli
 from labkit.errors import MachineError
-from labkit.machine import doctor
+from labkit.machine import doctor, places, programs
 from labkit.machine.inside import busybox
-from labkit.machine.outside import memory
+from labkit.machine.outside import memory, ports
+from labkit.machine.problem import Problem
 
 GIB = 1 << 30
 BOOT_ONCE = doctor.boot_once
@@ -42,7 +43,7 @@ def test_the_kind(
     wanted: str | None, variable: str | None, root: bool, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is asked for goes first, then LABKIT_MACHINE, then what fits the user."""
-    monkeypatch.setattr(doctor, "_may_administrate", lambda: root)
+    monkeypatch.setattr(doctor, "may_administrate", lambda: root)
     monkeypatch.delenv("LABKIT_MACHINE", raising=False)
     if variable is not None:
         monkeypatch.setenv("LABKIT_MACHINE", variable)
@@ -57,8 +58,8 @@ def test_the_kind(
 )
 def test_the_kind_of_a_root_in_a_cage(possible: set[str], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root who is let have no namespaces gets the kind that can boot; where none can, native says why."""
-    monkeypatch.setattr(doctor, "_may_administrate", lambda: True)
-    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [doctor.Problem("No.", "Mend it.")])
+    monkeypatch.setattr(doctor, "may_administrate", lambda: True)
+    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [Problem("No.", "Mend it.")])
 
     assert kind == doctor.choose_kind("auto")
 
@@ -139,15 +140,15 @@ def test_too_little_memory(host: int, group: int, words: str, monkeypatch: pytes
 
     (problem,) = doctor._check_memory("uml")
 
-    assert words in problem.found and str(doctor.NEEDED_MIB["uml"]) in problem.found and "Shut down" in problem.cure
+    assert words in problem.found and str(memory.NEEDED_MIB["uml"]) in problem.found and "Shut down" in problem.cure
 
 
 def test_missing_programs_have_one_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence names all that is missing, and one command installs the packages that hold it."""
     monkeypatch.setattr(shutil, "which", lambda program, path: None)
-    monkeypatch.setattr(doctor, "find_program", lambda: None)
+    monkeypatch.setattr(programs, "find_program", lambda: None)
 
-    (problem,) = doctor._check_programs("uml")
+    (problem,) = programs.check_programs("uml")
 
     assert all(
         name in problem.found for name in ("dockerd, ", "docker, ", "curl, ", "nsenter and linux.uml are missing")
@@ -169,10 +170,10 @@ def test_the_package_of_the_docker_command(
 ) -> None:
     """Debian 13 has the command in a package apart; where only it is missing, the cure names that one, once."""
     monkeypatch.setattr(shutil, "which", lambda program, path: program != "docker" or None)
-    monkeypatch.setattr(doctor, "find_program", lambda: Path("linux.uml"))
+    monkeypatch.setattr(programs, "find_program", lambda: Path("linux.uml"))
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
 
-    (problem,) = doctor._check_programs("uml")
+    (problem,) = programs.check_programs("uml")
 
     assert f"Run: apt-get install {package} (or `make setup`), as root." == problem.cure
 
@@ -202,7 +203,7 @@ def test_a_dynamic_busybox(content: bytes | None, count: int, tmp_path: Path) ->
     if content is not None:
         program.write_bytes(content)
 
-    found = [str(problem) for problem in doctor._check_busybox(program)]
+    found = [str(problem) for problem in programs.check_busybox(program)]
 
     assert count == len(found)
     assert all("busybox is the dynamic one" in words and "apt-get install busybox-static" in words for words in found)
@@ -211,8 +212,8 @@ def test_a_dynamic_busybox(content: bytes | None, count: int, tmp_path: Path) ->
 def test_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made for its user alone; a link, a long name or a kernel's file system is refused."""
     monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path))
-    assert tmp_path / f"labkit-{os.getuid()}" == doctor.state_dir()
-    assert 0o700 == doctor.state_dir().stat().st_mode & 0o777
+    assert tmp_path / f"labkit-{os.getuid()}" == places.state_dir()
+    assert 0o700 == places.state_dir().stat().st_mode & 0o777
 
     long, linked = tmp_path / ("x" * 100), tmp_path / "linked"
     long.mkdir()
@@ -225,12 +226,12 @@ def test_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ):
         monkeypatch.setenv("LABKIT_TMPDIR", str(place))
         with pytest.raises(MachineError, match=words):
-            doctor.state_dir()
+            places.state_dir()
 
 
 def test_all_problems_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who repairs one thing does not meet the next one only then."""
-    found = [doctor.Problem("One is wrong.", "Mend it."), doctor.Problem("So is two.", "Mend it too.")]
+    found = [Problem("One is wrong.", "Mend it."), Problem("So is two.", "Mend it too.")]
     monkeypatch.setattr(doctor, "check", lambda kind: found)
 
     with pytest.raises(MachineError, match=r"One is wrong\. Mend it\. So is two\. Mend it too\. \(`labkit doctor`"):
@@ -253,7 +254,7 @@ def test_the_exit_status(
     variable: str, possible: set[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """1 where no machine is possible, or not the one named; each problem is on a line with its cure below."""
-    problem = doctor.Problem("It is wrong.", "Mend it.")
+    problem = Problem("It is wrong.", "Mend it.")
     monkeypatch.setenv("LABKIT_MACHINE", variable)
     monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [problem])
 
@@ -275,10 +276,10 @@ def test_what_does_not_boot_is_not_ok(
 ) -> None:
     """Where no known reason is found, a machine is booted; `make lab` stops where the kind that it takes fails."""
     monkeypatch.setenv("LABKIT_MACHINE", variable)
-    monkeypatch.setattr(doctor, "_may_administrate", lambda: True)
+    monkeypatch.setattr(doctor, "may_administrate", lambda: True)
     monkeypatch.setattr(doctor, "check", lambda kind: [])
     monkeypatch.setattr(doctor, "_check_home", lambda: iter(()))
-    monkeypatch.setattr(doctor, "boot_once", lambda kind: [] if kind in boots else [doctor.Problem("No.", "Try.")])
+    monkeypatch.setattr(doctor, "boot_once", lambda kind: [] if kind in boots else [Problem("No.", "Try.")])
 
     report = doctor.examine()
 
@@ -325,13 +326,13 @@ def test_gcc_without_headers_is_told(
         (tmp_path / "gcc").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert found == [problem.found.partition(":")[0] for problem in doctor._check_headers()]
+    assert found == [problem.found.partition(":")[0] for problem in programs.check_headers()]
 
 
 def test_a_host_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 where a machine can boot, but JupyterLab has no place for its settings: `make lab` stops there."""
     monkeypatch.setattr(doctor, "check", lambda kind: [])
-    monkeypatch.setattr(doctor, "_check_home", lambda: iter([doctor.Problem("No home.", "Set HOME.")]))
+    monkeypatch.setattr(doctor, "_check_home", lambda: iter([Problem("No home.", "Set HOME.")]))
 
     assert 2 == cli.main(["doctor"])
 
@@ -351,7 +352,7 @@ def test_a_named_kind_that_cannot_boot(
     """It is said where the other kind could; where none can, each kind's own problems say all."""
     monkeypatch.setenv("LABKIT_MACHINE", variable)
     monkeypatch.setattr(doctor, "_check_home", lambda: iter(()))
-    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [doctor.Problem("No.", "Mend it.")])
+    monkeypatch.setattr(doctor, "check", lambda kind: [] if kind in possible else [Problem("No.", "Mend it.")])
 
     assert found == [f"{problem['found']} {problem['cure']}" for problem in doctor.examine()["host"]]
 
@@ -368,7 +369,7 @@ def test_a_directory_that_cannot_hold_a_machine(
     monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path / name))
 
     with pytest.raises(MachineError, match=words):
-        doctor.state_dir()
+        places.state_dir()
 
 
 def test_a_relative_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +377,7 @@ def test_a_relative_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LABKIT_TMPDIR", ".")
 
-    assert tmp_path / f"labkit-{os.getuid()}" == doctor.state_dir()
+    assert tmp_path / f"labkit-{os.getuid()}" == places.state_dir()
 
 
 def test_a_link_into_the_kernels_file_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,18 +386,18 @@ def test_a_link_into_the_kernels_file_systems(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("LABKIT_TMPDIR", str(tmp_path / "link"))
 
     with pytest.raises(MachineError, match="lies on a file system of the kernel"):
-        doctor.state_dir()
+        places.state_dir()
 
 
 def test_a_directory_is_full_of_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What machines that run will still write is no room for another one's memory."""
-    monkeypatch.setattr(doctor, "promised_mib", lambda *_: 1 << 40)
+    monkeypatch.setattr(places, "promised_mib", lambda *_: 1 << 40)
 
-    assert "only 0 MiB free" in str(doctor._try_memory_dir(str(tmp_path), 1))
+    assert "only 0 MiB free" in str(places._try_memory_dir(str(tmp_path), 1))
 
 
 def test_too_many_open_files_is_no_question_of_ports() -> None:
     """The cure fits the error."""
-    words = str(doctor.name_port_problem(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+    words = str(ports.name_port_problem(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
 
     assert "No more files can be opened (Too many open files)" in words and "ulimit -n" in words

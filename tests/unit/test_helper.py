@@ -204,7 +204,7 @@ def test_no_descriptor_leaks() -> None:
             run_source(Source("1 / 0"))
         with pytest.raises(ExperimentError):
             call("time:sleep", [300], timeout_s=0.01)
-    deadline = time.monotonic() + 5  # the helper closes after it has told
+    deadline = time.monotonic() + 30  # the helper closes after it has told
     while before < (after := [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), helper.pid())]):
         assert time.monotonic() < deadline, (before, after)
     inside = call("os:listdir", ["/proc/self/fd"]).value
@@ -236,25 +236,33 @@ def test_nonsense_on_the_channel_harms_nobody(word: str) -> None:
     assert 1 == call("builtins:abs", [-1]).value
 
 
+def interrupt_at_first(heard: list[bytes], data: bytes) -> None:
+    """Keep what an experiment printed, and press Ctrl-C a moment after its first words."""
+    if not heard:
+        threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    heard.append(data)
+
+
 def test_ctrl_c_ends_the_experiment_and_not_the_helper() -> None:
     """The experiment hears it as Python does; what it then prints is heard."""
     resident = helper.pid()
     heard: list[bytes] = []
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    text = "import time\ntry:\n    time.sleep(300)\nexcept KeyboardInterrupt:\n    print('interrupted')\n    raise"
+    text = (
+        "import time\ntry:\n    print('sleeps', flush=True)\n    time.sleep(300)\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n    raise"
+    )
     with pytest.raises(KeyboardInterrupt):
-        run_source(Source(text), lambda _, data: heard.append(data))
+        run_source(Source(text), lambda _, data: interrupt_at_first(heard, data))
 
-    assert [b"interrupted\n"] == heard
+    assert b"sleeps\ninterrupted\n" == b"".join(heard)
     assert resident == helper.pid() and [] == children(resident)
 
 
 def test_one_that_ignores_ctrl_c_is_killed() -> None:
     """After half a second."""
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    text = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(300)"
+    text = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint(1, flush=True)\ntime.sleep(300)"
     with pytest.raises(KeyboardInterrupt):
-        run_source(Source(text))
+        run_source(Source(text), lambda _, data: interrupt_at_first([], data))
     assert [] == children(helper.pid())
 
 
@@ -277,6 +285,19 @@ def test_a_helper_that_dies_under_an_experiment_says_so() -> None:
     with pytest.raises(ExperimentError, match="Run the cell again"):
         running.wait(10)
     assert is_gone(running.pid)
+
+
+def test_a_helper_that_dies_before_it_has_heard_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though there is more to say than a socket holds."""
+    ask = helper._ask
+
+    def ask_and_kill(descriptors: list[int]) -> None:
+        ask(descriptors)
+        os.kill(helper.pid(), signal.SIGKILL)
+
+    monkeypatch.setattr(helper, "_ask", ask_and_kill)
+    with pytest.raises(ExperimentError, match="Run the cell again"):
+        start("builtins:len", ["x" * (8 << 20)])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -8,7 +8,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.isolation.refusals import Joins
-from labkit.show.joining import joins_html, joins_svg, joins_text
+from labkit.show.joining import NAME_PX, joins_html, joins_svg, joins_text, name_row
 from labkit.widgets import joining
 
 ALL = ("uts", "ipc", "net", "pid", "cgroup", "mnt", "user", "time")
@@ -44,6 +44,7 @@ def test_the_still_picture_is_the_same_on_every_kernel() -> None:
 
     assert joins_svg([PAIR]) == joins_svg([old])
     ElementTree.fromstring(joins_svg([PAIR]))
+    assert len(name_row(LOOSE)) * 8 < NAME_PX  # 8 px a letter: the name ends before the first column
 
 
 @pytest.fixture

@@ -165,20 +165,21 @@ def test_nbval_compares_what_a_block_leaves(notebook: Notebook) -> None:
 
 
 def test_a_running_view_delays_no_shutdown(notebook: Notebook, manager: KernelManager) -> None:
-    """A kernel ends as soon with a running view as without one, by itself."""
-    seconds = []
-    for view in ("", "view = watch()"):
+    """A kernel ends as soon with a running view as without one, by itself: the sooner of two ends counts."""
+    seconds: dict[str, list[float]] = {"": [], "view = watch()": []}
+    for view in [*seconds] * 2:
         notebook.run(DEFINE + view)
         began = time.monotonic()
         notebook.client.shutdown()
         while manager.is_alive():
             assert time.monotonic() < began + PATIENCE_S
             time.sleep(0.01)
-        seconds.append(time.monotonic() - began)
+        seconds[view].append(time.monotonic() - began)
         manager.restart_kernel(now=True)
         notebook.client.wait_for_ready(timeout=PATIENCE_S)
 
-    assert seconds[1] < seconds[0] + 0.5, seconds
+    without, running = map(min, seconds.values())
+    assert running < without + 0.5, seconds
     with pytest.raises(queue.Empty):
         while True:
             assert "stream" != notebook.client.get_iopub_msg(timeout=0.1)["msg_type"]

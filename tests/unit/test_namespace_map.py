@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from labkit.show.namespace_look import INKS, KINDS, arrange, ink_of, kinds_of, name_namespaces
-from labkit.show.namespace_map import namespace_map_html, namespace_map_svg, namespace_map_text
+from labkit.show.namespace_map import CELL_PX, namespace_map_html, namespace_map_svg, namespace_map_text
 from tests.processes import BOX, LABELS, MACHINE, container, process
 from tests.timing import best_s
 
@@ -130,6 +130,7 @@ def test_the_still_picture_is_the_same_from_run_to_run() -> None:
     drawn = namespace_map_svg(MACHINE, SIX, LABELS)
 
     ElementTree.fromstring(drawn)
+    assert all(len(word) * 7 < CELL_PX for kind in KINDS.values() for word in kind.words.split())  # 7 px a letter
     assert "40265" not in drawn and "differs" not in drawn
     later = [one._replace(pid=one.pid + 1000, ppid=one.ppid + 1000) for one in MACHINE]
     assert drawn == namespace_map_svg(later, SIX, {pid + 1000: name for pid, name in LABELS.items()})

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from labkit.machine.doctor import PACKAGES
+from labkit.machine.programs import PACKAGES
 
 SETUP = Path(__file__).resolve().parents[2] / "tools/setup"
 

@@ -125,7 +125,7 @@ def test_a_packet_out_and_its_answer() -> None:
     assert ["hand/eth0", "hand1", "hand0", "FORWARD", "POSTROUTING", "tap0"] == names(hops[:6])
     assert ["tap0", "hand0", "hand1", "hand/eth0"] == names(hops[6:])
     assert [False] * 6 + [True] * 4 == [hop.is_answer for hop in hops]
-    assert "MASQUERADE: the source becomes this machine's address" == hops[4].words
+    assert "MASQUERADE: the source becomes this machine" == hops[4].words
 
 
 def test_causes_come_before_effects() -> None:

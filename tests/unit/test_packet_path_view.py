@@ -19,9 +19,17 @@ the packet:
   1  eth0 of hand  10.200.0.2 → 10.0.2.2 (echo request)
   2  veth of hand  10.200.0.2 → 10.0.2.2 (echo request)
   3  hand0         10.200.0.2 → 10.0.2.2 (echo request)
-  4  POSTROUTING   MASQUERADE: the source becomes this machine's address
+  4  POSTROUTING   MASQUERADE: the source becomes this machine
   5  the card      10.0.2.100 → 10.0.2.2 (echo request)
 its answer: none was seen""" == packet_path_text(STATIONS, HOPS)
+
+
+def test_a_hop_has_one_number_in_the_text_and_in_the_picture() -> None:
+    """Those of the answer go on where those of the packet end."""
+    answered = [*HOPS, Hop(HOPS[0].station, "10.0.2.2 → 10.200.0.2 (echo reply)", is_answer=True)]
+
+    assert "its answer:\n  6  eth0 of hand" in packet_path_text(STATIONS, answered)
+    assert ">6 eth0 of hand: 10.0.2.2" in packet_path_svg(STATIONS, answered)
 
 
 def test_each_hop_can_be_chosen_and_is_explained() -> None:

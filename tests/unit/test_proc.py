@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,28 @@ def test_the_groups_of_both_versions() -> None:
     assert (1, ("name=systemd",), "/") == proc.parse_membership("1:name=systemd:/")
     assert any(mount.point == "/proc" for mount in proc.read_mounts())
     assert proc.read_memberships()
+
+
+def test_who_has_a_pipe_open_and_for_what() -> None:
+    """Each program at its end; a pipe that is gone has nobody."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as cat:
+        assert cat.stdin is not None
+        name = os.readlink(f"/proc/self/fd/{cat.stdin.fileno()}")
+
+        found = proc.read_openers(name)
+        cat.stdin.close()
+
+    assert {"cat": "read", proc.read_comm("self"): "write"} == found
+    assert {} == proc.read_openers(name)
+
+
+def test_who_only_knows_a_place_has_it_not_open(tmp_path: Path) -> None:
+    """O_PATH gives neither reading nor writing; somebody who may do both is found with both."""
+    place = tmp_path / "file"
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT)
+    assert {proc.read_comm("self"): "read and write"} == proc.read_openers(str(place))
+    os.close(descriptor)
+
+    descriptor = os.open(place, os.O_PATH)
+    assert {} == proc.read_openers(str(place))
+    os.close(descriptor)

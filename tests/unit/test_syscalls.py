@@ -1,6 +1,7 @@
 """Do the functions of labkit.linux.syscalls do what the kernel's pages say?"""
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -24,6 +25,18 @@ def test_clone_takes_no_flag_for_a_signal() -> None:
     """CLONE_NEWTIME lies in the bits of the signal: the kernel would not say that it does nothing."""
     with pytest.raises(ValueError, match="0x80"):
         syscalls.clone(syscalls.CLONE_NEWTIME)
+
+
+def test_raw_clone_takes_the_lowest_bits_for_a_signal() -> None:
+    """The parent gets it when the child ends."""
+
+    def body() -> bool:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        if syscalls.raw_clone(signal.SIGUSR1) == 0:
+            os._exit(0)
+        return signal.sigtimedwait([signal.SIGUSR1], 10) is not None
+
+    assert in_child(body)
 
 
 def test_clone_gives_the_pid_and_zero() -> None:

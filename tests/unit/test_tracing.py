@@ -85,7 +85,7 @@ def test_the_text_tells_each_process() -> None:
     assert """\
 1. runc exec (Go: several threads)
      execve  becomes runc exec
-     clone   threads: Go's runtime starts
+     clone   threads: Go starts
      clone   makes process 2
      write   prints the error
 2. runc init (C: one thread)
@@ -95,9 +95,9 @@ def test_the_text_tells_each_process() -> None:
      setns   joins namespaces of the container
      clone   makes process 4
 4. runc init (Go: several threads)
-     clone   threads: Go's runtime starts
-     stat    nosuch is in no directory of PATH
-     write   tells the error, by a pipe""" == entering_text(processes_of(LOST))
+     clone   threads: Go starts
+     stat    finds no nosuch in PATH
+     write   the error, into a pipe""" == entering_text(processes_of(LOST))
     assert "C: one thread" == count_threads(processes_of(LOST)[2])
 
 
@@ -108,7 +108,7 @@ def test_what_is_inside_has_the_colour_of_the_container() -> None:
 
     assert ["engine", "trouble", "container"] == [
         next(step for step in steps if words in step).split('"')[0].removeprefix("lk-fill-")
-        for words in ("becomes runc init", "in no directory", "joins ipc uts mnt")
+        for words in ("becomes runc init", "finds no nosuch", "joins ipc uts mnt")
     ]
     assert 'style="grid-column:4' in page
     assert "red steps" in page and "red steps" not in entering_html(processes_of(FOUND))

@@ -15,7 +15,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from labkit.linux import syscalls
-from labkit.linux.cgroups import delegate, step_aside
+from labkit.linux.delegation import delegate, step_aside
 from labkit.linux.proc import read_memberships, read_mounts
 from labkit.machine.boot_log import STATE
 from labkit.machine.modules import load_overlay
@@ -177,13 +177,18 @@ def _end_cpuinfo() -> None:
 
     procps 4.0.2, that of Debian 12, reads on to that line: without it ps, vmstat and `docker top` end with "Unable to
     get system boot time". The file is removed once it is mounted: the mount alone keeps it.
+
+    After that no /proc is seen whole, and the kernel would let no ordinary user mount one in namespaces of their own,
+    as rootless engines do (mount_too_revealing in fs/namespace.c). So another one is mounted, which nothing covers.
     """
     text = Path("/proc/cpuinfo").read_text()
     if not text.endswith("\n\n"):
-        copy = Path("/run/cpuinfo")
+        copy, whole = Path("/run/cpuinfo"), Path("/run/proc")
         copy.write_text(text + "\n")
         syscalls.mount(str(copy), "/proc/cpuinfo", flags=syscalls.MS_BIND)
         copy.unlink()
+        whole.mkdir()
+        syscalls.mount("proc", whole, "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
 
 
 def _mount_cgroups_of_its_own() -> None:

@@ -14,9 +14,9 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from labkit.errors import LabError, MachineError
-from labkit.machine.doctor import UML_MEMORY_MIB
 from labkit.machine.outside import guard
 from labkit.machine.outside.machine import Machine, watch_clients
+from labkit.machine.outside.memory import UML_MEMORY_MIB
 from labkit.machine.outside.raw_terminal import raw_terminal, window
 from labkit.machine.request import INPUT_BYTES, Request
 

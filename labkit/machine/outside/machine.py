@@ -27,6 +27,7 @@ from labkit.machine import doctor
 from labkit.machine.engine_programs import ask_versions, require_engine
 from labkit.machine.outside import guard, native, uml
 from labkit.machine.outside.ports import listen
+from labkit.machine.places import memory_dir, state_dir
 from labkit.machine.request import GUEST_IP, Line, Request
 
 __all__ = ["Machine", "watch_clients"]
@@ -58,7 +59,7 @@ class Machine:
         when others that were started meanwhile have taken the memory, and when no machine can run this engine; and
         PortTaken.
         """
-        base = doctor.state_dir()
+        base = state_dir()
         turn = _take_turn(base, request.kind)
         ask_versions()
         with _signals_held() as let_come:
@@ -267,4 +268,4 @@ def _start(
     else:
         for held in reserved:  # the launcher's alone
             held.close()
-        yield from uml.start(request, ledger, line, doctor.require_kernel(), doctor.memory_dir())
+        yield from uml.start(request, ledger, line, doctor.require_kernel(), memory_dir())

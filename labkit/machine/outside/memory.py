@@ -12,8 +12,11 @@ from pathlib import Path
 from labkit.linux.cgroups import find_own_group
 from labkit.linux.proc import Membership, pids, read_available_kib, read_comm, read_memberships
 
-__all__ = ["group_memory_mib", "host_memory_mib", "promised_mib"]
+__all__ = ["NEEDED_MIB", "UML_MEMORY_MIB", "group_memory_mib", "host_memory_mib", "promised_mib"]
 
+UML_MEMORY_MIB = 512
+# What a machine comes to hold: with its engine and a few containers; all of its memory, and the processes beside it.
+NEEDED_MIB = {"native": 250, "uml": UML_MEMORY_MIB + 38}
 NO_LIMIT_MIB = 1 << 40
 CGROUP_MEMORY = (  # version 2, version 1: where, the controller's name in /proc/self/cgroup, limit, usage
     (Path("/sys/fs/cgroup"), "", "memory.max", "memory.current"),

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from labkit.errors import MachineError
 from labkit.linux import syscalls
-from labkit.linux.cgroups import hierarchies, join, pass_controllers_on, step_aside
+from labkit.linux.cgroups import fill_cpuset, hierarchies, join
+from labkit.linux.delegation import pass_controllers_on, step_aside
 from labkit.machine.inside.init import become_init
 from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.outside.slirp import start_slirp, take_own_mounts
@@ -128,9 +129,8 @@ def make_cgroups(ledger: Ledger, name: str) -> list[Path]:
         except OSError:  # mounted read-only, or not ours: the machine stays in the group it is in
             continue
         pass_controllers_on(top)
-        for knob in ("cpuset.cpus", "cpuset.mems"):  # version 1: a new cpuset is empty, and nothing may join it
-            if (group / knob).exists() and not (group / knob).read_text().strip():
-                (group / knob).write_text((top / knob).read_text())
+        if (group / "tasks").exists() and (group / "cpuset.cpus").exists():  # version 1
+            fill_cpuset(str(group))
         for knob, limit in LIMITS.items():
             if (group / knob).exists():
                 (group / knob).write_text(str(limit))

@@ -18,9 +18,9 @@ from typing import Any
 
 from labkit.errors import MachineError
 from labkit.linux.proc import read_stat
-from labkit.machine.doctor import state_dir
 from labkit.machine.outside.raw_terminal import raw_terminal, window
 from labkit.machine.outside.terminals import SOCKET, TYPED_BYTES
+from labkit.machine.places import state_dir
 from labkit.machine.request import Line
 
 __all__ = ["visit"]
