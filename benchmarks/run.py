@@ -10,7 +10,8 @@ from pathlib import Path
 import benchmarks.engine
 import benchmarks.images
 import benchmarks.isolation
-import benchmarks.machine  # noqa: F401  # imported for the rows that it registers
+import benchmarks.machine
+import benchmarks.swarm  # noqa: F401  # imported for the rows that it registers
 from benchmarks.table import BENCHES, Row, format_table, write_results
 
 RESULTS = Path(__file__).with_name("results.json")

@@ -53,6 +53,11 @@ class TaskState(NamedTuple):
         return f"{self.service}.{self.slot}"
 
     @property
+    def container(self) -> str:
+        """The name of its container, on its node: site.2.xxxx."""
+        return f"{self.name}.{self.identity}"
+
+    @property
     def is_wanted(self) -> bool:
         """Is it to run, now or soon? One that was replaced is not."""
         return self.wanted in WANTED

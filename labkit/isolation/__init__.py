@@ -20,6 +20,7 @@
 | packet_path | What is a packet, where may it pass, and where was it seen? |
 | packet_trace | By which way did a packet go, if interfaces have seen it, and rules have counted it? |
 | packets | What does the kernel show of packets, on each interface of several network namespaces? |
+| capture | How do packets of an overlay network travel between two nodes, and can whoever carries them read them? |
 | `spec` | What is a container, as a value? |
 | `docker_defaults` | What does `docker run` ask for, where nothing is said? |
 | `seccomp` | Which system calls may a container make, and how is the kernel told? |

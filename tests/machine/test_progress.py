@@ -143,7 +143,8 @@ def test_what_a_lesson_leaves_beside_containers(
         """
 from labkit.shell import sh
 for line in ("docker swarm init --advertise-addr 127.0.0.1", "docker service create -d --name s busybox sleep 600",
-             "echo secret | docker secret create one -", "docker context create other --docker host=tcp://127.0.0.1:1",
+             "echo secret | docker secret create one -", "echo setting | docker config create one -",
+             "docker context create other --docker host=tcp://127.0.0.1:1",
              "docker context use other"):
     result = sh(line)
     assert result.status == 0, result
@@ -152,6 +153,10 @@ for line in ("docker swarm init --advertise-addr 127.0.0.1", "docker service cre
     assert "lesson 00-start-here is closed; left behind: nothing\n" == run(client, "lesson.close()")
     assert "'default\\n'" == evaluate(client, "sh('docker context show').out")
     assert "'inactive\\n'" == evaluate(client, "sh('docker info --format {{.Swarm.LocalNodeState}}').out")
+    run(client, "sh('docker swarm init --advertise-addr 127.0.0.1')")
+    kept = "sh('docker secret ls --quiet; docker config ls --quiet; docker service ls --quiet')"
+    assert "['', '', 0]" == evaluate(client, f"[*{kept}][1:]")
+    run(client, "sh('docker swarm leave --force')")
 
     run(client, KILL)
     printed = run(client, OPEN)

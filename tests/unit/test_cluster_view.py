@@ -71,7 +71,7 @@ def test_a_task_on_a_node_that_is_down_does_not_run() -> None:
     state = read([node("one", state="down"), node("two")], task("one"), task("two", slot=2))
 
     assert [one.name for one in state.running("site")] == ["site.2"]
-    assert [one.name for one in state.on("one")] == ["site.1"]
+    assert [(one.name, one.container) for one in state.on("one")] == [("site.1", "site.1.task-1-1")]
     assert state.running("other") == []
     assert cluster_text(state) == "1 of 2 nodes are ready\nsite: 1 running"
 
