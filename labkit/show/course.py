@@ -100,8 +100,8 @@ COURSE: Mapping[str, Topic] = {
     "11": Topic("Control groups", 50, ("process", "cgroups")),
     "12": Topic("The network of a container", 60, ("process", "network")),
     "13": Topic("Attach, logs, events", 50, ("socket", "dockerd", "shim", "process")),
-    "14": Topic("Machines, Compose and Swarm", 55, ("machine", "docker", "dockerd", "network")),
-    "15": Topic("Security", 55, ("socket", "process", "namespaces", "mounts")),
+    "14": Topic("Machines, Compose and Swarm", 60, ("machine", "docker", "dockerd", "network")),
+    "15": Topic("Security", 60, ("socket", "process", "namespaces", "mounts")),
     "16": Topic(
         "Build your own", 105, ("docker", "runc", "process", "images", "namespaces", "cgroups", "mounts", "network")
     ),

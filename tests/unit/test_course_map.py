@@ -66,6 +66,23 @@ def test_a_lesson_begins_with_its_links_its_minutes_and_the_map(name: str) -> No
     assert lesson_number(name)[:2] in picture and (PICTURES / picture).exists()
 
 
+@pytest.mark.parametrize(
+    ("page", "row"),
+    [
+        ("README.md", r"^\| \[{number}\]\(notebooks/.*\| {minutes} \|$"),
+        ("docs/teaching/README.md", r"^\| {number} {title}(?: \(optional\))? \| {minutes} \|"),
+    ],
+)
+def test_a_list_of_lessons_has_their_minutes(page: str, row: str) -> None:
+    """Those of the table, so that nobody plans an hour by an old list."""
+    text = (ROOT / page).read_text()
+    for name in LESSONS:
+        number = lesson_number(name)
+        topic = COURSE[number]
+        wanted = row.format(number=number, title=re.escape(topic.title), minutes=topic.minutes)
+        assert re.search(wanted, text, re.MULTILINE), f"{page}, lesson {number}: {topic.minutes} minutes"
+
+
 def test_a_lesson_without_a_topic_lights_nothing() -> None:
     """A notebook of the learner's own has a map all the same."""
     assert [] == LIT.findall(map_html("mine"))
