@@ -14,6 +14,7 @@ from tests.machine.host import run, wait_until
 __all__ = ["Facts", "find_troubles", "main", "named"]
 
 PROGRAM = "import sys; sys.path.insert(0, {project!r}); import {module} as m; m.main(m.FACTS)"
+TIMEOUT_S = 280.0  # of a machine, with all facts of a module
 PATIENCE_S = 10.0  # within which what a fact has used is gone
 
 Facts = dict[str, Callable[[], None]]
@@ -42,10 +43,10 @@ def main(facts: Facts, inventory: Callable[[], set[str]] = set) -> None:
         print(f"{name}\t{trouble}", flush=True)
 
 
-def find_troubles(kind: str, module: ModuleType) -> dict[str, str]:
+def find_troubles(kind: str, module: ModuleType, timeout_s: float = TIMEOUT_S) -> dict[str, str]:
     """What each fact of a module said on a machine of this environment, if it had trouble; one machine is asked all."""
     program = PROGRAM.format(project=str(Path(__file__).parents[2]), module=module.__name__)
-    done = run(kind, sys.executable, "-P", "-c", program, timeout=280)
+    done = run(kind, sys.executable, "-P", "-c", program, timeout=timeout_s)
     told = dict(line.split("\t", 1) for line in done.stdout.decode().splitlines())
     assert list(module.FACTS) == list(told), done.stderr.decode()
     return {name: trouble for name, trouble in told.items() if trouble}

@@ -6,10 +6,9 @@ Each function is a fact that the lesson stands on: it asserts. They share one sw
 import base64
 import json
 import subprocess
-import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from labkit.api.engine import Engine
@@ -19,6 +18,7 @@ from labkit.daemons.swarm import form_swarm, look, wait_for
 from labkit.isolation.capture import Capture, Tunnelled, has_esp
 from labkit.shell import sh
 from labkit.show.wire import wire_html, wire_svg, wire_text
+from tests.machine.facts import main as check
 
 __all__ = ["FACTS"]
 
@@ -180,20 +180,13 @@ FACTS: dict[str, Callable[[Cluster], None]] = {
 }
 
 
-def main() -> None:
-    """Tell the trouble of each fact, and the seconds that it took on the error output."""
+def main(facts: Mapping[str, Callable[[Cluster], None]]) -> None:
+    """Check each, all with one swarm."""
     busybox = Engine().get("/images/busybox/get").answer.body
     with start_cluster(["one", "two", "three"], images=[busybox]) as cluster:
         form_swarm(cluster, managers=["one"])
-        for name, fact in FACTS.items():
-            trouble, began = "", time.monotonic()
-            try:
-                fact(cluster)
-            except Exception:
-                trouble = " | ".join(traceback.format_exc().splitlines()[-6:])
-            print(f"{name}\t{trouble}", flush=True)
-            print(f"{name}: {time.monotonic() - began:.1f} s", file=sys.stderr)
+        check({name: partial(fact, cluster) for name, fact in facts.items()})
 
 
 if __name__ == "__main__":
-    main()
+    main(FACTS)
