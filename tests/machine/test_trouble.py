@@ -44,7 +44,7 @@ CELLS: list[tuple[str, str | None]] = [
     ("%%alone\nsyscalls.unshare(syscalls.CLONE_NEWUSER)", ""),
     ("%%alone\nengine.get('/info')", "ExperimentError: `engine` stays in the notebook's own process"),
     ("%%alone\nsyscalls.umount2('/nowhere')", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"),
-    ("%%alone\nlast + 1", None),
+    ("%%alone\nmade_by_no_cell + 1", None),
     ("from labkit.isolation import helper; helper.close()", ""),
     ("syscalls.unshare(syscalls.CLONE_NEWPID)", ""),
     ('sh("true")', ""),
