@@ -27,6 +27,14 @@ CELLS = [
     '# A lesson\n\nThe <abbr title="It stays with a container.">shim</abbr> stays. ' + "More words. " * 60,
     "> **Keep:** the shim stays.\n\nProse.\n\n> **From the notes** of an engineer: it stays.\n\n> Another quotation.",
 ]
+END_OTHER_KERNELS = """async () => {
+    const sessions = jupyterapp.serviceManager.sessions;
+    await sessions.refreshRunning();
+    const own = lab.panel().sessionContext.session.id;
+    for (const one of [...sessions.running()].filter(one => one.id !== own)) {
+        await sessions.shutdown(one.id);
+    }
+}"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -209,6 +217,7 @@ def test_home(desk: JupyterLab, page: Page) -> None:
 def test_a_terminal_is_the_lessons(desk: JupyterLab, browser: Browser) -> None:
     """JupyterLab's own terminal is a shell on the machine of the lesson that is open."""
     with desk.open(browser, LESSONS[0]) as notebook:
+        notebook.page.evaluate(END_OTHER_KERNELS)  # of other tests: the terminal would ask which machine is meant
         notebook.run_cell(0)
         notebook.wait_until_idle()
         shells = "__import__('subprocess').run(['pgrep', '-fc', '^bash -l'], capture_output=True, text=True).stdout"
