@@ -224,4 +224,4 @@ def test_a_terminal_is_the_lessons(desk: JupyterLab, browser: Browser) -> None:
         assert "'0\\n'" == notebook.evaluate(shells)
         notebook.page.evaluate("() => { const panel = lab.panel(); lab.panel = () => panel; }")
         notebook.page.evaluate("() => { void jupyterapp.commands.execute('terminal:create-new'); }")
-        assert wait_until(lambda: "'1\\n'" == notebook.evaluate(shells), 120)
+        assert wait_until(lambda: "'1\\n'" == notebook.evaluate(shells), 60)

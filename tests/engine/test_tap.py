@@ -516,7 +516,7 @@ def test_closing_while_a_client_hangs(tapped: Callable[[Handler], Tap]) -> None:
         said.close()
         said.close()
 
-        assert PATIENCE_S > time.monotonic() - began
+        assert 1 > time.monotonic() - began
         assert (b"", b"") == (read_all(hanging), read_all(silent))
     (one,) = said.exchanges
     assert (False, "the tap closed first") == (one.finished, one.note)
@@ -539,7 +539,7 @@ def test_closing_while_somebody_talks_without_a_pause(tapped: Callable[[Handler]
         wait_for(said, lambda heard: heard != [] and heard[0].answer.status == 200)
         began = time.monotonic()
         said.close()
-        assert PATIENCE_S > time.monotonic() - began
+        assert 2 > time.monotonic() - began
         reader.join(PATIENCE_S)
         assert not reader.is_alive()
 
