@@ -215,24 +215,28 @@ class Tap:
 
     def _accept(self, _: int) -> None:
         try:
-            client, _address = self._listener.accept()
+            client, engine = self._accept_both()
         except OSError:  # the client is gone again, or no descriptor is free: then not at once again
             self._accept_again_s = self._clock() + PAUSE_S
             self._listen(False)
             return
         self._number += 1
         talk = Conversation(self._record, self._number)
-        try:
-            engine = socket.socket(self._engine.family, socket.SOCK_STREAM)
-        except OSError as error:  # no descriptor is free
-            client.close()
-            talk.fail(f"no connection to the engine: {error.strerror}", self._clock())
-            return
         engine.setblocking(False)
         call = _Call(client, engine, talk, self._clock() + CONNECT_S)
         self._calls.add(call)
         self._listen(self._has_room())
         self._connect(call)
+
+    def _accept_both(self) -> tuple[socket.socket, socket.socket]:
+        """The next client, and a socket for its engine. The socket comes first: without it, the client is to wait."""
+        engine = socket.socket(self._engine.family, socket.SOCK_STREAM)
+        try:
+            client, _address = self._listener.accept()
+        except OSError:
+            engine.close()
+            raise
+        return client, engine
 
     def _connect(self, call: "_Call") -> None:
         """Call the engine, and do not wait for it: connect(2), on sockets that do not block."""

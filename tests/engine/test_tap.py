@@ -3,6 +3,7 @@
 A scripted engine listens on a Unix socket; each of its connections is given to a function, in a thread of its own.
 """
 
+import errno
 import os
 import queue
 import resource
@@ -46,13 +47,18 @@ class Scripted:
         self._thread.start()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # stop()
-            while True:
+        while True:
+            try:
                 connection, _ = self._listener.accept()
-                connection.settimeout(PATIENCE_S)
-                thread = threading.Thread(target=self._serve, args=(connection,))
-                self._open.append((connection, thread))
-                thread.start()
+            except OSError as error:
+                if error.errno != errno.EMFILE:
+                    return  # stop()
+                time.sleep(0.01)
+                continue
+            connection.settimeout(PATIENCE_S)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._open.append((connection, thread))
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -590,13 +596,14 @@ def test_forgetting_and_changes(tapped: Callable[[Handler], Tap]) -> None:
         assert ["/v1.41/two"] == [one.request.target for one in said.exchanges]
 
 
-def test_no_descriptor_is_left(tapped: Callable[[Handler], Tap]) -> None:
-    """Where the process may open no more files, a new client waits until it may; the others do not notice."""
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_no_descriptor_is_left(tapped: Callable[[Handler], Tap], left: int) -> None:
+    """Where the process may open too few files, a new client waits until it may; the others do not notice."""
     said = tapped(answer_all)
     with connect(said) as early, socket.socket(socket.AF_UNIX) as late:
         early.sendall(PING)
         assert OK == early.recv(1000)
-        with no_descriptors() as again:
+        with no_descriptors(left) as again:
             late.settimeout(PATIENCE_S)
             late.connect(said.host.removeprefix("unix://"))
             late.sendall(PING)
@@ -607,8 +614,8 @@ def test_no_descriptor_is_left(tapped: Callable[[Handler], Tap]) -> None:
 
 
 @contextmanager
-def no_descriptors() -> Iterator[Callable[[], None]]:
-    """Take all descriptors that this process may have; the function that is given gives them back."""
+def no_descriptors(left: int) -> Iterator[Callable[[], None]]:
+    """Take all descriptors but `left` that this process may have; the function that is given gives them back."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
 
@@ -622,6 +629,8 @@ def no_descriptors() -> Iterator[Callable[[], None]]:
         with suppress(OSError):
             while True:
                 taken.append(os.dup(0))
+        for _ in range(left):
+            os.close(taken.pop())
         yield again
     finally:
         again()
