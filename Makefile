@@ -53,7 +53,8 @@ newer-engine:
 test: test-fast test-machine test-notebooks test-browser  ## run every test: test-fast, test-machine, test-notebooks, test-browser
 
 test-fast: setup newer-engine
-	$(BIN)/python -m pytest --doctest-modules labkit tests/unit tests/hostile tests/engine tests/notebooks -m "not lessons"
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --doctest-modules labkit \
+	    tests/unit tests/hostile tests/engine tests/notebooks -m "not lessons"
 
 coverage: setup newer-engine  ## say which lines of labkit the fast tests run, module by module
 	$(BIN)/python -m pytest -q --cov --cov-report=term --doctest-modules labkit tests/unit tests/hostile tests/engine
