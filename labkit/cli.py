@@ -67,11 +67,12 @@ def main(arguments: list[str] | None = None, *, client: int | None = None) -> in
         print(f"labkit: {error}", file=sys.stderr)
         return 125
     except MemoryError:
-        print("labkit: there is not enough memory", file=sys.stderr)
-        return 125
+        pass  # what has filled the memory is held by the error's traceback, and goes with it
     except BrokenPipeError:  # the reader of our output has gone, as in `labkit run ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    print(f"labkit: {_short_of_memory(options)}", file=sys.stderr)
+    return 125
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -201,14 +202,20 @@ def _analyse(options: argparse.Namespace) -> "Analysis":
             return analyse_image(engine, image, progress=progress)
     except OSError as error:
         raise ImageError(printable(image), error.strerror or str(error)) from None
-    except MemoryError:
-        raise ImageError(printable(image), "more is in it than there is memory for") from None
     except EngineUnreachable as error:
         raise ImageError(
             printable(image), f"there is no such file, and no engine to ask for an image: {error}"
         ) from None
     finally:
         progress.clear()
+
+
+def _short_of_memory(options: argparse.Namespace) -> str:
+    if options.verb != "layers":
+        return "there is not enough memory"
+    from labkit.images.paths import printable
+
+    return f"{printable(options.image)}: more is in it than there is memory for"
 
 
 def _path(text: str) -> "Path":

@@ -32,7 +32,7 @@ class Digester:
         self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
         self._room = threading.Semaphore(_WAITING)
         self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        _start(self._thread)
 
     def update(self, piece: bytes) -> None:
         self._room.acquire()
@@ -68,13 +68,14 @@ class Hashing:
         self._progress = progress
         self._done = 0
         self._is_stopped = False
+        self._is_short = False  # of memory
         self._changed = threading.Condition()
-        count = min(len(jobs), os.cpu_count() or 1)
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        buffers = [memoryview(bytearray(_HASHED)) for _ in range(min(len(jobs), os.cpu_count() or 1))]
+        self._threads = [threading.Thread(target=self._work, args=(each,), daemon=True) for each in buffers]
 
     def __enter__(self) -> "Hashing":
         for thread in self._threads:
-            thread.start()
+            _start(thread)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,29 +87,36 @@ class Hashing:
         return name in self._names
 
     def result(self, name: str) -> str:
-        """Wait for a digest; give it as "sha256:...", or as "" where the file is cut off or cannot be read."""
+        """Wait for a digest; give it as "sha256:...", or as "" where the file is cut off or cannot be read.
+
+        Raises MemoryError where a thread had too little.
+        """
         with self._changed:
             while name not in self._found:
                 self._changed.wait(0.1)
                 self._tell()
             self._tell()
+        if self._is_short:
+            raise MemoryError("a thread that computes digests had too little memory")
         return self._found[name]
 
     def _tell(self) -> None:
         if self._progress:
             self._progress(self._done)
 
-    def _work(self) -> None:
-        buffer = memoryview(bytearray(_HASHED))
+    def _work(self, buffer: memoryview) -> None:
         while True:
             with self._changed:
                 if not self._todo:
                     return
                 name, (file, offset, size) = self._todo.pop()
+            digest = ""
             try:
                 digest = self._digest(file, offset, size, buffer)
             except OSError:
-                digest = ""
+                pass
+            except MemoryError:
+                self._is_short = True
             with self._changed:
                 self._found[name] = digest
                 self._changed.notify_all()
@@ -125,3 +133,11 @@ class Hashing:
             with self._changed:
                 self._done += count
         return f"sha256:{digest.hexdigest()}"
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread. Raises MemoryError where there is no room for its stack."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error

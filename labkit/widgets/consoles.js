@@ -11,15 +11,6 @@ const INKS = { black: "ink", red: "trouble", green: "answer", yellow: "container
 const ANSWER = /^\x1b\[[?>]?[\d;]*[Rcn]$/; // of a terminal: ECMA-48's CPR, DA and DSR
 const FONT_PX = 13, SMALLEST_PX = 11, ROWS = 20;
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 function frame(parent, number, end) {
   const window_ = make("section", parent, { class: "lkc-window", "aria-label": NAMES[number] });
   const head = make("div", window_, { class: "lkc-head" });

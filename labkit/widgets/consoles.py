@@ -38,6 +38,7 @@ from labkit.show.consoles import (
 from labkit.show.frame import HEADER_BYTES, STREAM_NAMES
 from labkit.show.look import STYLE
 from labkit.widgets.live import LiveView
+from labkit.widgets.script import read_script
 
 __all__ = ["AttachedStreams", "Console", "Consoles"]
 
@@ -124,7 +125,7 @@ class AttachedStreams:
 class Windows(AnyWidget):
     """Both windows; sends {"window": 0, "line" | "keys" | "end": ...} and {"size": [rows, columns]}."""
 
-    _esm = HERE / "consoles.js"
+    _esm = read_script("consoles.js")
     _css = f"{(XTERM / 'xterm.css').read_text()}\n{(HERE / 'consoles.css').read_text()}"
     look = Unicode(STYLE).tag(sync=True)
     library = Unicode().tag(sync=True)  # xterm.js, where there is a terminal

@@ -1,15 +1,6 @@
 // Bars of the bytes that each storage driver keeps. The page has what was measured after each step, so that a slider
 // (containers), a button (one byte) and the choice of a driver answer at once.
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 const mb = bytes => {
   const value = bytes / 1e6;
   return `${Math.abs(value) >= 99.95 ? value.toFixed(0) : value.toFixed(1)} MB`;

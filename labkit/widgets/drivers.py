@@ -20,6 +20,7 @@ from traitlets import Bool, Int, List, Unicode
 from labkit.images.drivers import DRIVERS, Refusal, Trial
 from labkit.show.drivers import drivers_html, drivers_svg, drivers_text, growth_svg, megabytes, relations
 from labkit.show.look import ROLES, STYLE
+from labkit.widgets.script import read_script
 from labkit.widgets.view import View
 
 __all__ = ["Growth", "Plot", "grow", "plot_trials", "show_drivers"]
@@ -127,7 +128,7 @@ class Growth(AnyWidget):
     Each length was measured: the page holds the bytes after each step, so it answers without the kernel.
     """
 
-    _esm = HERE / "drivers.js"
+    _esm = read_script("drivers.js")
     _css = HERE / "drivers.css"
     look = Unicode(STYLE).tag(sync=True)
     trials: List[Any] = List().tag(sync=True)

@@ -3,15 +3,6 @@
 
 const STREAMS = [[1, "stdout"], [2, "stderr"]];
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 function editor(model, parent, number) {
   const box = make("span", parent, { class: "lkf-edit" });
   make("span", box, {}, `frame ${number + 1}`);

@@ -14,6 +14,7 @@ from traitlets import Int, List, Unicode
 from labkit.api.frames import STDERR, STDOUT, Frame, parse_frames
 from labkit.show.frame import cut_html, cut_svg, cut_text, frames_html, join_frames
 from labkit.show.look import STYLE
+from labkit.widgets.script import read_script
 
 __all__ = ["FrameCut", "cut_frame"]
 
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 class FrameCut(AnyWidget):
     """Two frames as bytes, and what two readers get when the stream is cut; the slider works without the kernel."""
 
-    _esm = HERE / "frame.js"
+    _esm = read_script("frame.js")
     _css = HERE / "frame.css"
     look = Unicode(STYLE).tag(sync=True)
     texts = List(Unicode()).tag(sync=True)

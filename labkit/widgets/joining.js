@@ -1,14 +1,5 @@
 // Processes that try to join namespaces: how many threads they have is chosen here, and the kernel answers.
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 export default {
   render({ model, el }) {
     const picture = make("div", el);

@@ -6,7 +6,6 @@ draw_entering(processes)                             how the processes of an exe
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
@@ -19,6 +18,7 @@ from labkit.isolation.tracing import Process
 from labkit.show.entering import entering_html, entering_svg, entering_text
 from labkit.show.joining import joins_html, joins_svg, joins_text, name_row
 from labkit.widgets.live import Drawing
+from labkit.widgets.script import read_script
 
 __all__ = ["JoinsView", "draw_entering", "draw_joins", "watch_joins"]
 
@@ -33,7 +33,7 @@ GONE = "The process whose namespaces were to be joined has ended. Run the cell a
 class JoinsView(AnyWidget):
     """Tries to join the namespaces of one process; a row for each sort of process that has tried."""
 
-    _esm = Path(__file__).with_name("joining.js")
+    _esm = read_script("joining.js")
     name = "namespaces to join"
     picture = Unicode().tag(sync=True)
     said = Unicode().tag(sync=True)

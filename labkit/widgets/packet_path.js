@@ -1,15 +1,6 @@
 // A drawing of the machine's network, whose hops can be chosen one after the other; buttons send a packet. The kernel
 // runs the line and draws the way anew; choosing needs no kernel. Counters change in place.
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 export default {
   render({ model, el }) {
     const bar = make("div", el, { class: "lk p-bar", role: "group", "aria-label": "send a packet" });

@@ -6,7 +6,6 @@ view.send("out")                                                            what
 
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
@@ -17,6 +16,7 @@ from labkit.isolation.interfaces import Namespace
 from labkit.isolation.packet_path import Hop, Station
 from labkit.isolation.packets import follow, read_counts, read_stations
 from labkit.show.packet_path import packet_path_html, packet_path_svg, packet_path_text
+from labkit.widgets.script import read_script
 
 __all__ = ["PacketPathView", "watch_packets"]
 
@@ -27,7 +27,7 @@ CLOSED = "The view is stopped. Run the cell again to go on."
 class PacketPathView(AnyWidget):
     """The places between some network namespaces, buttons that send packets, and the way that the last packet took."""
 
-    _esm = Path(__file__).with_name("packet_path.js")
+    _esm = read_script("packet_path.js")
     name = "packet path"
     picture = Unicode().tag(sync=True)
     still = Unicode().tag(sync=True)  # SVG for a page whose kernel has gone

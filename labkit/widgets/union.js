@@ -1,15 +1,6 @@
 // Lower, upper and merged as a table whose rows can be chosen, and buttons that act on the chosen path. The kernel does
 // the act in the real directories and draws the table anew; what was chosen and focused stays.
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 export default {
   render({ model, el }) {
     const picture = make("div", el);

@@ -18,6 +18,7 @@ from labkit.images.overlay import Directories, Overlay, changed_paths
 from labkit.images.union import ACTS, Did, Files, Union, open_union, read_directories
 from labkit.show.union import union_html, union_svg, union_text
 from labkit.widgets.live import Drawing
+from labkit.widgets.script import read_script
 
 __all__ = ["EXAMPLE", "UnionView", "draw_union", "watch_union"]
 
@@ -39,7 +40,7 @@ CLOSED = "The overlay is unmounted. Run the cell again to go on."
 class UnionView(AnyWidget):
     """Lower, upper and merged of an overlay of its own, and buttons for what a program may do to the chosen path."""
 
-    _esm = Path(__file__).with_name("union.js")
+    _esm = read_script("union.js")
     name = "union view"
     picture = Unicode().tag(sync=True)
     still = Unicode().tag(sync=True)  # SVG for a page whose kernel has gone

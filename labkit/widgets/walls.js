@@ -1,14 +1,5 @@
 // A container that is attacked: which of its walls stand is chosen here, and a real container answers.
 
-function make(tag, parent, attributes = {}, text = "") {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.dataset.lmSuppressShortcuts = true; // a key that is pressed here is neither JupyterLab's nor the notebook's
-  one.textContent = text;
-  parent.append(one);
-  return one;
-}
-
 export default {
   render({ model, el }) {
     const acts = make("fieldset", el, {

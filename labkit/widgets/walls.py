@@ -5,7 +5,6 @@ watch_walls()                                                                  w
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from anywidget import AnyWidget
@@ -15,6 +14,7 @@ from labkit.errors import LabError
 from labkit.isolation.walls import ATTACKS, WALLS, try_attacks
 from labkit.show.walls import Measured, walls_html, walls_svg, walls_text
 from labkit.widgets.live import Drawing
+from labkit.widgets.script import read_script
 
 __all__ = ["WallsView", "draw_walls", "watch_walls"]
 
@@ -30,7 +30,7 @@ GONE = "The container could not be started, so this view has ended. Run the cell
 class WallsView(AnyWidget):
     """Attacks a container without a wall, and then with the walls that the reader chooses."""
 
-    _esm = Path(__file__).with_name("walls.js")
+    _esm = read_script("walls.js")
     name = "walls to choose"
     walls = List(Unicode(), default_value=list(WALLS)).tag(sync=True)
     picture = Unicode().tag(sync=True)

@@ -12,26 +12,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import nbformat
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, TimeoutError
 
 from labkit.desk.folder import lay_course
 from labkit.desk.server import server_options
 from tests.machine.host import Process, descendants, is_alive, wait_until
 
-__all__ = ["JupyterLab", "Notebook", "ROOT"]
+__all__ = ["ROOT", "THEMES", "JupyterLab", "Notebook", "find_weak", "keep_picture"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE_JS = (Path(__file__).parent / "page.js").read_text()
 SETTINGS = {  # a pop-up would lie over what is to be clicked
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+THEMES = ("JupyterLab Light", "JupyterLab Dark")
+READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 KERNELSPEC = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
 START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 90.0  # on a busy computer
 HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
@@ -117,6 +120,16 @@ class JupyterLab:
                 page.evaluate("() => lab.panel().sessionContext.shutdown()")
             context.close()
 
+    @contextmanager
+    def open_cells(self, browser: Browser, name: str, sources: Sequence[str]) -> Iterator["Notebook"]:
+        """Write and open a notebook, and run its first cell, which prints `ready`; in the end nothing is amiss."""
+        self.write(name, sources)
+        with self.open(browser, name) as opened:
+            opened.run_cell(0)
+            opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+            yield opened
+            assert [] == opened.complaints
+
     def last_activity(self) -> str:
         """When the server last heard of the one kernel that it has; a later time is a greater text."""
         with urlopen(f"{self.url}api/kernels?token={self.token}") as answer:
@@ -190,6 +203,16 @@ class Notebook:
         """Have JupyterLab execute a command, to its end."""
         self.page.evaluate("([name, args]) => jupyterapp.commands.execute(name, args)", [name, arguments])
 
+    def set_theme(self, theme: str) -> None:
+        """Give JupyterLab one of THEMES, and wait until the page has it."""
+        self.command("apputils:change-theme", theme=theme)
+        self.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+
+    def make_narrow(self, height_px: int = 1000) -> None:
+        """Make the page 900 px wide, without the table of contents, which takes a third of it."""
+        self.page.set_viewport_size({"width": 900, "height": height_px})
+        self.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+
     def menu(self, *path: str) -> None:
         """Click through the menu bar."""
         self.page.locator(".lm-MenuBar-itemLabel", has_text=path[0]).first.click()
@@ -226,3 +249,16 @@ def _read_info(place: Path) -> dict[str, Any]:
         with suppress(ValueError):  # it is being written
             info = json.loads(file.read_text())
     return info
+
+
+def find_weak(*parts: Locator) -> list[str]:
+    """The texts of these parts of a page that do not stand out from their ground as READABLE asks."""
+    texts = [one for part in parts for one in part.evaluate("part => lab.contrasts(part)")]
+    assert texts, "no text was found"
+    return [f"{text!r} has a contrast of {ratio:.1f}" for ratio, text in texts if ratio < READABLE]
+
+
+def keep_picture(view: Locator | Page, config: pytest.Config, name: str) -> None:
+    """Keep a picture of a view, or of the whole page, in the directory of `--screenshots`."""
+    if directory := config.getoption("screenshots"):
+        view.screenshot(path=directory / f"{name.replace(' ', '-')}.png")

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 OPEN, LINES, TERMINAL, CUT = range(4)
 CELLS = [
@@ -36,13 +35,8 @@ lines
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, with a container for each view."""
-    lab = lab_of("native")
-    lab.write("two", CELLS)
-    with lab.open(browser, "two") as opened:
-        opened.run_cell(OPEN)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "two", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook, cell: int, selector: str) -> Locator:
@@ -197,23 +191,14 @@ def test_a_cut_is_moved_by_keyboard_and_words_are_changed(notebook: Notebook) ->
 @pytest.mark.parametrize("theme", THEMES)
 def test_both_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """At 900 px nothing is cut off and no hex wraps; every text stands out from its ground."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    notebook.page.set_viewport_size({"width": 900, "height": 1000})
-    notebook.page.evaluate(
-        "() => jupyterapp.shell.collapseLeft()"
-    )  # the table of contents takes a third of such a page
+    notebook.set_theme(theme)
+    notebook.make_narrow()
     weak = []
     for cell, selector in ((LINES, ".labkit-consoles"), (CUT, ".lkf[role=group]")):
         view = show(notebook, cell, selector)
-        weak += [
-            f"{text!r} has a contrast of {ratio:.1f}"
-            for ratio, text in view.evaluate("view => lab.contrasts(view)")
-            if ratio < READABLE
-        ]
+        weak += find_weak(view)
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
-        if directory := pytestconfig.getoption("screenshots"):
-            view.screenshot(path=Path(directory) / f"{selector.strip('.').split('[')[0]}-{theme.split()[-1]}.png")
+        keep_picture(view, pytestconfig, f"{selector.strip('.').split('[')[0]}-{theme.split()[-1]}")
     assert [] == weak
     heights = notebook.page.locator(".lkf-block").evaluate_all("all => all.map(one => one.offsetHeight)")
     assert 3 == len(heights) and max(heights) < 48  # two lines

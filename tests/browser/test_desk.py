@@ -14,12 +14,10 @@ from playwright.sync_api import Browser, Page
 from labkit import progress
 from labkit.show.course import COURSE
 from tests.browser.conftest import LESSONS
-from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 from tests.machine.conftest import leave_out
 from tests.machine.host import wait_until
 
-THEMES = ("JupyterLab Light", "JupyterLab Dark")
-READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 QUICK = ["00-start-here"]
 BROKEN = ".jupyter-widgets-disconnected, .fa-chain-broken, .jp-RenderedText[data-mime-type*=stderr]"
 NO_WIDGET = re.compile("Error (displaying|creating) widget|Loading widget")
@@ -69,8 +67,7 @@ def page(desk: JupyterLab, browser: Browser) -> Iterator[Page]:
 
 def judge(notebook: Notebook, theme: str, keep: Callable[[str], Any]) -> None:
     """Look at every cell: no mark of what is broken, no line that cannot be read."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.set_theme(theme)
     weak = []
     for number in range(int(notebook.page.evaluate("() => lab.cells().length"))):
         cell = notebook.page.locator(f'.jp-Cell[data-windowed-list-index="{number}"]')
@@ -80,7 +77,7 @@ def judge(notebook: Notebook, theme: str, keep: Callable[[str], Any]) -> None:
         for still in cell.locator(".labkit-still").all():
             assert "Run this cell to bring it to life." in still.inner_text()
             assert 0 == still.locator("button, input, select, textarea").count(), f"cell {number}"
-            weak += [entry for entry in still.evaluate("still => lab.contrasts(still)") if entry[0] < READABLE]
+            weak += find_weak(still)
         if cell.locator(".labkit-still").count():
             keep(f"{theme.split()[-1]}-{number}")
     assert [] == weak
@@ -93,12 +90,9 @@ def count_views(notebook: Notebook) -> tuple[int, int]:
 
 def test_every_visit_looks_whole(visited: str, desk: JupyterLab, browser: Browser, pytestconfig: pytest.Config) -> None:
     """Run twice, restarted, saved, closed and opened again: no mark of what is broken, in both themes, nor an error."""
-    pictures = pytestconfig.getoption("screenshots")
 
     def keeper(notebook: Notebook, when: str) -> Callable[[str], Any]:
-        return lambda name: (
-            notebook.page.screenshot(path=Path(pictures) / f"{visited}-{when}-{name}.png") if pictures else None
-        )
+        return lambda name: keep_picture(notebook.page, pytestconfig, f"{visited}-{when}-{name}")
 
     with desk.open(browser, visited) as notebook:
         for _ in range(2):
@@ -106,9 +100,9 @@ def test_every_visit_looks_whole(visited: str, desk: JupyterLab, browser: Browse
         assert 0 == count_views(notebook)[0] < count_views(notebook)[1]
         notebook.command("docmanager:save")
         judge(notebook, THEMES[0], keeper(notebook, "run"))
-        if pictures:  # docs/lesson.png is that of lesson 13
-            notebook.views('[aria-label^="side by side"]')[0].scroll_into_view_if_needed()
-            notebook.page.screenshot(path=Path(pictures) / f"{visited}-lesson.png")
+        for view in notebook.views('[aria-label^="side by side"]')[:1]:  # docs/lesson.png is that of lesson 13
+            view.scroll_into_view_if_needed()
+            keep_picture(notebook.page, pytestconfig, f"{visited}-lesson")
         notebook.menu("Kernel", "Restart Kernel")
         notebook.accept()
         notebook.page.wait_for_function("() => document.querySelector('.labkit-still')")

@@ -1,13 +1,11 @@
 """Do the bars of storage drivers grow as it was measured, by keyboard alone, and can they be read in both themes?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 CELL = """
 from labkit.images.drivers import Refusal, Step, Trial
@@ -76,12 +74,8 @@ def test_bars_grow_by_keyboard(notebook: Notebook) -> None:
 @pytest.mark.parametrize("selector", [TABLE, BARS])
 def test_they_can_be_read(notebook: Notebook, theme: str, selector: str, pytestconfig: pytest.Config) -> None:
     """Every text has a contrast of 4.5 or more, in both themes."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.set_theme(theme)
     (view,) = notebook.views(selector)
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(
-            path=Path(directory) / f"drivers-{'table' if selector == TABLE else 'bars'}-{theme.split()[-1]}.png"
-        )
+    keep_picture(view, pytestconfig, f"drivers-{'table' if selector == TABLE else 'bars'}-{theme.split()[-1]}")
 
-    assert [] == [text for ratio, text in view.evaluate("view => lab.contrasts(view)") if ratio < READABLE]
+    assert [] == find_weak(view)

@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 from tests.browser.test_live_view import LONG_TASKS
 
 OPEN, VIEW, START, EAT, STOP, BUSY = range(6)
@@ -54,16 +51,8 @@ busy
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, whose lesson is open."""
-    lab = lab_of("native")
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
-    nbformat.write(written, lab.notebooks / "gauges.ipynb")
-    with lab.open(browser, "gauges") as opened:
-        opened.run_cell(OPEN)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "gauges", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook) -> Locator:
@@ -157,22 +146,14 @@ def test_200_changes_a_second_leave_the_page_quick(notebook: Notebook) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_they_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """At 900 px nothing is cut off, and every text stands out from its ground."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    notebook.page.set_viewport_size({"width": 900, "height": 1000})
-    notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    notebook.set_theme(theme)
+    notebook.make_narrow()
     view = show(notebook)
     notebook.run_cell(EAT)
     expect(view.locator(".g-chart")).to_contain_text("killed")
     set_slider(view, "memory", 48)
     expect(view.locator(".g-chart")).to_contain_text("of 48 MiB")
-    weak = [
-        f"{text!r} has a contrast of {ratio:.1f}"
-        for part in view.locator(".lk").all()
-        for ratio, text in part.evaluate("part => lab.contrasts(part)")
-        if ratio < READABLE
-    ]
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / f"gauges-{theme.split()[-1]}.png")
+    weak = find_weak(*view.locator(".lk").all())
+    keep_picture(view, pytestconfig, f"gauges-{theme.split()[-1]}")
     assert [] == weak
     assert view.locator(".lk-card").evaluate("one => one.scrollWidth <= one.clientWidth")

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 from tests.browser.test_live_view import LONG_TASKS
 from tests.machine.host import wait_until
 from tests.stacks import MANY
@@ -249,7 +248,7 @@ def test_it_comes_back_on_a_second_visit(notebook: Notebook) -> None:
 @pytest.mark.parametrize("width", [1280, 900])
 def test_it_can_be_read(notebook: Notebook, theme: str, width: int, pytestconfig: pytest.Config) -> None:
     """In both themes, wide and narrow, with a search and with what a layer hides; nothing is cut at the right."""
-    notebook.command("apputils:change-theme", theme=theme)
+    notebook.set_theme(theme)
     notebook.page.set_viewport_size({"width": width, "height": 1000})
     weak = []
     for cell, name, search in ((MAKE_APP, "shop", "tests"), (MAKE_MANY, "many", "file-00")):
@@ -257,14 +256,9 @@ def test_it_can_be_read(notebook: Notebook, theme: str, width: int, pytestconfig
         notebook.show(view)
         view.get_by_role("slider", name="layer").focus()
         for moment in ("top", "below"):
-            weak += [
-                f"{name} {moment}: {text!r} has a contrast of {ratio:.1f}"
-                for ratio, text in view.evaluate("view => lab.contrasts(view)")
-                if ratio < READABLE
-            ]
+            weak += [f"{name} {moment}: {words}" for words in find_weak(view)]
             assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
-            if directory := pytestconfig.getoption("screenshots"):
-                view.screenshot(path=directory / f"stack-{name}-{moment}-{width}-{theme.split()[-1]}.png")
+            keep_picture(view, pytestconfig, f"stack-{name}-{moment}-{width}-{theme.split()[-1]}")
             notebook.page.keyboard.press("ArrowDown")
             view.get_by_label("only what this layer did").check()
             view.get_by_role("searchbox").fill(search)

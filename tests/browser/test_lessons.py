@@ -3,14 +3,12 @@
 import re
 from ast import literal_eval
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator
 
-from tests.browser.lab import Notebook
+from tests.browser.lab import THEMES, Notebook, find_weak, keep_picture
 
-READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 VIEWS = {
     "boot": '[aria-label="the boot of this machine"]',
     "map": '[aria-label="the map of the course"]',
@@ -33,7 +31,6 @@ CALLS = {
     "consoles": r"\.consoles\(",
     "build": r"\bcache_of_build\(",
 }
-THEMES = ("JupyterLab Light", "JupyterLab Dark")
 PREDICTIONS = "[one.chosen for one in map(Out.get, sorted(Out)) if type(one).__name__ == 'Prediction']"  # in the kernel
 
 
@@ -270,19 +267,14 @@ def test_what_is_typed_on_one_console_is_heard_on_both(lesson: Notebook) -> None
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_text_of_a_view_can_be_read(lesson: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """In both themes every text of every view, an open exchange included, stands out from its background."""
-    lesson.command("apputils:change-theme", theme=theme)
-    lesson.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    lesson.set_theme(theme)
     weak = []
     for name, selector in VIEWS.items():
         for number, view in enumerate(lesson.views(selector)):
             lesson.show(view)
             view.evaluate("view => view.querySelectorAll('details').forEach(one => { one.open = true; })")
-            weak += [
-                f"{name}: {text!r} has a contrast of {ratio:.1f}"
-                for ratio, text in view.evaluate("view => lab.contrasts(view)")
-                if ratio < READABLE
-            ]
-            _keep(view, pytestconfig.getoption("screenshots"), f"{lesson.name}-{name}-{number}-{theme}")
+            weak += [f"{name}: {words}" for words in find_weak(view)]
+            keep_picture(view, pytestconfig, f"{lesson.name}-{name}-{number}-{theme}")
             view.evaluate("view => view.querySelectorAll('details').forEach(one => { one.open = false; })")
     assert [] == weak
 
@@ -293,8 +285,3 @@ def _use(control: Locator, key: str) -> None:
     else:
         control.focus()
         control.press(key)
-
-
-def _keep(view: Locator, directory: Path | None, name: str) -> None:
-    if directory is not None:
-        view.screenshot(path=directory / f"{name.replace(' ', '-')}.png")

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator
 
-from tests.browser.lab import SOON_S, JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import SOON_S, THEMES, JupyterLab, Notebook, find_weak, keep_picture
 from tests.machine.host import wait_until
 from tests.notebooks.budget import find_factor, measure
 
@@ -234,8 +232,7 @@ def test_run_again_interrupt_and_restart(notebook: Notebook) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_what_an_engine_does_can_be_read(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """A block shows its view once, with a real engine's events, in both themes, open events too; so does a busy one."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.set_theme(theme)
     notebook.run_cell(REAL)
     real = notebook.page.locator(".jp-Cell-outputArea .widget-vbox:has(> .widget-hbox):has([data-state=stopped])").last
     real.wait_for()
@@ -248,13 +245,8 @@ def test_what_an_engine_does_can_be_read(notebook: Notebook, theme: str, pytestc
     weak = []
     for name, view in (("real", real), ("busy", busy)):
         view.locator("summary").nth(3).click()
-        weak += [
-            f"{name}: {text!r} has a contrast of {ratio:.1f}"
-            for ratio, text in view.evaluate("view => lab.contrasts(view)")
-            if ratio < READABLE
-        ]
-        if directory := pytestconfig.getoption("screenshots"):
-            view.screenshot(path=Path(directory) / f"live-{name}-{theme.split()[-1]}.png")
+        weak += [f"{name}: {words}" for words in find_weak(view)]
+        keep_picture(view, pytestconfig, f"live-{name}-{theme.split()[-1]}")
     assert [] == weak
 
 
@@ -277,8 +269,7 @@ def test_an_order_is_changed_and_tried(notebook: Notebook, pytestconfig: pytest.
     assert "('attach', 'wait', 'start')" == notebook.evaluate("steps.order")
     page.get_by_text("The exit status is told: 3.").wait_for()
     assert 2 == page.locator("[aria-label='wire view'] .w-begins").count()
-    if directory := pytestconfig.getoption("screenshots"):
-        page.screenshot(path=Path(directory) / "order.png")
+    keep_picture(page, pytestconfig, "order")
 
 
 def test_the_lines_of_a_build_are_moved_and_built(notebook: Notebook, pytestconfig: pytest.Config) -> None:
@@ -296,5 +287,4 @@ def test_the_lines_of_a_build_are_moved_and_built(notebook: Notebook, pytestconf
     page.get_by_text("Only the line").wait_for()
     rows = page.get_by_role("group", name="lines of a build").get_by_role("listitem")
     assert ["the base", *2 * ["from the cache"], "built"] == rows.locator(".b-how").all_inner_texts()
-    if directory := pytestconfig.getoption("screenshots"):
-        page.screenshot(path=Path(directory) / "cache.png")
+    keep_picture(page, pytestconfig, "cache")

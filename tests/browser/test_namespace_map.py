@@ -1,14 +1,11 @@
 """Does the namespace map answer in a browser: rows that come and go, a choice and its proof, by mouse and keyboard?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 OPEN, LIVE, BOX, GONE, STILL, MANY = range(6)
 PID = "{{.State.Pid}}"
@@ -39,16 +36,8 @@ sh("unshare --uts sh -c 'for i in $(seq 300); do sleep 60 & done; wait' &")
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, whose lesson is open, and in which the map is live."""
-    lab = lab_of("native")
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
-    nbformat.write(written, lab.notebooks / "namespaces.ipynb")
-    with lab.open(browser, "namespaces") as opened:
-        opened.run_cell(OPEN)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "namespaces", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook, number: int = LIVE) -> Locator:
@@ -163,21 +152,14 @@ def test_three_hundred_processes_do_not_stop_the_page(notebook: Notebook) -> Non
 @pytest.mark.parametrize("theme", THEMES)
 def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """At 900 px nothing is cut off, and every text stands out from its ground."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    notebook.page.set_viewport_size({"width": 900, "height": 1000})
-    notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    notebook.set_theme(theme)
+    notebook.make_narrow()
     run(notebook, BOX)
     view = show(notebook)
     box = notebook.evaluate("box")
     cell(view, box, 2).click()
     notebook.page.wait_for_timeout(1500)  # until what moved is still
-    weak = [
-        f"{text!r} has a contrast of {ratio:.1f}"
-        for ratio, text in view.locator(".lk").evaluate("part => lab.contrasts(part)")
-        if ratio < READABLE
-    ]
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / f"namespaces-{theme.split()[-1]}.png")
+    weak = find_weak(view.locator(".lk"))
+    keep_picture(view, pytestconfig, f"namespaces-{theme.split()[-1]}")
     assert [] == weak
     assert view.locator(".nm-scroll").evaluate("one => one.scrollWidth <= one.clientWidth")

@@ -1,14 +1,11 @@
 """Does the packet path view answer in a browser: a packet sent by a button, hops chosen by mouse and by keyboard?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 OPEN, VIEW, PING, STOP = range(4)
 CELLS = [
@@ -36,16 +33,8 @@ view
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, with a network that was built by hand."""
-    lab = lab_of("native")
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    kernelspec = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
-    nbformat.write(written, lab.notebooks / "packets.ipynb")
-    with lab.open(browser, "packets") as opened:
-        opened.run_cell(OPEN)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "packets", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook) -> Locator:
@@ -132,21 +121,13 @@ def test_it_ends(notebook: Notebook) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """At 900 px nothing is cut off, and every text of the lists stands out from its ground."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    notebook.page.set_viewport_size({"width": 900, "height": 1100})
-    notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    notebook.set_theme(theme)
+    notebook.make_narrow(1100)
     view = show(notebook)
     send(view)
     hop(view, 5).click()
     notebook.page.wait_for_timeout(2000)  # until no counter is marked any more
-    weak = [
-        f"{text!r} has a contrast of {ratio:.1f}"
-        for part in view.locator(".lk").all()
-        for ratio, text in part.evaluate("part => lab.contrasts(part)")
-        if ratio < READABLE
-    ]
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / f"packet-path-{theme.split()[-1]}.png")
+    weak = find_weak(*view.locator(".lk").all())
+    keep_picture(view, pytestconfig, f"packet-path-{theme.split()[-1]}")
     assert [] == weak
     assert view.locator(".p-picture").evaluate("one => one.scrollWidth <= one.clientWidth")

@@ -11,9 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from labkit.progress import MARKER, read_learner
-from tests.browser.lab import JupyterLab, Notebook
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 from tests.browser.test_desk import BROKEN
-from tests.browser.test_lessons import READABLE, THEMES
 from tests.machine.host import wait_until
 
 OPEN, ASK, ANSWER, CLOSE = range(4)
@@ -206,7 +205,7 @@ def test_a_second_visit_shows_the_choice(
 
     def judge(opened: Notebook, when: str) -> None:
         for theme in THEMES:
-            opened.command("apputils:change-theme", theme=theme)
+            opened.set_theme(theme)
             stills = opened.page.locator(".labkit-still")
             expect(stills).to_have_count(3)  # the boot of the set-up cell, the card, the verdict
             for number, words in ((0, "The machine was ready after"), (1, SEEN_CARD), (2, SEEN_VERDICT)):
@@ -214,10 +213,8 @@ def test_a_second_visit_shows_the_choice(
                 opened.show(still.locator("img"))
                 assert words in str(still.locator("img").get_attribute("alt"))
                 assert still.locator("img").evaluate("image => image.naturalWidth") == 760
-                weak = [one for one in still.evaluate("still => lab.contrasts(still)") if one[0] < READABLE]
-                assert [] == weak
-                if directory := pytestconfig.getoption("screenshots"):
-                    opened.page.screenshot(path=directory / f"second-visit-{when}-{theme}.png".replace(" ", "-"))
+                assert [] == find_weak(still)
+                keep_picture(opened.page, pytestconfig, f"second-visit-{when}-{theme}")
             assert 0 == opened.page.locator(f"{BROKEN}, .labkit-still button").locator("visible=true").count()
 
     notebook.menu("Kernel", "Restart Kernel")
@@ -247,7 +244,7 @@ def test_a_second_visit_shows_the_choice(
 @pytest.mark.parametrize("theme", THEMES)
 def test_card_verdict_and_end_can_be_read(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """In both themes each text stands out from its background, also of a wrong prediction; at 900 px nothing is cut."""
-    notebook.command("apputils:change-theme", theme=theme)
+    notebook.set_theme(theme)
     for cell in (OPEN, ASK):
         notebook.run_cell(cell)
         notebook.wait_until_idle()
@@ -265,8 +262,6 @@ def test_card_verdict_and_end_can_be_read(notebook: Notebook, theme: str, pytest
     for name in (CARD, '[aria-label="verdict: root"]', '[aria-label="the end of 00-start-here"]'):
         view: Locator = page.locator(name)
         notebook.show(view)
-        weak = [one for one in view.evaluate("view => lab.contrasts(view)") if one[0] < READABLE]
-        assert [] == weak
+        assert [] == find_weak(view)
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
-        if directory := pytestconfig.getoption("screenshots"):
-            view.screenshot(path=directory / f"{name[13:24].strip()}-{theme}.png".replace(" ", "-"))
+        keep_picture(view, pytestconfig, f"{name[13:24].strip()}-{theme}")

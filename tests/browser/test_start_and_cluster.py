@@ -1,13 +1,11 @@
 """Can the start of a dockerd and the nodes of a swarm be read, in both themes, on a narrow page and by keyboard?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 START = ".jp-Cell-outputArea [aria-label='the start of dockerd']"
 CLUSTER = ".jp-Cell-outputArea [aria-label='the nodes and their tasks']"
@@ -116,17 +114,13 @@ def test_both_views_can_be_read(
     notebook: Notebook, start: Locator, cluster: Locator, theme: str, pytestconfig: pytest.Config
 ) -> None:
     """In both themes, with every step open."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.set_theme(theme)
     start.evaluate("view => view.querySelectorAll('details').forEach(step => { step.open = true; })")
     weak = []
     for name, view in (("start", start), ("cluster", cluster)):
         notebook.show(view)
-        found = view.evaluate("view => lab.contrasts(view)")
-        assert found
-        weak += [f"{name}: {text!r} has a contrast of {ratio:.1f}" for ratio, text in found if ratio < READABLE]
-        if directory := pytestconfig.getoption("screenshots"):
-            view.screenshot(path=Path(directory) / f"{name}-{theme.split()[-1]}.png")
+        weak += [f"{name}: {words}" for words in find_weak(view)]
+        keep_picture(view, pytestconfig, f"{name}-{theme.split()[-1]}")
 
     assert [] == weak
 

@@ -1,14 +1,12 @@
 """Does a directory of the storage view open by mouse and by keyboard, and can all of it be read?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator
 
 from labkit.show.places import PLACES
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 VIEW = ".jp-Cell-outputArea [aria-label='storage view']"
 LESSON = "05-storage-layout"
@@ -78,20 +76,14 @@ def test_every_directory_can_be_read(
     notebook: Notebook, views: list[Locator], theme: str, pytestconfig: pytest.Config
 ) -> None:
     """In both themes, each directory of both views; and no line is wider than a page of 900 px."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    notebook.set_theme(theme)
     weak = []
     for number, view in enumerate(views):
         notebook.show(view)
         for place in PLACES:
             view.locator(f"input[value={place.key}]").check(force=True)
-            weak += [
-                f"{place.key}: {text!r} has a contrast of {ratio:.1f}"
-                for ratio, text in view.evaluate("view => lab.contrasts(view)")
-                if ratio < READABLE
-            ]
-            if directory := pytestconfig.getoption("screenshots"):
-                view.screenshot(path=Path(directory) / f"storage-{number}-{place.key}-{theme.split()[-1]}.png")
+            weak += [f"{place.key}: {words}" for words in find_weak(view)]
+            keep_picture(view, pytestconfig, f"storage-{number}-{place.key}-{theme.split()[-1]}")
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
     assert [] == weak
 

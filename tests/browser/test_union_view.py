@@ -1,13 +1,11 @@
 """Does the union view answer in a browser: a row and an act, by mouse and by keyboard, from the real directories?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 OPEN, VIEW, STILL, SHELL, AGAIN = range(5)
 CELLS = [
@@ -28,13 +26,8 @@ print("ready")
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, whose lesson is open."""
-    lab = lab_of("native")
-    lab.write("union", CELLS)
-    with lab.open(browser, "union") as opened:
-        opened.run_cell(OPEN)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "union", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook) -> Locator:
@@ -136,10 +129,8 @@ def test_it_follows_the_cells_and_ends(notebook: Notebook) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestconfig: pytest.Config) -> None:
     """At 900 px nothing is cut off, and every text stands out from its ground, with each sort of mark."""
-    notebook.command("apputils:change-theme", theme=theme)
-    notebook.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    notebook.page.set_viewport_size({"width": 900, "height": 1000})
-    notebook.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    notebook.set_theme(theme)
+    notebook.make_narrow()
     view = show(notebook)
     for path, act in (("app", "mkdir over"), ("big.bin", "append"), ("notes.txt", "rename"), ("same.txt", "link")):
         row(view, path).get_by_role("rowheader").click()
@@ -149,14 +140,8 @@ def test_it_can_be_read_in_a_narrow_page(notebook: Notebook, theme: str, pytestc
     press(view, "chmod")
     expect(row(view, "big.bin")).to_contain_text("mode 700")
     notebook.page.wait_for_timeout(1500)  # until what moved is still
-    weak = [
-        f"{text!r} has a contrast of {ratio:.1f}"
-        for part in view.locator(".lk").all()
-        for ratio, text in part.evaluate("part => lab.contrasts(part)")
-        if ratio < READABLE
-    ]
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / f"union-{theme.split()[-1]}.png")
+    weak = find_weak(*view.locator(".lk").all())
+    keep_picture(view, pytestconfig, f"union-{theme.split()[-1]}")
     assert [] == weak
     assert view.locator(".u-table").evaluate("one => one.scrollWidth <= one.clientWidth")
 

@@ -1,13 +1,11 @@
 """Do the walls answer in a browser: a choice, a press, and a real container whose attacks are stopped?"""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import JupyterLab, Notebook
-from tests.browser.test_lessons import READABLE, THEMES
+from tests.browser.lab import THEMES, JupyterLab, Notebook, find_weak, keep_picture
 
 CELLS = [
     """
@@ -32,13 +30,8 @@ draw_walls(measured | {"user namespace": measured["plain user"]})
 @pytest.fixture
 def notebook(lab_of: Callable[[str], JupyterLab], browser: Browser) -> Iterator[Notebook]:
     """A notebook of its own, whose lesson is open."""
-    lab = lab_of("native")
-    lab.write("walls", CELLS)
-    with lab.open(browser, "walls") as opened:
-        opened.run_cell(0)
-        opened.page.wait_for_function("() => lab.textOf(0).includes('ready')")
+    with lab_of("native").open_cells(browser, "walls", CELLS) as opened:
         yield opened
-        assert [] == opened.complaints
 
 
 def show(notebook: Notebook, number: int) -> Locator:
@@ -63,23 +56,16 @@ def test_a_choice_is_attacked(notebook: Notebook, pytestconfig: pytest.Config) -
     view.get_by_role("button", name="attack").focus()
     notebook.page.keyboard.press("Enter")
     expect(view.get_by_role("status")).to_have_text("With seccomp and plain user: 7 of 8 attacks are stopped.")
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / "walls-chosen.png")
+    keep_picture(view, pytestconfig, "walls-chosen")
     assert 16 == view.locator("td").count() and 7 == view.locator("td.lk-fill-container").count()
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_cell_can_be_read(notebook: Notebook, pytestconfig: pytest.Config, theme: str) -> None:
     """In both themes; the nine columns of the lesson fit into the page."""
-    notebook.command("apputils:change-theme", theme=theme)
+    notebook.set_theme(theme)
     view = show(notebook, 2)
-    weak = [
-        f"{text!r} has a contrast of {ratio:.1f}"
-        for part in view.locator(".lk").all()
-        for ratio, text in part.evaluate("part => lab.contrasts(part)")
-        if ratio < READABLE
-    ]
-    if directory := pytestconfig.getoption("screenshots"):
-        view.screenshot(path=Path(directory) / f"walls-{theme.split()[-1]}.png")
+    weak = find_weak(*view.locator(".lk").all())
+    keep_picture(view, pytestconfig, f"walls-{theme.split()[-1]}")
     assert [] == weak
     assert view.locator(".lkwalls").evaluate("one => one.scrollWidth <= one.clientWidth")

@@ -205,7 +205,7 @@ def test_the_end_of_input(engine: Engine, start: Callable[..., str], once: bool)
     left.end_input()
     wait_until(lambda: not left.is_live)
 
-    assert note(both, 0).startswith("You ended the input. ")
+    wait_until(lambda: note(both, 0).startswith("You ended the input. "))
     if once:
         wait_until(lambda: not right.is_live)
         assert "The container has ended, with status 0, for both of you." == note(both, 1)
