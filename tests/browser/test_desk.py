@@ -100,9 +100,6 @@ def test_every_visit_looks_whole(visited: str, desk: JupyterLab, browser: Browse
         assert 0 == count_views(notebook)[0] < count_views(notebook)[1]
         notebook.command("docmanager:save")
         judge(notebook, THEMES[0], keeper(notebook, "run"))
-        for view in notebook.views('[aria-label^="side by side"]')[:1]:  # docs/lesson.png is that of lesson 13
-            view.scroll_into_view_if_needed()
-            keep_picture(notebook.page, pytestconfig, f"{visited}-lesson")
         notebook.menu("Kernel", "Restart Kernel")
         notebook.accept()
         notebook.page.wait_for_function("() => document.querySelector('.labkit-still')")
