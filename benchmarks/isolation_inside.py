@@ -21,6 +21,7 @@ from labkit.isolation.spec import Limits, Root, Spec
 __all__ = ["measure", "measure_ours"]
 
 ROUNDS, GAP_S = 30, 0.1
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WITHOUT_CGROUP_NAMESPACE = ("mount", "pid", "uts", "ipc", "network")
 
 
@@ -63,6 +64,7 @@ def measure_ours(layers: list[str], gap_s: float) -> dict[str, float]:
     minimal = Spec(
         args=("true",),
         root=root,
+        env=(PATH, "HOME=/"),  # as in C, where nobody looks for the home directory
         hostname="minimal",
         namespaces=WITHOUT_CGROUP_NAMESPACE,
         limits=Limits(only_these_devices=False),

@@ -31,7 +31,7 @@ OnStep = Callable[[str], object]
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # <linux/sockios.h>, <linux/if.h>
 _AT_FDCWD = -100
-_libc = ctypes.CDLL(None)
+_answer_signal = ctypes.CDLL(None).signal  # Python's own looks each number up in tables of names
 TELLS, HEARS, ROOT = 3, 4, 5  # the descriptors of the first process, besides its streams
 _WORDS = {
     errno.ENOENT: "there is no such program in the container (or its interpreter is not there)",
@@ -102,8 +102,8 @@ def _leave_session(order: Order) -> None:
 
 def answer_signals_as_new() -> None:
     """Answer each signal as a new program does: what is ignored or blocked stays so over execve(2)."""
-    for number in range(1, signal.NSIG):  # by libc's function: Python's looks each number up in tables of names
-        _libc.signal(number, 0)
+    for number in range(1, signal.NSIG):
+        _answer_signal(number, 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -87,7 +87,7 @@ def see_through(orders: Orders, told: Told) -> dict[str, Any]:
 
     Raises ContainerError where it does not start, OSError where the kernel refuses its groups or namespaces.
     """
-    with ExitStack() as undo:
+    with ExitStack() as undo, ExitStack() as passed:
         told.begin("control groups", orders.on_step)
         group = group_of_box(orders.spec.name)
         lock = make_group(group)
@@ -97,12 +97,13 @@ def see_through(orders: Orders, told: Told) -> dict[str, Any]:
         told.begin("namespaces", orders.on_step)
         tells_read, tells = os.pipe2(os.O_CLOEXEC)
         undo.callback(os.close, tells_read)
+        passed.callback(os.close, tells)
         hears, hears_write = os.pipe2(os.O_CLOEXEC)
         undo.callback(os.close, hears_write)
+        passed.callback(os.close, hears)
         process = _make_process(orders, group, lock, tells, hears)
         undo.callback(process.end)
-        os.close(tells)
-        os.close(hears)
+        passed.close()
         if orders.network is not None:
             if (undo_network := orders.network(process.pid)) is not None:
                 undo.callback(undo_network)

@@ -31,6 +31,7 @@ _NR_CLOSE_RANGE = 436
 _EVERYTHING = 0xFFFFFFFF
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_syscall, _capset = _libc.syscall, _libc.capset  # looked up here once, and not in each child
 
 
 def write_rlimits(rlimits: Iterable[Rlimit]) -> None:
@@ -44,7 +45,7 @@ def write_rlimits(rlimits: Iterable[Rlimit]) -> None:
 
 def close_descriptors(first: int) -> None:
     """Close every descriptor from `first` on: close_range(2), Linux 5.9."""
-    _check(_libc.syscall(_NR_CLOSE_RANGE, first, ctypes.c_uint(_EVERYTHING), 0), "close_range")
+    _check(_syscall(_NR_CLOSE_RANGE, first, ctypes.c_uint(_EVERYTHING), 0), "close_range")
 
 
 def forbid_peeking() -> None:
@@ -93,7 +94,7 @@ def set_user(uid: int, gid: int, groups: Iterable[int]) -> None:
 def _set_capabilities(sets: Capabilities) -> None:
     three = (sets.effective, sets.permitted, sets.inheritable)
     data = struct.pack("=6I", *(each & _EVERYTHING for each in three), *(each >> 32 for each in three))
-    _check(_libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), data), "capset")
+    _check(_capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), data), "capset")
     for number in range(len(CAPABILITIES)):
         if sets.ambient >> number & 1:
             prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)

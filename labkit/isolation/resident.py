@@ -24,7 +24,7 @@ from importlib import import_module
 from pathlib import Path
 
 from labkit.isolation.experiment import live
-from labkit.isolation.groups import sweep_after
+from labkit.isolation.groups import sweep, sweep_after
 from labkit.linux.proc import pids, read_stat
 from labkit.linux.syscalls import become_subreaper, die_with_parent
 
@@ -191,6 +191,8 @@ def main(descriptor: int, parent: int) -> None:
     Path("/proc/self/comm").write_text(NAME)
     for module in PRELOADED:
         import_module(module)
+    with suppress(OSError):  # there are no control groups here, or they are not ours
+        sweep()  # and where they are is known then, to each child too
     gc.collect()
     gc.freeze()  # a child then copies no page for counting what it never frees
     resident = Resident(requests)

@@ -78,6 +78,10 @@ _NR_CLONE = {"x86_64": 56, "aarch64": 220}
 _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# ctypes looks a function up when it is first named, and keeps it. Here that is once, and not in each child anew.
+for _name in ("mount", "umount2", "unshare", "setns", "sethostname", "setdomainname", "syscall"):
+    getattr(_libc, _name)
+_libc.prctl.argtypes = (ctypes.c_int, *4 * (ctypes.c_ulong,))
 
 
 def mount(source: str, target: str | Path, fstype: str = "", flags: int = 0, data: str = "") -> None:
@@ -184,7 +188,7 @@ def setns(namespace: int, kind: int) -> None:
 
 def prctl(option: int, *arguments: int) -> int:
     """Do one of many things to this process, as `option` says: prctl(2). Returns what that option returns."""
-    return _result(_libc.prctl(option, *map(ctypes.c_ulong, (*arguments, 0, 0, 0, 0)[:4])))
+    return _result(_libc.prctl(option, *(*arguments, 0, 0, 0, 0)[:4]))
 
 
 def sethostname(name: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 from labkit.errors import ContainerError
 from labkit.isolation import boxes, container, helper
@@ -28,6 +29,7 @@ from labkit.isolation.layers import image_spec, read_image
 from labkit.isolation.privileges import install_filter
 from labkit.isolation.seccomp import DOCKER, NUMBERS, assemble
 from labkit.isolation.spec import Limits, Mount, Root, User
+from labkit.linux import syscalls
 from labkit.linux.syscalls import prctl
 from tests.machine import facts
 from tests.machine.container_probes import compare
@@ -203,6 +205,14 @@ def a_network_is_given_by_who_asks() -> None:
             raise OSError(errno.EADDRINUSE, "the address 10.200.0.2 is taken")
 
         assert "the address 10.200.0.2 is taken" in refused(lambda: sh("true", network=fail))
+
+
+def a_container_that_cannot_be_made_leaves_no_descriptor() -> None:
+    """Whatever refuses its first process; here the kernel, with the words of `ulimit -u`."""
+    before = os.listdir("/proc/self/fd")
+    with patch.object(syscalls, "clone3", side_effect=OSError(errno.EAGAIN, "too many processes")):
+        assert "too many processes" in refused(lambda: sh("true"))
+    assert before == os.listdir("/proc/self/fd")
 
 
 # --- start, stop, exec ----------------------------------------------------------------------------------------
@@ -489,6 +499,7 @@ FACTS = facts.named(
     limits_hold,
     a_container_that_takes_too_long_is_killed,
     a_network_is_given_by_who_asks,
+    a_container_that_cannot_be_made_leaves_no_descriptor,
     logs_come_while_it_runs,
     who_ignores_term_is_killed,
     another_program_joins,
