@@ -1,4 +1,4 @@
-"""How does a user-mode machine get a dockerd that starts sooner? `make kernel` makes it of the one that machines would run.
+"""How does a user-mode machine get a dockerd that starts sooner? `make kernel` makes it of the one that is there.
 
     python -m tools.dockerd             make it, if it is not made yet, for machines to find
     python -m tools.dockerd --remove    remove what was made (make clean KERNEL=1)

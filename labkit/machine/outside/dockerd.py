@@ -1,9 +1,10 @@
 """Which file does a user-mode machine execute as dockerd?
 
-The installed one, or one that `make kernel` has made of it, with its relocations done (labkit.machine.outside.relocation).
-That one is of no use to `native`: a page that a process writes costs little there. It lies in
-~/.cache/labkit/dockerd/PATH-DIGEST/SIZE-TIME, where the last names are those of the file that it was made of. So after an
-update of Docker machines take the installed one again, until `make kernel` has been run anew.
+The installed one, or what `make kernel` has made of it, with its relocations done (labkit.machine.outside.relocation).
+That one is of no use to `native`: a page that a process writes costs little there.
+
+It lies in ~/.cache/labkit/dockerd/PATH/SIZE-TIME: a digest of the path, the size and the time of the file that it was
+made of. So after an update of Docker machines take the installed one again, until `make kernel` has been run anew.
 """
 
 import fcntl

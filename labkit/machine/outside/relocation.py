@@ -1,9 +1,10 @@
 """How does a program come to need no relocation when it starts?
 
-A position-independent program runs at any address. So it holds no address itself: whenever it starts, the dynamic linker
-writes each of them, the program's place plus an offset, into a page that becomes the process's own. `relocate` does that
-once, for one place. What comes out is a program of the older kind, ET_EXEC, which the kernel maps at that place alone.
-Nothing else in it changes: every address in such a program has an entry in its tables, or it could not run anywhere.
+A position-independent program runs at any address. So it holds no address itself: whenever it starts, the dynamic
+linker writes each of them, the program's place plus an offset, into a page that becomes the process's own. `relocate`
+does that once, for one place. What comes out is a program of the older kind, ET_EXEC, which the kernel maps at that
+place alone. Nothing else changes: every address in such a program has an entry in its tables, or it could not run at
+any place. What is lost: the place is known to everybody, and not drawn anew at each start.
 Source: elf(5); System V ABI, AMD64 supplement, "Relocation"; ld.so(8).
 """
 
@@ -41,7 +42,7 @@ def relocate(program: bytes) -> bytes:
     """Give a program that does the same and lies at BASE; the file's size stays. Raises NotRelocatable."""
     try:
         return bytes(_Program(bytearray(program)).moved())
-    except (struct.error, IndexError) as error:  # a table reaches beyond the file's end
+    except (struct.error, IndexError, OverflowError) as error:  # a table reaches beyond the file's end
         raise NotRelocatable("the file is not whole") from error
 
 
