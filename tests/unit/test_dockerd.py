@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from labkit import cli
+from labkit.machine import doctor
 from labkit.machine.outside import dockerd
 from labkit.machine.outside.dockerd import DockerdUnfit, find_relocated, keep_relocated
 from labkit.machine.outside.relocation import relocate
+from labkit.machine.problem import Problem
 from tests.unit.test_relocation import build
 from tools import dockerd as tool
 
@@ -120,3 +123,21 @@ def test_a_dockerd_that_is_not_there(installed: Path) -> None:
     assert find_relocated(installed) is None
     with pytest.raises(DockerdUnfit, match="No such file"):
         keep_relocated(installed)
+
+
+def test_the_doctor_says_which_file_is_executed(
+    installed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The installed one, with what to do, or what was made of it; only where a user-mode machine is possible."""
+    kernel = {"own": True, "release": "7.2", "processes": "by seccomp", "program": "linux.uml", "quicker": ""}
+    monkeypatch.setattr(doctor, "check", lambda kind: [Problem("It is wrong.", "Mend it.")])
+    monkeypatch.setattr(doctor, "describe_kernel", lambda: kernel)
+
+    cli.main(["doctor"])
+    before = capsys.readouterr().out
+    made = keep_relocated(installed)
+    cli.main(["doctor"])
+    after = capsys.readouterr().out
+
+    assert "`uml` machines execute it as it is; after `make kernel` it starts sooner" in before
+    assert f"`uml` machines execute it with its relocations done ({made})" in after

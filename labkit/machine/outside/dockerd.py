@@ -50,9 +50,7 @@ def keep_relocated(dockerd: Path) -> Path:
         made = _place(dockerd)
         made.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(made.parent):
-            for other in set(made.parent.iterdir()) - {
-                made
-            }:  # from before an update, or half-made by one that was killed
+            for other in set(made.parent.iterdir()) - {made}:  # of before an update, or of a run that was killed
                 other.unlink()
             if not made.is_file():
                 _make(dockerd, made)
