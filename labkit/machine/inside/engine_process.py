@@ -100,10 +100,12 @@ def _spawn(local: socket.socket, tcp: socket.socket) -> int:
     its pid, which is to be dockerd's. A fork of this Python could do both, and is dear where each page that it
     touches is traced.
     """
-    # Go's preemption signals are cheap on a processor and dear where each one is traced. So are the looks at the clock
-    # that its garbage collector takes: it collects when the heap is five times, not twice, what was left the last time,
-    # which is never in a dockerd or a runc that lives for a moment. They all inherit it.
-    settings = {"LISTEN_FDS": "2", "GODEBUG": "asyncpreemptoff=1", "GOGC": "400"}
+    # Go's preemption signals are cheap on a processor and dear where each one is traced.
+    settings = {"LISTEN_FDS": "2", "GODEBUG": "asyncpreemptoff=1"}
+    # So are the looks at the clock that its garbage collector takes. It is to collect when the heap is five times, not
+    # twice, what was left the last time: never in a dockerd or a runc that lives for a moment, and they inherit this.
+    if os.environ.get("LABKIT_MACHINE_KIND") == "uml":
+        settings["GOGC"] = "400"
     command = ["setsid", "--fork", "sh", "-c", BECOME_DOCKERD, str(LOG), *_command()]
     try:
         started = subprocess.run(
