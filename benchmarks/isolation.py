@@ -2,7 +2,7 @@
 
 All in a notebook's kernel that holds 300 MB: its helper process runs ours, and it starts the others itself, as
 subprocess does. Each start is alone, and a moment passes before the next; ours and the others take turns, so that a
-noisy moment hits all. On `native` alone: a `uml` machine has no memory for such a kernel beside the copies of the image.
+noisy moment hits all. On `native` alone: a `uml` machine has no memory for such a kernel and a copy of the image.
 """
 
 import shutil
