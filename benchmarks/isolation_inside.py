@@ -10,19 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from labkit.isolation import container, helper, join
+from labkit.isolation import helper
 from labkit.isolation.bundle import as_config
 from labkit.isolation.docker_defaults import docker_spec
 from labkit.isolation.layers import read_image
-from labkit.isolation.spec import Limits, Root, Spec
+from labkit.isolation.spec import Root
 
-__all__ = ["measure", "measure_ours"]
+__all__ = ["measure"]
 
 ROUNDS, GAP_S = 30, 0.1
-PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-WITHOUT_CGROUP_NAMESPACE = ("mount", "pid", "uts", "ipc", "network")
 
 
 def measure(program: str) -> dict[str, float]:
@@ -50,43 +47,12 @@ def measure(program: str) -> dict[str, float]:
                     subprocess.run(command(turn), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
                     took.setdefault(name, []).append(time.perf_counter() - began)
                 for name, seconds in helper.call(
-                    "benchmarks.isolation_inside:measure_ours", [layers, GAP_S]
+                    "benchmarks.isolation_ours:measure_ours", [layers, GAP_S]
                 ).value.items():
                     took.setdefault(name, []).append(seconds)
         finally:
             subprocess.run(["docker", "rm", "-f", "bench"], check=True, capture_output=True)
     return {name: median(seconds) * 1000 for name, seconds in took.items()}
-
-
-def measure_ours(layers: list[str], gap_s: float) -> dict[str, float]:
-    """Seconds of each of ours, once, in a process of the helper; the first run of the process does not count."""
-    root = Root(tuple(layers))
-    minimal = Spec(
-        args=("true",),
-        root=root,
-        env=(PATH, "HOME=/"),  # as in C, where nobody looks for the home directory
-        hostname="minimal",
-        namespaces=WITHOUT_CGROUP_NAMESPACE,
-        limits=Limits(only_these_devices=False),
-    )
-    whole = docker_spec(root, ["true"])
-    box = container.start(replace(whole, args=("sleep", "600")))
-    took = {}
-    ways: dict[str, Callable[[], Any]] = {
-        "minimal": lambda: container.run(minimal, has_guard=False),
-        "whole": lambda: container.run(whole, has_guard=False),
-        "join": lambda: join.execute_in(box, ["true"]),
-    }
-    try:
-        for name, way in ways.items():
-            time.sleep(gap_s)
-            began = time.perf_counter()
-            done = way()
-            took[name] = time.perf_counter() - began
-            assert done.status == 0, done
-    finally:
-        container.remove(box)
-    return took
 
 
 def write_bundle(folder: Path, layers: list[str]) -> None:
