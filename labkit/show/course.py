@@ -93,7 +93,7 @@ COURSE: Mapping[str, Topic] = {
     "04": Topic("Images and builds", 40, ("dockerd", "images")),
     "05": Topic("Where Docker keeps everything", 40, ("images",)),
     "06": Topic("The union file system", 40, ("images", "mounts")),
-    "07": Topic("Storage drivers", 30, ("dockerd", "images", "mounts")),
+    "07": Topic("Storage drivers", 40, ("dockerd", "images", "mounts")),
     "08": Topic("Namespaces", 50, ("process", "namespaces")),
     "09": Topic("The system calls of namespaces", 50, ("runc", "process", "namespaces")),
     "10": Topic("How docker exec gets in", 50, ("runc", "process", "namespaces")),
