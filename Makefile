@@ -41,7 +41,6 @@ lab: setup  ## open your own copy of the lessons in JupyterLab; it is in LABKIT_
 kernel:  ## build the lab's own kernel, with which a `uml` machine is two to three times as fast
 	@tools/setup --kernel
 	@$(PYTHON) -m tools.kernel
-	@$(PYTHON) -m tools.dockerd
 
 demo: setup  ## show LESSON=00-start-here to a class, one step a key press
 	$(BIN)/labkit doctor
@@ -101,7 +100,7 @@ shell: setup  ## a root shell on a lab machine
 	$(BIN)/labkit shell
 
 clean:  ## remove what set-up and the tests made; with KERNEL=1 the lab's own kernel, with ENGINE=1 the newer engine, too
-	@test -z "$(KERNEL)" || { $(PYTHON) -m tools.kernel --remove && $(PYTHON) -m tools.dockerd --remove; }
+	@test -z "$(KERNEL)" || $(PYTHON) -m tools.kernel --remove
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@test -z "$(ENGINE)" || rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/labkit/engine"

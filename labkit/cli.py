@@ -258,8 +258,6 @@ def _describe(report: dict[str, Any]) -> str:
         store = {"containerd": "images kept with containerd", "graphdriver": "images kept by a graph driver (overlay2)"}
         words = f"Docker {engine['version']} ({engine['program']}), {store.get(engine['image_store'], '')}"
         lines.append(f"engine  {words}")
-        if report["kernel"]:
-            lines.append(f"        {_describe_relocation(engine['relocated'])}")
     if report["host"]:
         lines += ["host", *_describe_problems(report["host"])]
     return "\n".join(lines)
@@ -269,12 +267,6 @@ def _describe_kernel(kernel: dict[str, Any]) -> list[str]:
     whose = "the lab's own kernel" if kernel["own"] else "the kernel"
     said = [f"        {whose}, Linux {kernel['release']}, runs processes {kernel['processes']} ({kernel['program']})"]
     return said + [f"          -> {kernel['quicker']}"] * bool(kernel["quicker"])
-
-
-def _describe_relocation(relocated: str) -> str:
-    if relocated:
-        return f"`uml` machines execute it with its relocations done ({relocated})"
-    return "`uml` machines execute it as it is; after `make kernel` it starts sooner, where its file permits that"
 
 
 def _describe_problems(problems: list[dict[str, str]]) -> list[str]:

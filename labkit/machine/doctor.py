@@ -20,7 +20,6 @@ from labkit.machine import KINDS
 from labkit.machine.abilities import may_administrate, may_trace, room_for_processes, try_namespaces
 from labkit.machine.engine_programs import describe_engine, require_engine
 from labkit.machine.inside.busybox import BUSYBOX
-from labkit.machine.outside.dockerd import find_relocated
 from labkit.machine.outside.kernel import Kernel, NoKernel, find_kernel
 from labkit.machine.outside.memory import NEEDED_MIB, UML_MEMORY_MIB, group_memory_mib, host_memory_mib
 from labkit.machine.outside.ports import check_port
@@ -47,9 +46,8 @@ MAX_WORDS = 1000  # of a machine that failed
 def examine() -> dict[str, Any]:
     """What `labkit doctor --json` prints: {"machine": the kind to be used or None, "kinds": {kind: {"ok",
     "problems": [{"found", "cure"}]}}, "host": [...] problems with the surroundings: HOME, ports, "kernel": that of
-    `uml` machines, as describe_kernel gives it, "engine": {"program", "version", "image_store",
-    "relocated": the file that `uml` executes in place of the program, or ""}}. A kind is ok when a machine of it has
-    just run a command: that takes as long as its boot.
+    `uml` machines, as describe_kernel gives it, "engine": {"program", "version", "image_store"}}. A kind is ok when a
+    machine of it has just run a command: that takes as long as its boot.
     """
     kinds = {kind: check(kind) or [*_check_engine()] or boot_once(kind) for kind in KINDS}
     host = [*_check_home(), *check_headers(), *check_port()]
@@ -204,8 +202,7 @@ def _check_engine() -> Iterator[Problem]:
 
 def _describe_engine() -> dict[str, str]:
     with suppress(EngineUnfit):  # it is told with the kinds
-        engine = describe_engine()
-        return engine | {"relocated": str(find_relocated(Path(engine["program"])) or "")}
+        return describe_engine()
     return {}
 
 

@@ -10,12 +10,11 @@ import shutil
 import subprocess
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from labkit.errors import EngineUnfit
 from labkit.machine.request import PATHS, read_engine_dir
 
-__all__ = ["ask_versions", "describe_engine", "find_dockerd", "require_engine"]
+__all__ = ["ask_versions", "describe_engine", "require_engine"]
 
 IMAGE_STORES = ("containerd", "graphdriver")
 
@@ -46,12 +45,6 @@ def require_engine() -> None:
             f"Docker {_ask(dockerd)} needs runc {needed} or newer, and {runc} is {_ask(runc)}.",
             "Put a newer runc into the directory that LABKIT_ENGINE names, or name an older engine there.",
         )
-
-
-def find_dockerd() -> Path | None:
-    """The file that a machine will execute as dockerd; None where there is none."""
-    found = _find("dockerd")
-    return Path(found).resolve() if found else None
 
 
 def describe_engine() -> dict[str, str]:

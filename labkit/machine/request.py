@@ -59,9 +59,6 @@ class Request:
     proxies: dict[str, str] = field(default_factory=lambda: _read_proxies())  # as in the environment
     engine: str = field(default_factory=read_engine_dir)
     progress: dict[str, Any] | None = None  # what is kept already, as inside/notes.py has it; None: nothing is kept
-    covers: dict[str, str] = field(
-        default_factory=dict
-    )  # a file of the machine: the file that is to be mounted over it
     image_store: str = field(default_factory=lambda: os.environ.get("LABKIT_IMAGE_STORE", ""))
 
     def to_json(self) -> str:

@@ -60,8 +60,6 @@ def make_root(request: Request) -> None:
     # As systemd has it on every host; without it `docker run -v /x:/y:rshared` is refused. The host is not among the
     # peers: this namespace's mounts were made private first, and new peer groups begin here (mount_namespaces(7)).
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SHARED)
-    for covered, cover in request.covers.items():  # now, since what comes next may hide the directory of the cover
-        syscalls.mount(cover, covered, flags=syscalls.MS_BIND)
 
 
 def _overlay(lower: str, target: Path, name: str) -> None:

@@ -102,10 +102,6 @@ def _spawn(local: socket.socket, tcp: socket.socket) -> int:
     """
     # Go's preemption signals are cheap on a processor and dear where each one is traced.
     settings = {"LISTEN_FDS": "2", "GODEBUG": "asyncpreemptoff=1"}
-    # So are the looks at the clock that its garbage collector takes. It is to collect when the heap is five times, not
-    # twice, what was left the last time: never in a dockerd or a runc that lives for a moment, and they inherit this.
-    if os.environ.get("LABKIT_MACHINE_KIND") == "uml":
-        settings["GOGC"] = "400"
     command = ["setsid", "--fork", "sh", "-c", BECOME_DOCKERD, str(LOG), *_command()]
     try:
         started = subprocess.run(

@@ -5,8 +5,6 @@ guard      Who sees to it that nothing of a machine is left?
 native     How does a machine come out of the host's own kernel?
 uml        How does a machine come out of nothing but the right to run a program?
 kernel     Which User-Mode Linux does a machine run, and what does that kernel need?
-relocation How does a program come to need no relocation when it starts?
-dockerd    Which file does a user-mode machine execute as dockerd?
 xstate     How does a User-Mode Linux that is older than the host's processor boot?
 attach     How does a command inside a machine get this terminal's input, and where does its output go?
 terminals  Who may open a terminal in a machine that runs already, and what passes between the two?

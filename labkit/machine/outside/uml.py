@@ -13,17 +13,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from shlex import join, quote
 
 from labkit.linux import syscalls
 from labkit.linux.proc import read_comm
 from labkit.machine.channels import CARD
-from labkit.machine.engine_programs import find_dockerd
 from labkit.machine.inside import init
 from labkit.machine.outside import xstate
-from labkit.machine.outside.dockerd import find_relocated
 from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.outside.kernel import Kernel
 from labkit.machine.outside.slirp import start_slirp, wait_for
@@ -69,7 +66,7 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
     wait_for(bess, 5, "slirp4netns did not open its socket")
     request_file = run_dir / "request.json"
     request_file.touch(mode=0o600)
-    request_file.write_text(replace(request, covers=_find_covers()).to_json())
+    request_file.write_text(request.to_json())
     write_init(run_dir / "init", request_file)
     parent = os.getpid()
     # One processor inside is one processor outside: otherwise its host threads chase each other.
@@ -99,13 +96,6 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
         os.close(fd)
     ledger.add_program(process)  # its helper processes outlive it
     yield "the machine", process.pid
-
-
-def _find_covers() -> dict[str, str]:
-    """The relocated dockerd over the installed one, where it has been made."""
-    dockerd = find_dockerd()
-    relocated = dockerd and find_relocated(dockerd)
-    return {str(dockerd): str(relocated)} if relocated else {}
 
 
 def write_init(script: Path, request_file: Path) -> None:
