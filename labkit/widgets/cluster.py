@@ -17,7 +17,7 @@ from labkit.widgets.live import LiveView
 __all__ = ["ClusterSource", "ClusterView", "watch_cluster"]
 
 PERIOD_S = 0.3
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0  # two managers, of which one has no leader, may each take the time of three calls
 
 
 class ClusterSource:
