@@ -37,7 +37,9 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark")
 READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3
 KERNELSPEC = {"name": "docker-lab", "display_name": "Docker Lab", "language": "python"}
 START_S, RUN_ALL_S, SOON_S = 60.0, 240.0, 90.0  # on a busy computer
-HARMLESS: dict[str, str] = {}  # what the browser's console may say, and why
+HARMLESS = {  # what a page may complain of, and why
+    "Canceled future for create_subshell_request": "JupyterLab asks for a subshell while its kernel is being shut down",
+}
 
 
 class JupyterLab:
@@ -150,7 +152,7 @@ class Notebook:
         self.page = page
         self.complaints: list[str] = []
         page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: self._complain(str(error)))
 
     def run_all(self, seconds: float = RUN_ALL_S) -> None:
         """Run all cells as the menu does, until JupyterLab says that it is done; an error of a cell fails."""
@@ -238,8 +240,12 @@ class Notebook:
         self.page.wait_for_function("view => view.innerText || view.naturalWidth", arg=view.first.element_handle())
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(words in message.text for words in HARMLESS):
-            self.complaints.append(message.text)
+        if message.type == "error":
+            self._complain(message.text)
+
+    def _complain(self, text: str) -> None:
+        if not any(words in text for words in HARMLESS):
+            self.complaints.append(text)
 
 
 def _read_info(place: Path) -> dict[str, Any]:
