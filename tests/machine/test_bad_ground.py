@@ -33,6 +33,7 @@ pytestmark = pytest.mark.needs_root
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20
+NO_WAIT_S = 5  # for which a machine waits for its network to begin
 AMPLE_MIB = 4096
 SCARCE_MIB = 200
 ROOM_FOR_ONE_MIB = 1000
@@ -224,6 +225,25 @@ def test_a_kernel_that_panics(kind: str, environment: dict[str, str], state: Pat
     assert [file] == list(file.parent.iterdir())
 
 
+@pytest.mark.parametrize(("end", "words"), [("exit 1", "ended: no way out"), ("kill -9 $$", "was killed (SIGKILL)")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_that_dies_as_it_begins(
+    kind: str, end: str, words: str, environment: dict[str, str], state: Path, tmp_path: Path
+) -> None:
+    """What ended is said at once, and not only that it did not do its work in time."""
+    program = tmp_path / "slirp4netns"
+    program.write_text(f"#!/bin/sh\necho no way out >&2\n{end}\n")
+    program.chmod(0o755)
+    environment |= {"LABKIT_MACHINE": kind, "PATH": f"{tmp_path}:{environment['PATH']}"}
+    before = snapshot(state)
+
+    answer = run_cell(Ground(), environment)
+
+    assert answer["evalue"].startswith(f"The machine ended while it booted: its network (slirp4netns) {words}"), answer
+    assert NO_WAIT_S > answer["seconds"]
+    assert before == snapshot(state)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that waits for its kernel gets the reason instead, on the same ports."""
@@ -231,8 +251,9 @@ def test_a_machine_that_is_killed_as_it_boots(kind: str, state: Path, monkeypatc
     manager = KernelManager(kernel_name="docker-lab")
     manager.start_kernel(stderr=subprocess.DEVNULL)
     launcher = ask.launcher_of(manager)
-    # Until slirp4netns has its name, it may be taken for the machine.
-    assert wait_until(lambda: all(has_part(launcher, part) for part in ("slirp4netns", "machine")), 10)
+    # Until each slirp4netns has its name, it may be taken for the machine.
+    last = {"native": "slirp4netns", "uml": "slirp4netns of the channels"}[kind]
+    assert wait_until(lambda: all(has_part(launcher, part) for part in (last, "machine")), 10)
     os.kill(find_part(launcher, "machine"), signal.SIGKILL)
 
     answer = ask.run_cell(manager, "print(1)")

@@ -14,7 +14,7 @@ from labkit.errors import MachineError
 from labkit.linux import syscalls
 from labkit.machine.outside.guard import Ledger
 
-__all__ = ["start_slirp", "take_own_mounts", "wait_for"]
+__all__ = ["start_slirp", "take_own_mounts", "wait_for_socket"]
 
 
 def start_slirp(
@@ -56,10 +56,16 @@ def take_own_mounts() -> None:
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
-def wait_for(path: Path, seconds: float, otherwise: str) -> None:
-    """Wait until a file is there; raises MachineError with `otherwise` when it does not come."""
+def wait_for_socket(path: Path, pid: int, seconds: float = 5) -> bool:
+    """Wait until a slirp4netns that was started with it has opened a socket; give False when it ended before.
+
+    Raises MachineError when it lives, and has not opened it after `seconds`. Source: waitid(2).
+    """
     deadline = time.monotonic() + seconds
     while not path.exists():
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            return False
         if time.monotonic() > deadline:
-            raise MachineError(otherwise)
+            raise MachineError("slirp4netns did not open its socket")  # the guard adds its last words
         time.sleep(0.005)
+    return True

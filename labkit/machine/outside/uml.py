@@ -23,7 +23,7 @@ from labkit.machine.inside import init
 from labkit.machine.outside import xstate
 from labkit.machine.outside.guard import Ledger, Part
 from labkit.machine.outside.kernel import Kernel
-from labkit.machine.outside.slirp import start_slirp, wait_for
+from labkit.machine.outside.slirp import start_slirp, wait_for_socket
 from labkit.machine.request import Request
 
 __all__ = ["CHANNELS_API", "start"]
@@ -58,12 +58,16 @@ def start(request: Request, ledger: Ledger, line: int, kernel: Kernel, memory_di
         handed.append(xstate.open_library(run_dir, memory_dir))
         environment["LD_PRELOAD"] = f"/proc/self/fd/{handed[-1]}"
     bess = run_dir / "bess.sock"
-    yield "its network (slirp4netns)", start_slirp(ledger, "slirp.log", ["--target-type=bess", str(bess)])
+    opening = {bess: start_slirp(ledger, "slirp.log", ["--target-type=bess", str(bess)])}
+    yield "its network (slirp4netns)", opening[bess]
     if request.connection:
-        channels = ["--api-socket", str(run_dir / CHANNELS_API), "--target-type=bess", str(run_dir / CHANNELS)]
-        yield "the notebook's wire (slirp4netns)", start_slirp(ledger, "channels.log", channels)
-        wait_for(run_dir / CHANNELS, 5, "slirp4netns did not open its socket")  # the guard adds its last words
-    wait_for(bess, 5, "slirp4netns did not open its socket")
+        channels = run_dir / CHANNELS
+        options = ["--api-socket", str(run_dir / CHANNELS_API), "--target-type=bess", str(channels)]
+        opening[channels] = start_slirp(ledger, "channels.log", options)
+        yield "the notebook's wire (slirp4netns)", opening[channels]
+    for path, pid in opening.items():
+        if not wait_for_socket(path, pid):  # it has ended, and the guard sees how
+            return
     request_file = run_dir / "request.json"
     request_file.touch(mode=0o600)
     request_file.write_text(request.to_json())
