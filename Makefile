@@ -65,7 +65,7 @@ fuzz: setup  ## feed bent images to the layer inspection for SECONDS=300, others
 	$(BIN)/python -m tests.hostile.fuzz $(SECONDS)
 
 test-machine: setup newer-engine
-	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=3 --dist=worksteal
 	$(BIN)/python -m pytest tests/machine -m alone
 
 test-notebooks: setup newer-engine
@@ -73,7 +73,7 @@ test-notebooks: setup newer-engine
 	$(BIN)/python -m pytest tests/notebooks -m lessons
 
 test-browser: setup
-	$(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest tests/browser --numprocesses=3 --dist=loadfile
 
 browser: setup  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
