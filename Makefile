@@ -65,7 +65,7 @@ fuzz: setup  ## feed bent images to the layer inspection for SECONDS=300, others
 	$(BIN)/python -m tests.hostile.fuzz $(SECONDS)
 
 test-machine: setup newer-engine
-	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=3 --dist=worksteal
+	$(BIN)/python -m pytest tests/machine -m "not alone" --numprocesses=2 --dist=worksteal
 	$(BIN)/python -m pytest tests/machine -m alone
 
 test-notebooks: setup newer-engine
