@@ -36,7 +36,7 @@ KINDS = ("native", "uml")
 DEBIANS_KERNEL, OWN_KERNEL = "Debian's kernel", "the lab's own kernel"
 LABKIT = str(Path(sys.executable).with_name("labkit"))
 
-GROUP_S = 10.0  # a guard gives up on the control groups of a machine after eight
+GROUP_S = 10.0  # within which a machine that begins or ends has a process in its control group, or none of the two
 STAYING: set[Path] = set()  # groups that are ours, or were nobody's for that long: they are not waited for again
 
 Process = tuple[int, str]  # a pid, and its start time, which tells it from a later process of that pid
