@@ -73,7 +73,7 @@ test-notebooks: setup newer-engine
 	$(BIN)/python -m pytest tests/notebooks -m lessons
 
 test-browser: setup
-	$(BIN)/python -m pytest tests/browser --numprocesses=3 --dist=loadfile
+	$(BIN)/python -m pytest tests/browser --numprocesses=2 --dist=loadfile
 
 browser: setup  ## use every lesson in a real browser, on each kind of machine
 	$(BIN)/python -m pytest tests/browser --everything
